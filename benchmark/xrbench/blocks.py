@@ -1,0 +1,146 @@
+"""Find a building block by its name and import it only when it is used.
+
+A block is a function or class that a card names: ``sampler = { block = "balanced-batches", replacement = true }``. Ours
+stand in one table of ``"module:object"`` strings; another package adds its own with the entry point group
+``xrbench.blocks`` (names ``kind.name``); and any importable object can be named in full as ``package.module:object``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from types import MappingProxyType
+from typing import Any
+
+from xrbench.errors import CardError, UnknownNameError, suggestion
+
+BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "reader": {
+            "nih": "xrbench.data.readers.nih:read",
+            "chexpert": "xrbench.data.readers.chexpert:read",
+            "mimic": "xrbench.data.readers.mimic:read",
+            "padchest": "xrbench.data.readers.padchest:read",
+            "vindr": "xrbench.data.readers.vindr:read",
+            "table": "xrbench.data.readers.table:read",
+        },
+        "preprocessing": {
+            "centre-crop": "xrbench.data.preprocessing:centre_crop",
+            "resize": "xrbench.data.preprocessing:resize",
+            "pad-square": "xrbench.data.preprocessing:pad_square",
+            "equalize": "xrbench.data.preprocessing:equalize",
+            "clahe": "xrbench.data.preprocessing:clahe",
+        },
+        "network": {
+            "timm": "xrbench.training.networks:timm_network",
+            "torchvision": "xrbench.training.networks:torchvision_network",
+            "torchxrayvision": "xrbench.training.networks:torchxrayvision_network",
+        },
+        "sampler": {
+            "random-batches": "xrbench.training.samplers:random_batches",
+            "balanced-batches": "xrbench.training.samplers:balanced_batches",
+            "first-dataset-batches": "xrbench.training.samplers:first_dataset_batches",
+        },
+        "objective": {
+            "masked-bce": "xrbench.training.objectives:masked_bce",
+        },
+        "optimiser": {
+            "adam": "xrbench.training.optimisers:adam",
+            "adamw": "xrbench.training.optimisers:adamw",
+            "sgd": "xrbench.training.optimisers:sgd",
+        },
+        "schedule": {
+            "constant": "xrbench.training.schedules:constant",
+            "step": "xrbench.training.schedules:step",
+            "cosine": "xrbench.training.schedules:cosine",
+            "one-cycle": "xrbench.training.schedules:one_cycle",
+            "time-based": "xrbench.training.schedules:time_based",
+        },
+        "augmentation": {
+            "affine": "xrbench.training.augment:affine",
+            "horizontal-flip": "xrbench.training.augment:horizontal_flip",
+        },
+    }
+)
+"""Kind of block -> name -> where it is; a test imports every row."""
+
+ENTRY_POINTS = "xrbench.blocks"
+
+
+def known(kind: str) -> tuple[str, ...]:
+    """List the names of all blocks of a kind, ours and those of installed packages."""
+    return tuple(sorted({*BLOCKS[kind], *_installed(kind)}))
+
+
+def find(kind: str, name: str, *, where: str = "") -> Callable[..., Any]:
+    """Import the block of that kind and name.
+
+    Args:
+        kind: A key of ``BLOCKS``.
+        name: A name in the table, an entry point's name, or ``package.module:object``.
+        where: The card that asks, for the message.
+
+    Raises:
+        UnknownNameError: Nothing of that name; the nearest one is offered.
+        CardError: The named object cannot be imported.
+    """
+    target = BLOCKS[kind].get(name) or _installed(kind).get(name) or (name if ":" in name else None)
+    place = f"{where}: " if where else ""
+    if target is None:
+        raise UnknownNameError(kind, name, known(kind), where=where)
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name in {"torch", "torchvision", "timm", "torchxrayvision"}:
+            raise CardError(f'{place}{kind} {name!r} needs {error.name}: pip install "xrbench[train]"') from error
+        raise CardError(f"{place}{kind} {name!r}: no module {error.name!r} (looked for {target})") from error
+    except AttributeError as error:
+        raise CardError(f"{place}{kind} {name!r}: {module} has no {attribute!r}") from error
+    if not callable(found):
+        raise CardError(f"{place}{kind} {name!r}: {target} is not a function")
+    return found  # type: ignore[no-any-return]
+
+
+def split(kind: str, spec: str | Mapping[str, Any], *, where: str = "") -> tuple[str, dict[str, Any]]:
+    """Separate a card's block field into the block's name and its options.
+
+    >>> split("schedule", {"block": "step", "every": 3})
+    ('step', {'every': 3})
+    >>> split("schedule", "constant")
+    ('constant', {})
+    """
+    if isinstance(spec, str):
+        return spec, {}
+    options = dict(spec)
+    name = options.pop("block", None)
+    if not isinstance(name, str):
+        place = f"{where}: " if where else ""
+        raise CardError(f'{place}a {kind} is named by a field "block", such as {{ block = "{known(kind)[0]}" }}')
+    return name, options
+
+
+def check_options(kind: str, name: str, options: Mapping[str, Any], *, where: str = "") -> Callable[..., Any]:
+    """Find a block and refuse options that its signature does not know.
+
+    Raises:
+        CardError: An option is unknown; the nearest parameter is offered.
+    """
+    found = find(kind, name, where=where)
+    parameters = inspect.signature(found).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return found
+    accepted = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for option in options:
+        if option not in accepted:
+            place = f"{where}: " if where else ""
+            raise CardError(f"{place}{kind} {name!r} has no option {option!r}{suggestion(option, accepted)}")
+    return found
+
+
+def _installed(kind: str) -> dict[str, str]:
+    prefix = f"{kind}."
+    points = metadata.entry_points(group=ENTRY_POINTS)
+    return {point.name[len(prefix) :]: point.value for point in points if point.name.startswith(prefix)}

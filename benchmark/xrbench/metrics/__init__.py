@@ -1,0 +1,1 @@
+"""Figures of one set of predictions: pure functions of truth and score."""

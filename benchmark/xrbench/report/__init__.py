@@ -1,0 +1,1 @@
+"""From scores to the papers' tables, figures and pages."""

@@ -1,0 +1,1 @@
+"""How sure a figure is, and whether two differ: pure functions of truth, score and patient."""

@@ -1,0 +1,1 @@
+"""From images to a trained network; the only room that imports torch."""
