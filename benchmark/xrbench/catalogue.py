@@ -1,0 +1,238 @@
+"""Find the cards: which datasets, models, methods, suites and papers exist, and where they are written down.
+
+A *catalogue* is a folder with ``registry/``, ``baselines/`` and ``leaderboards/``, each of which may be absent. The one that
+comes with xrbench is first; installed packages (entry point group ``xrbench.catalogues``), ``XRBENCH_PATH`` and
+``--catalogue`` add theirs. A later catalogue adds names; it never replaces one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from xrbench import blocks, cards
+from xrbench.errors import CardError, UnknownNameError, UsageError, suggestion
+
+ENTRY_POINTS = "xrbench.catalogues"
+PATH_VARIABLE = "XRBENCH_PATH"
+FOLDERS = {"dataset": "datasets", "model": "models", "method": "methods", "suite": "suites"}
+"""Kind of card -> its folder under ``registry/``."""
+
+C = TypeVar("C", bound=cards.Card)
+
+
+def shipped() -> Path:
+    """Return the catalogue that comes with xrbench: beside the code in a wheel, else the root of the checkout."""
+    inside = Path(__file__).parent / "_catalogue"
+    return inside if inside.is_dir() else Path(__file__).parents[2]
+
+
+class Catalogue:
+    """All cards of all catalogues, read when they are asked for.
+
+    Args:
+        roots: Catalogue folders, in order.
+
+    Raises:
+        CardError: Two catalogues have a card of the same kind and name.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self.roots = tuple(roots)
+        self._files = {kind: self._list(f"registry/{folder}/*.toml") for kind, folder in FOLDERS.items()}
+        self._read: dict[tuple[str, str], cards.Card] = {}
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """List the names of a kind (``dataset``, ``model``, ``method``, ``suite``), sorted."""
+        return tuple(sorted(self._files[kind]))
+
+    def dataset(self, name: str, *, where: str = "") -> cards.DatasetCard:
+        """Return a dataset's card, or raise UnknownNameError with the nearest name."""
+        return self._card("dataset", name, cards.DatasetCard, where)
+
+    def model(self, name: str, *, where: str = "") -> cards.ModelCard:
+        """Return a model's card, or raise UnknownNameError with the nearest name."""
+        return self._card("model", name, cards.ModelCard, where)
+
+    def method(self, name: str, *, where: str = "") -> cards.MethodCard:
+        """Return a method's card, or raise UnknownNameError with the nearest name."""
+        return self._card("method", name, cards.MethodCard, where)
+
+    def suite(self, name: str) -> cards.SuiteCard:
+        """Return a suite's card with the fields of the suite it extends filled in.
+
+        Raises:
+            UnknownNameError: No suite of that name.
+            CardError: The card is wrong, or names a dataset, model, method, label or block that does not exist.
+        """
+        key = ("suite", name)
+        if key not in self._read:
+            path = self._path("suite", name, "")
+            card = cards.convert(self._extended(name, ()), cards.SuiteCard, where=str(path), name=name)
+            self._check_suite(card, str(path))
+            self._read[key] = card
+        found = self._read[key]
+        assert isinstance(found, cards.SuiteCard)
+        return found
+
+    def path(self, kind: str, name: str) -> Path:
+        """Return the file of a card."""
+        return self._path(kind, name, "")
+
+    @cached_property
+    def vocabulary(self) -> cards.Vocabulary:
+        """The shared names of findings: every catalogue's ``registry/pathologies.toml``, joined."""
+        joined = cards.Vocabulary(pathologies={})
+        for root in self.roots:
+            path = root / "registry" / "pathologies.toml"
+            if path.is_file():
+                joined = _add(joined, cards.read(path, cards.Vocabulary), path)
+        return joined
+
+    @cached_property
+    def papers(self) -> dict[str, tuple[cards.PaperCard, Path]]:
+        """Folder name under ``baselines/`` -> paper card and the folder."""
+        files = self._list("baselines/*/paper.toml", parent=True)
+        return {
+            name: (cards.convert(cards.read_toml(path), cards.PaperCard, where=str(path), name=name), path.parent)
+            for name, path in files.items()
+        }
+
+    def leaderboards(self) -> dict[str, Path]:
+        """Suite name -> folder with measured results."""
+        return {name: path.parent for name, path in self._list("leaderboards/*/scores.csv", parent=True).items()}
+
+    def _list(self, pattern: str, *, parent: bool = False) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for root in self.roots:
+            for path in sorted(root.glob(pattern)):
+                name = path.parent.name if parent else path.stem
+                if name in files:
+                    raise CardError(
+                        f"{path}: {files[name]} already has this name; a catalogue cannot replace a card, choose another name"
+                    )
+                files[name] = path
+        return files
+
+    def _path(self, kind: str, name: str, where: str) -> Path:
+        if name not in self._files[kind]:
+            raise UnknownNameError(kind, name, self._files[kind], where=where)
+        return self._files[kind][name]
+
+    def _card(self, kind: str, name: str, struct: type[C], where: str) -> C:
+        key = (kind, name)
+        if key not in self._read:
+            self._read[key] = cards.read(self._path(kind, name, where), struct)
+        found = self._read[key]
+        assert isinstance(found, struct)
+        return found
+
+    def _extended(self, name: str, children: tuple[str, ...]) -> dict[str, Any]:
+        path = self._path("suite", name, str(self._files["suite"][children[-1]]) if children else "")
+        if name in children:
+            raise CardError(f"{path}: extends: a circle: {' -> '.join((*children, name))}")
+        values = cards.read_toml(path)
+        parent = values.get("extends", "")
+        if not parent:
+            return values
+        if not isinstance(parent, str):
+            raise CardError(f"{path}: extends: wanted the name of a suite, got {type(parent).__name__}")
+        return {**self._extended(parent, (*children, name)), **values}
+
+    def _check_suite(self, card: cards.SuiteCard, where: str) -> None:
+        """Find every name that a suite mentions, so that a slip is told before anything runs."""
+        named: list[cards.SuiteCard | cards.Profile] = [card, *card.profiles.values()]
+        for profile in named:
+            for model in profile.models:
+                self._names_exist("model", model, where)
+            for method in profile.methods:
+                self._names_exist("method", method, where)
+        for dataset in datasets_of(card.protocol):
+            self._names_exist("dataset", dataset, where)
+        for name in card.labels:
+            if name not in self.vocabulary.pathologies:
+                raise CardError(
+                    f"{where}: labels: unknown pathology {name!r}{suggestion(name, self.vocabulary.pathologies)}"
+                )
+        for name in card.mappings:
+            if name not in self.vocabulary.mappings:
+                raise CardError(
+                    f"{where}: mappings: unknown mapping {name!r}{suggestion(name, self.vocabulary.mappings)}"
+                )
+        for spec in card.preprocessing:
+            name, options = blocks.split("preprocessing", spec, where=where)
+            blocks.check_options("preprocessing", name, options, where=where)
+        for comparison in card.comparisons:
+            for method in (comparison.challenger, comparison.baseline):
+                self._names_exist("method", method, f"{where}: comparisons")
+
+    def _names_exist(self, kind: str, name: str, where: str) -> None:
+        self._path(kind, name, where)
+
+
+def datasets_of(protocol: cards.Protocol) -> tuple[str, ...]:
+    """List the datasets that a protocol mentions, each once, in order."""
+    named = list(protocol.datasets)
+    for setting in protocol.settings:
+        named += [*setting.train, *([] if setting.valid == "held-out" else [setting.valid]), setting.test]
+    return tuple(dict.fromkeys(named))
+
+
+def open_catalogue(extra: Sequence[str | Path] = ()) -> Catalogue:
+    """Open the shipped catalogue, those of installed packages, of ``XRBENCH_PATH`` and the ones given.
+
+    The folder above a catalogue that is given by hand is added to the end of the import path, so that its cards can name
+    blocks of a package beside them: naming a catalogue is consent to run its code.
+
+    Raises:
+        UsageError: A given folder does not exist or holds none of the three folders of a catalogue.
+    """
+    given = [Path(part) for part in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if part] + [
+        Path(part) for part in extra
+    ]
+    for folder in given:
+        _check_folder(folder)
+        parent = str(folder.resolve().parent)
+        if parent not in sys.path:
+            sys.path.append(parent)
+    roots = [shipped(), *_installed(), *given]
+    return Catalogue(list({root.resolve(): root for root in roots}.values()))
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"catalogue {folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    if not any((folder / part).is_dir() for part in ("registry", "baselines", "leaderboards")):
+        raise UsageError(f"catalogue {folder}: has none of registry/, baselines/, leaderboards/")
+
+
+def _installed() -> list[Path]:
+    """Return the folders of packages that offer a catalogue: the entry point names a package or a folder-giving function."""
+    found = []
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        if point.attr:
+            found.append(Path(point.load()()))
+        else:
+            module = importlib.import_module(point.module)
+            found.append(Path(str(module.__path__[0])))
+    return found
+
+
+def _add(joined: cards.Vocabulary, more: cards.Vocabulary, path: Path) -> cards.Vocabulary:
+    for field in ("pathologies", "mappings"):
+        for name in getattr(more, field):
+            if name in getattr(joined, field):
+                raise CardError(f"{path}: {field}.{name} is already there; a catalogue cannot replace it")
+    return msgspec.structs.replace(
+        joined,
+        pathologies={**joined.pathologies, **more.pathologies},
+        mappings={**joined.mappings, **more.mappings},
+    )

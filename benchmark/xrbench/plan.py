@@ -1,0 +1,366 @@
+"""From a suite to the list of what is trained once (fits) and what is measured (cells): pure and ordered.
+
+A fit's name and a cell's name are made of values, never of an index.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from xrbench import cards
+from xrbench.catalogue import Catalogue
+from xrbench.errors import CardError, UnknownNameError, UsageError, suggestion
+
+HELD_OUT = "held-out"
+ONLY_FIELDS = ("method", "model", "train", "valid", "test", "seed")
+
+Kind = Literal["internal", "external", "validation"]
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """What is trained once.
+
+    Attributes:
+        name: ``method/model/train/valid-.../seed-...``.
+        method, model: Card names.
+        train: Training datasets.
+        valid: Validation dataset, or ``held-out``.
+        test: The external test dataset, which the fit must know nothing of.
+        seed: Seed of the setting.
+        guarded: True when the test dataset shares patients with training or validation, so that the fit depends on it.
+    """
+
+    name: str
+    method: str
+    model: str
+    train: tuple[str, ...]
+    valid: str
+    test: str
+    seed: int
+    guarded: bool
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured: one fit (none for a model used as it comes) on one test set."""
+
+    name: str
+    fits: tuple[str, ...]
+    method: str
+    model: str
+    train: tuple[str, ...]
+    valid: str
+    test: str
+    protocol: Kind
+    seed: int
+    setting: str
+    seen: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A suite under a profile: its fits and cells, in order."""
+
+    suite: cards.SuiteCard
+    profile_name: str
+    profile: cards.Profile
+    fits: tuple[Fit, ...]
+    cells: tuple[Cell, ...]
+    settings: tuple[cards.Setting, ...]
+    recipes: dict[str, cards.Recipe]
+    bases: dict[str, str]
+
+    def fit(self, name: str) -> Fit:
+        """Return the fit of that name."""
+        return next(fit for fit in self.fits if fit.name == name)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """All datasets that the plan's fits and cells need, in order."""
+        named = [name for fit in self.fits for name in (*fit.train, fit.valid, fit.test)]
+        named += [cell.test for cell in self.cells]
+        return tuple(dict.fromkeys(name for name in named if name != HELD_OUT))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods of the plan's cells, in order."""
+        return tuple(dict.fromkeys(cell.method for cell in self.cells))
+
+
+def choose_profile(suite: cards.SuiteCard, name: str | None, *, fixture: bool) -> tuple[str, cards.Profile]:
+    """Choose a profile: the named one; else ``quick`` on the fixture and the suite's first on real data.
+
+    Raises:
+        UnknownNameError: The suite has no such profile.
+    """
+    if not suite.profiles:
+        raise CardError(f"suite {suite.name}: has no [profiles]; at least one is needed to run it")
+    chosen = name or ("quick" if fixture and "quick" in suite.profiles else next(iter(suite.profiles)))
+    if chosen not in suite.profiles:
+        raise UnknownNameError("profile", chosen, suite.profiles, where=f"suite {suite.name}")
+    return chosen, suite.profiles[chosen]
+
+
+def settings_of(protocol: cards.Protocol, seeds: Sequence[int] = ()) -> tuple[cards.Setting, ...]:
+    """List the settings of a protocol with their seeds.
+
+    Written settings are taken as they are; else every choice of ``train_size`` training datasets, a validation dataset (if the
+    protocol has one) and a test dataset is a setting. ``seeds`` replaces all seeds.
+
+    >>> four = cards.Protocol(datasets=("a", "b", "c", "d"), valid="dataset")
+    >>> len(settings_of(four))
+    12
+    """
+    found = protocol.settings or tuple(_enumerated(protocol))
+    return tuple(
+        msgspec.structs.replace(setting, seed=seed)
+        for setting in found
+        for seed in (seeds or ([setting.seed] if setting.seed is not None else protocol.seeds))
+    )
+
+
+def make_plan(
+    suite: cards.SuiteCard,
+    catalogue: Catalogue,
+    *,
+    profile: str | None = None,
+    fixture: bool = False,
+    only: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+) -> Plan:
+    """Expand a suite into fits and cells.
+
+    Args:
+        suite: The suite's card.
+        catalogue: Where its models and methods are.
+        profile: Name of a profile; by default as ``choose_profile`` says.
+        fixture: Whether the data are the synthetic fixture.
+        only: ``field=value,...`` filters over method, model, train, valid, test and seed; values of one field are alternatives. A
+            method or model that the suite does not list is added to it.
+        seeds: Seeds that replace those of the settings.
+
+    Raises:
+        UnknownNameError: A method or model does not exist.
+        UsageError: Nothing is left after ``only``.
+    """
+    name, chosen = choose_profile(suite, profile, fixture=fixture)
+    wanted = parse_only(only)
+    methods = _listed(chosen.methods or suite.methods, wanted.get("method", ()), catalogue, "method")
+    models = _listed(chosen.models or suite.models, wanted.get("model", ()), catalogue, "model")
+    settings = settings_of(suite.protocol, seeds)
+    bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in _mentioned(setting)}
+    fits: dict[str, Fit] = {}
+    cells: dict[str, Cell] = {}
+    recipes: dict[str, cards.Recipe] = {}
+    for method, setting in itertools.product(methods, settings):
+        card = catalogue.method(method)
+        if card.inference:
+            cell = _inference_cell(method, catalogue.model(card.inference, where=f"method {method}"), setting, bases)
+            if _kept(cell, wanted):
+                cells[cell.name] = cell
+            continue
+        for model in models:
+            fit = _fit(method, model, setting, bases)
+            measured = [
+                cell for cell in _cells(fit, catalogue.model(model), suite.protocol, bases) if _kept(cell, wanted)
+            ]
+            if any(cell.protocol != "validation" for cell in measured):
+                fits[fit.name] = fit
+                recipes[fit.name] = recipe(suite, chosen, card, catalogue.model(model), setting.seed or 0)
+                cells.update({cell.name: cell for cell in measured})
+    if not cells:
+        raise UsageError(
+            f"--only {' '.join(only)}: nothing of suite {suite.name} matches{_offer(wanted, methods, models, settings)}"
+        )
+    used = {(cell.train, cell.valid, cell.test) for cell in cells.values() if cell.protocol == "external"}
+    kept = tuple(s for s in settings if (s.train, s.valid, s.test) in used) or settings
+    return Plan(
+        suite=suite,
+        profile_name=name,
+        profile=chosen,
+        fits=tuple(fits.values()),
+        cells=tuple(cells.values()),
+        settings=kept,
+        recipes=recipes,
+        bases=bases,
+    )
+
+
+def without_datasets(plan: Plan, missing: Sequence[str]) -> Plan:
+    """Leave out the fits and cells that need any of these datasets."""
+    gone = set(missing)
+    fits = tuple(fit for fit in plan.fits if not gone & {*fit.train, fit.valid, fit.test})
+    names = {fit.name for fit in fits}
+    cells = tuple(cell for cell in plan.cells if cell.test not in gone and set(cell.fits) <= names)
+    settings = tuple(s for s in plan.settings if not gone & set(_mentioned(s)))
+    return msgspec.structs.replace(plan, fits=fits, cells=cells, settings=settings)
+
+
+def recipe(
+    suite: cards.SuiteCard, profile: cards.Profile, method: cards.MethodCard, model: cards.ModelCard, seed: int
+) -> cards.Recipe:
+    """Put together everything that decides a fit besides its images."""
+    return cards.Recipe(
+        method=method,
+        model=model,
+        labels=suite.labels,
+        image_size=model.image_size or profile.image_size,
+        epochs=method.epochs or profile.epochs,
+        batch_size=profile.batch_size,
+        steps_per_epoch=profile.steps_per_epoch,
+        precision=profile.precision,
+        channels_last=profile.channels_last,
+        seed=seed,
+    )
+
+
+def base_of(dataset: str, catalogue: Catalogue) -> str:
+    """Follow slices down to the dataset whose patients they are."""
+    visited = [dataset]
+    while base := catalogue.dataset(visited[-1]).base:
+        if base in visited:
+            raise CardError(f"{catalogue.path('dataset', dataset)}: base: a circle: {' -> '.join([*visited, base])}")
+        visited.append(base)
+    return visited[-1]
+
+
+def parse_only(only: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read ``field=value,...`` filters.
+
+    >>> parse_only(["method=a,b,seed=0", "seed=1"])
+    {'method': ('a', 'b'), 'seed': ('0', '1')}
+    """
+    found: dict[str, list[str]] = {}
+    for text in only:
+        field = ""
+        for piece in text.split(","):
+            key, equals, value = piece.partition("=")
+            if equals:
+                field = key.strip()
+                if field not in ONLY_FIELDS:
+                    raise UsageError(f"--only {text}: unknown field {field!r}{suggestion(field, ONLY_FIELDS)}")
+            elif not field:
+                raise UsageError(f"--only {text}: wanted field=value, such as method=balanced-batching")
+            found.setdefault(field, []).append((value if equals else piece).strip())
+    return {field: tuple(values) for field, values in found.items()}
+
+
+def _enumerated(protocol: cards.Protocol) -> list[cards.Setting]:
+    found = []
+    for train in itertools.combinations(protocol.datasets, protocol.train_size):
+        rest = [name for name in protocol.datasets if name not in train]
+        if protocol.valid == "dataset":
+            found += [
+                cards.Setting(train=train, valid=valid, test=test) for valid, test in itertools.permutations(rest, 2)
+            ]
+        else:
+            found += [cards.Setting(train=train, valid=HELD_OUT, test=test) for test in rest]
+    return found
+
+
+def _mentioned(setting: cards.Setting) -> tuple[str, ...]:
+    return (*setting.train, *(() if setting.valid == HELD_OUT else (setting.valid,)), setting.test)
+
+
+def _listed(listed: Sequence[str], wanted: Sequence[str], catalogue: Catalogue, kind: str) -> tuple[str, ...]:
+    for name in wanted:
+        if name not in listed and name not in catalogue.names(kind):
+            raise UnknownNameError(kind, name, catalogue.names(kind), where="--only")
+    added = [name for name in wanted if name not in listed]
+    return tuple(name for name in (*listed, *added) if not wanted or name in wanted)
+
+
+def _setting_label(train: Sequence[str], valid: str, test: str) -> str:
+    return f"{'+'.join(train)}>{valid}>{test}"
+
+
+def _fit(method: str, model: str, setting: cards.Setting, bases: Mapping[str, str]) -> Fit:
+    inside = {bases[name] for name in (*setting.train, *(() if setting.valid == HELD_OUT else (setting.valid,)))}
+    guarded = bases[setting.test] in inside
+    name = f"{method}/{model}/{'+'.join(setting.train)}/valid-{setting.valid}/seed-{setting.seed}"
+    return Fit(
+        name=f"{name}/without-{setting.test}" if guarded else name,
+        method=method,
+        model=model,
+        train=setting.train,
+        valid=setting.valid,
+        test=setting.test,
+        seed=setting.seed or 0,
+        guarded=guarded,
+    )
+
+
+def _cells(fit: Fit, model: cards.ModelCard, protocol: cards.Protocol, bases: Mapping[str, str]) -> list[Cell]:
+    tests: list[tuple[str, Kind]] = [(fit.test, "external"), (fit.valid, "validation")]
+    if protocol.internal:
+        tests[1:1] = [(name, "internal") for name in fit.train]
+    return [
+        Cell(
+            name=f"{fit.name}/{'validation' if protocol_kind == 'validation' else test}",
+            fits=(fit.name,),
+            method=fit.method,
+            model=fit.model,
+            train=fit.train,
+            valid=fit.valid,
+            test=test,
+            protocol=protocol_kind,
+            seed=fit.seed,
+            setting=_setting_label(fit.train, fit.valid, fit.test),
+            seen=bool({test, bases.get(test, test)} & set(model.seen)),
+        )
+        for test, protocol_kind in tests
+    ]
+
+
+def _inference_cell(method: str, model: cards.ModelCard, setting: cards.Setting, bases: Mapping[str, str]) -> Cell:
+    return Cell(
+        name=f"{method}/{model.name}/as-it-comes/{setting.test}",
+        fits=(),
+        method=method,
+        model=model.name,
+        train=(),
+        valid="",
+        test=setting.test,
+        protocol="external",
+        seed=0,
+        setting="",
+        seen=bool({setting.test, bases[setting.test]} & set(model.seen)),
+    )
+
+
+def _kept(cell: Cell, wanted: Mapping[str, Sequence[str]]) -> bool:
+    values = {
+        "method": cell.method,
+        "model": cell.model,
+        "train": "+".join(cell.train),
+        "valid": cell.valid,
+        "test": cell.test,
+        "seed": str(cell.seed),
+    }
+    skipped = {"test"} if cell.protocol == "validation" else set()
+    if not cell.fits:
+        skipped |= {"model", "train", "valid", "seed"}
+    return all(values[field] in accepted for field, accepted in wanted.items() if field not in skipped)
+
+
+def _offer(
+    wanted: Mapping[str, Sequence[str]],
+    methods: Sequence[str],
+    models: Sequence[str],
+    settings: Sequence[cards.Setting],
+) -> str:
+    values: dict[str, set[str]] = {
+        "method": set(methods),
+        "model": set(models),
+        "train": {"+".join(setting.train) for setting in settings},
+        "valid": {setting.valid for setting in settings},
+        "test": {name for setting in settings for name in (setting.test, *setting.train)},
+        "seed": {str(setting.seed) for setting in settings},
+    }
+    for field, asked in wanted.items():
+        for value in asked:
+            if value not in values[field]:
+                return f": no {field} {value!r}{suggestion(value, values[field])}"
+    return ""

@@ -1,0 +1,218 @@
+"""Save and load what is on disk: atomic, verified, and never silently somebody else's.
+
+Layout below ``--out``::
+
+    fits/<key>/                 what a fit leaves behind (weights, log), written by training
+    cells/<key>.parquet         predictions of one cell; its key, description and digest stand in the file
+    <suite>/<run>/manifest.json what the run consists of and where it came from
+    <suite>/<run>/scores.csv    and the tables, figures and pages made from it
+
+Files are written to a temporary name in the same folder, flushed to the disk and renamed, so that a reader sees the old
+file or the whole new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xrbench.errors import StoreError
+
+FORMAT = "xrbench-predictions-1"
+COLUMNS = ("image", "patient_id", "dataset")
+MANIFEST = "manifest.json"
+SCORES = "scores.csv"
+
+
+class Store:
+    """The folder given by ``--out``.
+
+    Args:
+        out: The folder; made when something is first written.
+
+    Raises:
+        StoreError: It is a file.
+    """
+
+    def __init__(self, out: Path) -> None:
+        if out.exists() and not out.is_dir():
+            raise StoreError(f"{out}: is a file; results need a folder")
+        self.out = out
+
+    def fit_folder(self, key: str) -> Path:
+        """Return the folder of a fit."""
+        return self.out / "fits" / key
+
+    def cell_file(self, key: str) -> Path:
+        """Return the file of a cell's predictions."""
+        return self.out / "cells" / f"{key}.parquet"
+
+    def run_folder(self, suite: str, run: str) -> Path:
+        """Return the folder of a run."""
+        return self.out / suite / run
+
+    def runs(self, suite: str | None = None) -> list[Path]:
+        """List run folders, the one written last first."""
+        found = self.out.glob(f"{suite or '*'}/*/{MANIFEST}")
+        return [path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+    def has_cell(self, key: str) -> bool:
+        """Say whether a cell's predictions are there."""
+        return self.cell_file(key).is_file()
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold a lock while the block runs, so that two commands do not do the same work in one folder.
+
+        Raises:
+            StoreError: Another process holds it.
+        """
+        path = self.out / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as held:
+            if not _try_lock(held.fileno()):
+                raise StoreError(
+                    f"{path}: another xrbench command is at work in {self.out}; wait for it, or choose another --out"
+                )
+            yield
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file atomically; NaN becomes null."""
+    write_atomic(
+        path, (json.dumps(_without_nan(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file.
+
+    Raises:
+        StoreError: It is not there or not a JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise StoreError(f"{path}: wanted a JSON object, got {type(values).__name__}")
+    return values
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a frame as CSV with shortest exact numbers, atomically."""
+    write_atomic(path, frame.to_csv(index=False, lineterminator="\n").encode())
+
+
+def write_predictions(path: Path, frame: pd.DataFrame, about: Mapping[str, Any]) -> None:
+    """Write a cell's predictions with its description.
+
+    Args:
+        path: The file.
+        frame: Columns ``image, patient_id, dataset``, others, ``truth:<label>`` and ``score:<label>``.
+        about: The cell's name, key and provenance; JSON values.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    described = {"format": FORMAT, "digest": _digest(table), **about}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"xrbench": json.dumps(described).encode()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_atomic(path, sink.getvalue().to_pybytes())
+
+
+def read_predictions(path: Path, *, key: str = "") -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a cell's predictions and description.
+
+    Args:
+        path: The file.
+        key: The cell's key, if it is known what should be there.
+
+    Raises:
+        StoreError: The file is missing, damaged, not ours, or belongs to another specification.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such file") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
+    about = json.loads((table.schema.metadata or {}).get(b"xrbench", b"{}"))
+    if about.get("format") != FORMAT:
+        raise StoreError(f"{path}: not written by xrbench (format {about.get('format')!r}, wanted {FORMAT!r})")
+    if about.get("digest") != _digest(table):
+        raise StoreError(
+            f"{path}: its content does not match its digest; it was damaged or edited, remove it to measure again"
+        )
+    if key and about.get("key") != key:
+        raise StoreError(
+            f"{path}: field key: wanted {key}, got {about.get('key')}; the file belongs to another specification"
+        )
+    return table.to_pandas(), about
+
+
+def labels_of(frame: pd.DataFrame, prefix: str = "score:") -> tuple[str, ...]:
+    """List the labels that a predictions frame has, in order."""
+    return tuple(name[len(prefix) :] for name in frame.columns if str(name).startswith(prefix))
+
+
+def _digest(table: pa.Table) -> str:
+    """Hash column names and values, whatever the chunking and compression."""
+    digest = hashlib.blake2b(digest_size=16)
+    hashed = pd.util.hash_pandas_object(table.to_pandas(), index=False).to_numpy()
+    digest.update("\x1f".join(table.column_names).encode())
+    digest.update(hashed.tobytes())
+    return digest.hexdigest()
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and value != value:
+        return None
+    return value
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # pragma: no cover - not on POSIX: several commands at once are the user's care
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
