@@ -1,1 +1,53 @@
-"""Figures of one set of predictions: pure functions of truth and score."""
+"""Figures of one set of predictions: pure functions of truth and score.
+
+Conventions: arguments stand as ``truth, score``; truth is 1, 0 or NaN (not labelled, left out); an undefined figure is
+NaN; a NaN score where a label exists is an error that names the row; options are given by name.
+
+Metrics: of the order of scores ``auc``, ``average_precision``; of a decision at a threshold ``recall``, ``specificity``,
+``ppv``, ``npv``, ``f1``, ``accuracy``, ``macro_recall``, ``alarms_per_1000``, ``net_benefit``; of probabilities ``brier``,
+``expected_calibration_error``, ``calibration_slope``, ``calibration_intercept``.
+"""
+
+from xrbench.metrics.calibration import brier, calibration_intercept, calibration_slope, expected_calibration_error
+from xrbench.metrics.checks import validate
+from xrbench.metrics.decisions import (
+    accuracy,
+    alarms_per_1000,
+    confusion,
+    f1,
+    macro_recall,
+    net_benefit,
+    npv,
+    ppv,
+    recall,
+    specificity,
+)
+from xrbench.metrics.evaluation import evaluate, validation_threshold
+from xrbench.metrics.names import MetricSpec, parse
+from xrbench.metrics.ranking import auc, average_precision
+from xrbench.metrics.thresholds import threshold_at
+
+__all__ = [
+    "MetricSpec",
+    "accuracy",
+    "alarms_per_1000",
+    "auc",
+    "average_precision",
+    "brier",
+    "calibration_intercept",
+    "calibration_slope",
+    "confusion",
+    "evaluate",
+    "expected_calibration_error",
+    "f1",
+    "macro_recall",
+    "net_benefit",
+    "npv",
+    "parse",
+    "ppv",
+    "recall",
+    "specificity",
+    "threshold_at",
+    "validate",
+    "validation_threshold",
+]

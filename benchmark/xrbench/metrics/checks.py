@@ -1,0 +1,99 @@
+"""Check truth, score and weights before anything is computed from them.
+
+Every figure of this room starts here, so that a wrong row is named once and in the same words.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xrbench.errors import MeasureError
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Labelled(NamedTuple):
+    """The rows that carry a label: what every formula works on.
+
+    Attributes:
+        positive: Whether the truth is 1, shape (rows,).
+        score: Their scores, shape (rows,).
+        weights: Their weights, shape (rows,); all one when none were given.
+        rows: Where they stand in the input, shape (rows,).
+    """
+
+    positive: BoolArray
+    score: FloatArray
+    weights: FloatArray
+    rows: npt.NDArray[np.int64]
+
+
+def validate(
+    truth: npt.ArrayLike,
+    score: npt.ArrayLike,
+    weights: npt.ArrayLike | None = None,
+    *,
+    probability: bool = False,
+    label: str = "",
+) -> Labelled:
+    """Check one label's truth and score and keep the labelled rows.
+
+    Args:
+        truth: 1 positive, 0 negative, NaN not labelled (left out), shape (n,).
+        score: The model's output, higher for positive, shape (n,). Rows without a label may hold anything.
+        weights: How often each row counts, at least 0 and finite, shape (n,).
+        probability: Whether scores must be probabilities: finite and within 0..1. Otherwise infinite scores are allowed.
+        label: The label's name, for messages.
+
+    Raises:
+        MeasureError: Shapes differ, or a row is not usable; the first such row is named, counting from 0.
+
+    >>> validate([1, 0, float("nan")], [0.9, 0.2, 0.5]).score
+    array([0.9, 0.2])
+    >>> validate([1, 0], [0.9, float("nan")])
+    Traceback (most recent call last):
+        ...
+    xrbench.errors.MeasureError: row 1: the score is NaN where the truth is 0
+    """
+    place = f"{label}: " if label else ""
+    true, given = _column(truth, "truth", place), _column(score, "score", place)
+    if len(true) != len(given):
+        raise MeasureError(f"{place}truth has {len(true):,} rows, score has {len(given):,}")
+    rows = np.flatnonzero(~np.isnan(true))
+    kept_truth, kept_score = true[rows], given[rows]
+    _refuse((kept_truth != 0) & (kept_truth != 1), rows, place, kept_truth, "the truth is {}, wanted 0, 1 or NaN")
+    _refuse(np.isnan(kept_score), rows, place, kept_truth, "the score is NaN where the truth is {:.0f}")
+    if probability:
+        outside = (kept_score < 0) | (kept_score > 1)
+        _refuse(outside, rows, place, kept_score, "score {:.6g} is outside 0..1: are these logits?")
+    return Labelled(kept_truth == 1, kept_score, _weights(weights, len(true), place)[rows], rows)
+
+
+def _column(values: npt.ArrayLike, what: str, place: str) -> FloatArray:
+    try:
+        column = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise MeasureError(f"{place}{what} holds something that is not a number") from error
+    if column.ndim != 1:
+        raise MeasureError(f"{place}{what} has shape {column.shape}, wanted one column of shape (n,)")
+    return column
+
+
+def _weights(weights: npt.ArrayLike | None, rows: int, place: str) -> FloatArray:
+    if weights is None:
+        return np.ones(rows)
+    column = _column(weights, "weights", place)
+    if len(column) != rows:
+        raise MeasureError(f"{place}weights have {len(column):,} rows, truth has {rows:,}")
+    _refuse(~((column >= 0) & np.isfinite(column)), np.arange(rows), place, column, "weight {} is not 0 or more")
+    return column
+
+
+def _refuse(wrong: BoolArray, rows: npt.NDArray[np.int64], place: str, shown: FloatArray, words: str) -> None:
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise MeasureError(f"{place}row {rows[first]}: {words.format(shown[first])}")

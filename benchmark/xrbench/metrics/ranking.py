@@ -1,0 +1,74 @@
+"""Figures that only look at the order of scores.
+
+Conventions: ``truth, score`` in this order; NaN truth is left out; equal scores count half in the AUC and share one step
+in average precision; a figure that needs both classes is NaN when one is missing; infinite scores are allowed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from xrbench.metrics.checks import FloatArray, Labelled, validate
+
+Array = npt.ArrayLike
+
+
+def auc(truth: Array, score: Array, *, weights: Array | None = None) -> float:
+    """Compute the area under the ROC curve: the chance that a positive scores above a negative, ties counting half.
+
+    Args:
+        truth: 1, 0 or NaN (left out), shape (n,).
+        score: Higher for positive, shape (n,).
+        weights: How often each row counts, shape (n,).
+
+    Returns:
+        0..1, or NaN without both classes. Source: Hanley & McNeil (1982), Radiology 143:29.
+
+    >>> auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
+    >>> auc([0, 1, 1], [0.5, 0.5, 0.9])
+    0.75
+    >>> auc([1, 1], [0.2, 0.3])
+    nan
+    """
+    positive, negative = _tie_groups(validate(truth, score, weights))
+    pairs = positive.sum() * negative.sum()
+    if pairs <= 0:
+        return float("nan")
+    above = np.cumsum(positive) - positive
+    return float(np.sum(negative * (above + 0.5 * positive)) / pairs)
+
+
+def average_precision(truth: Array, score: Array, *, weights: Array | None = None) -> float:
+    """Compute the average precision: precision at each distinct score, weighted by the recall gained there.
+
+    Args:
+        truth: 1, 0 or NaN (left out), shape (n,).
+        score: Higher for positive, shape (n,).
+        weights: How often each row counts, shape (n,).
+
+    Returns:
+        0..1, or NaN without both classes (without negatives it is 1 by construction and says nothing). No interpolation:
+        Davis & Goadrich (2006), ICML; Boyd et al. (2013), ECML.
+
+    >>> round(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
+    0.8333
+    """
+    positive, negative = _tie_groups(validate(truth, score, weights))
+    if positive.sum() <= 0 or negative.sum() <= 0:
+        return float("nan")
+    true, alarms = np.cumsum(positive), np.cumsum(positive + negative)
+    precision = np.divide(true, alarms, out=np.zeros_like(true), where=alarms > 0)
+    return float(np.sum(positive * precision) / true[-1])
+
+
+def _tie_groups(rows: Labelled) -> tuple[FloatArray, FloatArray]:
+    """Sum the weights of positives and of negatives at each distinct score, from the highest score down."""
+    if not len(rows.score):
+        return np.zeros(0), np.zeros(0)
+    order = np.argsort(-rows.score, kind="stable")
+    score, weights = rows.score[order], rows.weights[order]
+    starts = np.flatnonzero(np.concatenate([[True], score[1:] != score[:-1]]))
+    positive = np.where(rows.positive[order], weights, 0.0)
+    return np.add.reduceat(positive, starts), np.add.reduceat(weights - positive, starts)

@@ -1,0 +1,62 @@
+"""Choose a threshold for a target; it is chosen on the validation set and carried unchanged to every test set."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from xrbench.errors import MeasureError
+from xrbench.metrics.checks import validate
+
+
+def threshold_at(
+    truth: npt.ArrayLike,
+    score: npt.ArrayLike,
+    *,
+    sensitivity: float | None = None,
+    specificity: float | None = None,
+    weights: npt.ArrayLike | None = None,
+) -> float:
+    """Find the threshold that reaches a target on these (validation) data; at or above it an image is called positive.
+
+    For a sensitivity: the highest observed score at which at least that share of positives is called. For a specificity:
+    the lowest observed score at which at least that share of negatives is not called; when none does, the smallest number
+    above all scores. Images with equal scores are called alike, so ties never split and the target is met or exceeded.
+
+    Args:
+        truth: 1, 0 or NaN (left out), shape (n,).
+        score: Higher for positive, shape (n,).
+        sensitivity: Target recall, above 0 to 1. Give either this or ``specificity``.
+        specificity: Target specificity, 0 to 1.
+        weights: How often each row counts, shape (n,).
+
+    Returns:
+        The threshold, or NaN when the class that the target speaks of is missing.
+
+    Raises:
+        MeasureError: Not exactly one target, or a target outside 0..1.
+
+    >>> threshold_at([1, 1, 1, 0, 0], [0.9, 0.7, 0.2, 0.4, 0.1], sensitivity=0.6)
+    0.7
+    >>> threshold_at([1, 1, 1, 0, 0], [0.9, 0.7, 0.2, 0.4, 0.1], specificity=0.5)
+    0.2
+    """
+    if (sensitivity is None) == (specificity is None):
+        raise MeasureError("a threshold wants exactly one target: sensitivity=... or specificity=...")
+    target = sensitivity if sensitivity is not None else specificity
+    if target is None or not 0 <= target <= 1 or (sensitivity is not None and target == 0):
+        raise MeasureError(f"target {target} is outside 0..1")
+    rows = validate(truth, score, weights)
+    mine = rows.positive if sensitivity is not None else ~rows.positive
+    total = float(rows.weights[mine].sum())
+    if total <= 0:
+        return float("nan")
+    candidates, group = np.unique(rows.score, return_inverse=True)
+    share = np.bincount(group, np.where(mine, rows.weights, 0.0), minlength=len(candidates)) / total
+    # A share that misses the target by rounding alone (0.9 of 10 as 0.8999...) counts as reached.
+    wanted = target - 1e-12
+    if sensitivity is not None:
+        reached = np.cumsum(share[::-1])[::-1] >= wanted
+        return float(candidates[np.flatnonzero(reached)[-1]])
+    below = np.cumsum(share) - share >= wanted
+    return float(candidates[np.argmax(below)]) if below.any() else float(np.nextafter(candidates[-1], np.inf))
