@@ -1,3 +1,31 @@
-"""Does a medical-image classifier hold up on another hospital's images, and is that difference real?"""
+"""Does a medical-image classifier hold up on another hospital's images, and is that difference real?
+
+The public face is small and imports nothing heavy until it is used: ``suite``, ``plan``, ``run``, ``score``, ``table``, and the
+modules ``metrics`` and ``statistics``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xrbench import metrics, statistics
+    from xrbench.errors import XrbenchError
+    from xrbench.face import plan, run, score, suite, table
 
 __version__ = "0.1.0"
+__all__ = ["XrbenchError", "__version__", "metrics", "plan", "run", "score", "statistics", "suite", "table"]
+
+_FACE = dict.fromkeys(("plan", "run", "score", "suite", "table"), "xrbench.face") | {
+    "XrbenchError": "xrbench.errors"
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in ("metrics", "statistics"):
+        return importlib.import_module(f"xrbench.{name}")
+    if name in _FACE:
+        return getattr(importlib.import_module(_FACE[name]), name)
+    raise AttributeError(f"module 'xrbench' has no attribute {name!r}")

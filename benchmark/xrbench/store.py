@@ -110,7 +110,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file atomically; NaN becomes null."""
     write_atomic(
-        path, (json.dumps(_without_nan(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        path, (json.dumps(without_nan(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     )
 
 
@@ -196,11 +196,12 @@ def _digest(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Replace NaN by None, at any depth, for JSON."""
     if isinstance(value, Mapping):
-        return {str(key): _without_nan(item) for key, item in value.items()}
+        return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float) and value != value:
         return None
     return value

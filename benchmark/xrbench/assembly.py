@@ -1,0 +1,443 @@
+"""Bring a plan and the data together: which rows each fit learns from, which each cell is measured on, and their keys.
+
+No pixel is read here unless caches are opened; ``xrbench plan`` and ``xrbench run`` both start with ``assemble``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from xrbench import cards, keys, planning
+from xrbench.catalogue import Catalogue
+from xrbench.data import cache as caching
+from xrbench.data import labels as labelling
+from xrbench.data import splits
+from xrbench.data.domains import Domain, find_folder, load_domain, select
+from xrbench.data.imageset import ImageSet
+from xrbench.errors import DataError, MissingDataError, UsageError
+from xrbench.planning import HELD_OUT, Cell, Fit, Plan
+from xrbench.progress import Reporter, Silent
+
+STANDARD = ("view", "age", "sex")
+"""Columns that travel from the tidy frame into predictions, for subgroups."""
+
+
+@dataclass(frozen=True)
+class DataRoots:
+    """Where the data are.
+
+    Attributes:
+        default: Folder with one folder a dataset; None when there is none.
+        datasets: Folders of single datasets, which go before the default.
+    """
+
+    default: Path | None = None
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+
+    def folder(self, card: cards.DatasetCard) -> Path | None:
+        """Return the folder of a dataset, or None when it is not there.
+
+        Raises:
+            UsageError: A root is a file or does not exist.
+        """
+        if card.name in self.datasets:
+            folder = self.datasets[card.name]
+            if not folder.is_dir():
+                raise UsageError(
+                    f"data root of {card.name}: {folder}: {'not a folder' if folder.exists() else 'no such folder'}"
+                )
+            return folder
+        return find_folder(card, self.default) if self.default is not None else None
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The rows of one domain that take part in a suite.
+
+    Attributes:
+        name, base, root, card: The domain, the dataset whose patients it holds, its folder, the dataset's card.
+        frame: Tidy frame of the selected rows, in published order.
+        raw: States as published: 1, 0, -1, NaN, shape (n, labels).
+        truth: 1, 0 or NaN after the suite's label policy, float32, shape (n, labels).
+        members: Base and patient of each row; images without a patient id count as a patient of their own.
+        total: Rows of the dataset before selection.
+        by_patient: False when the dataset has no patient ids.
+    """
+
+    name: str
+    base: str
+    root: Path
+    card: cards.DatasetCard
+    frame: pd.DataFrame
+    raw: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.float32]
+    members: splits.Members
+    total: int
+    by_patient: bool
+    synthetic: bool
+    digest: str
+
+
+@dataclass
+class Assembly:
+    """A plan with its data.
+
+    Attributes:
+        plan: The plan, without what misses its data.
+        domains: The selected rows of each dataset.
+        parts: Fit name -> its rows.
+        missing: Dataset -> why it cannot be used, with where to ask for it.
+        notes: Things to be said once, such as patients that cost images.
+        caches: (base, image size) -> pixel cache, once opened.
+    """
+
+    plan: Plan
+    domains: dict[str, Selected]
+    parts: dict[str, splits.Parts]
+    missing: dict[str, str]
+    notes: list[str]
+    caches: dict[tuple[str, int], caching.PixelCache] = field(default_factory=dict)
+
+    @property
+    def fixture(self) -> bool:
+        """Say whether any figure would come from synthetic images."""
+        return any(domain.synthetic for domain in self.domains.values())
+
+    def part(self, cell: Cell) -> splits.Part:
+        """Return the rows a cell is measured on."""
+        if not cell.fits:
+            rows = np.arange(len(self.domains[cell.test].frame))
+            return {cell.test: rows[: self.plan.profile.limits.test or None]}
+        parts = self.parts[cell.fits[0]]
+        if cell.protocol == "validation":
+            return parts.valid
+        return {cell.test: (parts.internal if cell.protocol == "internal" else parts.external)[cell.test]}
+
+    def image_size(self, model: cards.ModelCard) -> int:
+        """Return the side in pixels at which a model's images are cached."""
+        return model.image_size or self.plan.profile.image_size
+
+    def needed(self, catalogue: Catalogue) -> dict[tuple[str, int], list[str]]:
+        """List the images that fits and cells need: (dataset, image size) -> paths, in published order."""
+        wanted: dict[tuple[str, int], dict[str, npt.NDArray[np.bool_]]] = {}
+        uses = [(fit.model, part) for fit in self.plan.fits for part in _all_parts(self.parts[fit.name])]
+        uses += [(cell.model, self.part(cell)) for cell in self.plan.cells]
+        for model, part in uses:
+            size = self.image_size(catalogue.model(model))
+            for name, rows in part.items():
+                domain = self.domains[name]
+                masks = wanted.setdefault((domain.base, size), {})
+                masks.setdefault(name, np.zeros(len(domain.frame), bool))[rows] = True
+        return {
+            key: list(
+                dict.fromkeys(path for name, mask in masks.items() for path in self.domains[name].frame["path"][mask])
+            )
+            for key, masks in wanted.items()
+        }
+
+    def open_caches(
+        self,
+        catalogue: Catalogue,
+        folder: Path,
+        *,
+        jobs: int,
+        reporter: Reporter | None = None,
+        skip_unreadable: bool = False,
+    ) -> None:
+        """Build or reopen the pixel caches; images that cannot be read are left out if ``skip_unreadable``.
+
+        Raises:
+            DataError: Images cannot be read; all of them are listed before anything is trained.
+        """
+        problems = []
+        for (base, size), paths in self.needed(catalogue).items():
+            domain = next(domain for domain in self.domains.values() if domain.base == base)
+            where = caching.cache_folder(folder, base, domain.root, self.plan.suite.preprocessing, size)
+            try:
+                self.caches[base, size] = caching.open_cache(
+                    where,
+                    root=domain.root,
+                    paths=paths,
+                    steps=self.plan.suite.preprocessing,
+                    image_size=size,
+                    channels=1,
+                    jobs=jobs,
+                    reporter=reporter or Silent(),
+                    skip_unreadable=skip_unreadable,
+                )
+            except DataError as error:
+                problems.append(error)
+        if problems:
+            raise type(problems[0])("\n".join(str(problem) for problem in problems))
+        self._leave_out_unreadable()
+
+    def image_set(self, part: splits.Part, model: cards.ModelCard) -> ImageSet:
+        """Put the rows of a part together with their pixels and truth."""
+        size = self.image_size(model)
+        return ImageSet.join([self._images(name, rows, size) for name, rows in part.items() if len(rows)])
+
+    def frame(self, part: splits.Part) -> pd.DataFrame:
+        """Make the predictions frame of a part, still without scores."""
+        return pd.concat([self._rows(name, rows) for name, rows in part.items()], ignore_index=True)
+
+    def rows_digest(self, part: splits.Part, model: cards.ModelCard) -> str:
+        """Hash ids, patients, truth and pixels of a part."""
+        size = self.image_size(model)
+        digests = []
+        for name, rows in part.items():
+            domain = self.domains[name]
+            chosen = domain.frame.iloc[rows]
+            pixels = self.caches[domain.base, size].digests(chosen["path"].tolist())
+            patients = domain.members.patient[rows]
+            digests.append(
+                splits.rows_digest(
+                    [name, domain.base], chosen["image"].tolist(), patients, domain.truth[rows].ravel(), pixels
+                )
+            )
+        return splits.rows_digest(digests)
+
+    def preprocessing_digest(self, model: cards.ModelCard) -> str:
+        """Hash the steps between a file and its cached pixels."""
+        return caching.steps_digest(self.plan.suite.preprocessing, self.image_size(model), 1)
+
+    def fit_key(self, fit: Fit) -> str:
+        """Return the key of a fit; caches must be open."""
+        made_of, parts = self.plan.recipes[fit.name], self.parts[fit.name]
+        return keys.fit_key(
+            made_of,
+            train=self.rows_digest(parts.train, made_of.model),
+            valid=self.rows_digest(parts.valid, made_of.model),
+            preprocessing=self.preprocessing_digest(made_of.model),
+        )
+
+    def cell_key(self, cell: Cell, catalogue: Catalogue, fit_keys: Mapping[str, str]) -> str:
+        """Return the key of a cell; caches must be open."""
+        model = catalogue.model(cell.model)
+        return keys.cell_key(
+            [fit_keys[name] for name in cell.fits],
+            rows=self.rows_digest(self.part(cell), model),
+            preprocessing=self.preprocessing_digest(model),
+            model=None if cell.fits else model,
+            labels=self.plan.suite.labels,
+        )
+
+    def used(self) -> list[dict[str, object]]:
+        """Describe what is used of each dataset, as the papers' first tables do."""
+        described = []
+        for name in self.domains:
+            domain = self.domains[name]
+            trained = [len(parts.train[name]) for parts in self.parts.values() if name in parts.train]
+            patients = int(domain.frame["patient_id"].nunique()) if domain.by_patient else None
+            described.append(
+                {
+                    "dataset": name,
+                    "title": domain.card.title,
+                    "images": len(domain.frame),
+                    "patients": patients,
+                    "used": max(trained, default=0),
+                    "pathologies": len(
+                        [
+                            c
+                            for c in domain.frame.columns
+                            if c in domain.frame.attrs.get("labels", ()) and c != "No Finding"
+                        ]
+                    ),
+                    "region": domain.card.region,
+                    "synthetic": domain.synthetic,
+                    "digest": domain.digest,
+                    "of": domain.total,
+                }
+            )
+        return described
+
+    def _images(self, name: str, rows: splits.Rows, size: int) -> ImageSet:
+        domain = self.domains[name]
+        cache = self.caches[domain.base, size]
+        at = cache.rows(domain.frame["path"].iloc[rows].tolist())
+        return ImageSet((name,), (cache.pixels,), np.zeros(len(rows), np.int64), at, domain.truth[rows])
+
+    def _rows(self, name: str, rows: splits.Rows) -> pd.DataFrame:
+        domain = self.domains[name]
+        chosen = domain.frame.iloc[rows].reset_index(drop=True)
+        kept = chosen[["image", "patient_id", *(column for column in STANDARD if column in chosen)]].copy()
+        kept.insert(2, "dataset", name)
+        for number, label in enumerate(self.plan.suite.labels):
+            kept[f"truth:{label}"] = domain.truth[rows, number]
+            kept[f"raw:{label}"] = domain.raw[rows, number]
+        return kept
+
+    def _leave_out_unreadable(self) -> None:
+        for name, domain in self.domains.items():
+            readable = np.ones(len(domain.frame), bool)
+            for (base, _), cache in self.caches.items():
+                if base == domain.base and cache.unreadable:
+                    readable &= ~domain.frame["path"].isin(list(cache.unreadable)).to_numpy()
+            if not readable.all():
+                self.notes.append(
+                    f"{name}: {int((~readable).sum()):,} unreadable images are left out (--skip-unreadable)"
+                )
+                for parts in self.parts.values():
+                    for part in _all_parts(parts):
+                        if name in part:
+                            part[name] = part[name][readable[part[name]]]
+
+
+def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missing: bool = False) -> Assembly:
+    """Read the metadata of a plan's datasets and divide their patients.
+
+    Args:
+        plan: The plan.
+        catalogue: Where the dataset cards are.
+        roots: Where the data are.
+        allow_missing: Leave out what needs datasets that are not there, instead of stopping.
+
+    Raises:
+        MissingDataError: Datasets are not there (all are named), or none of the plan can run without them.
+        DataError: Metadata are not as their layout promises, or a label cannot be learned.
+    """
+    domains, missing = _load(plan, catalogue, roots)
+    if missing and not allow_missing:
+        raise MissingDataError("\n".join(missing.values()))
+    kept = planning.without_datasets(plan, list(missing)) if missing else plan
+    if not kept.cells:
+        raise MissingDataError(
+            "\n".join([*missing.values(), f"nothing of suite {plan.suite.name} can run without them"])
+        )
+    domains = {name: domains[name] for name in kept.datasets}
+    population = _population(domains)
+    notes = [
+        f"{d.name}: no patient ids; splits and intervals are by image" for d in domains.values() if not d.by_patient
+    ]
+    members = {name: domain.members for name, domain in domains.items()}
+    parts = {fit.name: _divide(fit, kept, members, population) for fit in kept.fits}
+    for fit in kept.fits:
+        _check_learnable(fit, parts[fit.name], domains, kept.suite.labels)
+    notes += _costs(kept, parts)
+    return Assembly(plan=kept, domains=domains, parts=parts, missing=missing, notes=notes)
+
+
+def select_rows(name: str, plan: Plan, catalogue: Catalogue, loaded: Domain) -> Selected:
+    """Keep the rows of a domain that a suite uses and apply its label policy."""
+    suite, frame = plan.suite, loaded.frame
+    for where in [*_slices(name, catalogue), suite.where]:
+        if where:
+            frame = select(frame, where, name=name)
+    frame = frame.reset_index(drop=True)
+    if not len(frame):
+        raise DataError(f"{name}: no image is left where {suite.where}")
+    labels = list(suite.labels)
+    mapped = labelling.with_mappings(frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings])
+    raw = labelling.raw(mapped, labels)
+    truth = labelling.truth(mapped, labels, uncertain=suite.uncertain, blank=suite.blank)
+    patients = frame["patient_id"]
+    by_patient = not patients.isna().all()
+    if by_patient and patients.isna().any():
+        row = int(np.flatnonzero(patients.isna())[0])
+        raise DataError(
+            f"{name}: image {frame['image'].iloc[row]!r} (row {row + 1}) has no patient id, others have; splits need one for every image"
+        )
+    people = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
+    frame.attrs["labels"] = tuple(loaded.labels)
+    return Selected(
+        name=name,
+        base=plan.bases[name],
+        root=loaded.root,
+        card=catalogue.dataset(name),
+        frame=frame,
+        raw=raw,
+        truth=truth,
+        members=splits.Members(plan.bases[name], people),
+        total=len(loaded.frame),
+        by_patient=by_patient,
+        synthetic=loaded.synthetic,
+        digest=loaded.digest,
+    )
+
+
+def _load(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[str, Selected], dict[str, str]]:
+    loaded: dict[str, Domain] = {}
+    domains: dict[str, Selected] = {}
+    missing: dict[str, str] = {}
+    for name in plan.datasets:
+        base = plan.bases[name]
+        card = catalogue.dataset(base)
+        folder = roots.folder(card)
+        if folder is None:
+            missing[name] = _missing(name, card, roots)
+            continue
+        if base not in loaded:
+            loaded[base] = load_domain(card, None, catalogue.vocabulary, folder.parent, folder=folder)
+        domains[name] = select_rows(name, plan, catalogue, loaded[base])
+    return domains, missing
+
+
+def _missing(name: str, card: cards.DatasetCard, roots: DataRoots) -> str:
+    place = f"{roots.default / card.name}" if roots.default else "a data root (--data-root)"
+    access = f"; {card.access}" if card.access else ""
+    return f"missing: {name}   expected in {place}{access}; then `xrbench data check {name}`"
+
+
+def _slices(name: str, catalogue: Catalogue) -> list[dict[str, object]]:
+    """List the conditions of a slice and of the slices it is cut from, the outermost first."""
+    conditions: list[dict[str, object]] = []
+    card = catalogue.dataset(name)
+    while card.base:
+        conditions.insert(0, dict(card.where))
+        card = catalogue.dataset(card.base)
+    return conditions
+
+
+def _population(domains: Mapping[str, Selected]) -> dict[str, list[str]]:
+    people: dict[str, set[str]] = {}
+    for domain in domains.values():
+        people.setdefault(domain.base, set()).update(domain.members.patient.tolist())
+    return {base: sorted(patients) for base, patients in people.items()}
+
+
+def _divide(
+    fit: Fit, plan: Plan, members: Mapping[str, splits.Members], population: Mapping[str, Sequence[str]]
+) -> splits.Parts:
+    roles = splits.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
+    return splits.divide(
+        roles,
+        members,
+        rule=plan.profile.split,
+        limits=plan.profile.limits,
+        seed=fit.seed,
+        internal=plan.suite.protocol.internal,
+        population=population,
+    )
+
+
+def _check_learnable(fit: Fit, parts: splits.Parts, domains: Mapping[str, Selected], labels: Sequence[str]) -> None:
+    truth = np.concatenate([domains[name].truth[rows] for name, rows in parts.train.items()])
+    for number, label in enumerate(labels):
+        positive, negative = int((truth[:, number] == 1).sum()), int((truth[:, number] == 0).sum())
+        if not positive or not negative:
+            raise DataError(
+                f"{'+'.join(fit.train)}: label {label!r} has {positive:,} positive and {negative:,} negative training images; "
+                "a classifier needs both"
+            )
+
+
+def _costs(plan: Plan, parts: Mapping[str, splits.Parts]) -> list[str]:
+    """Say once for each setting how many images the rule of one side a patient costs."""
+    said: dict[str, None] = {}
+    for fit in plan.fits:
+        for name, count in parts[fit.name].excluded.items():
+            role = "training" if name in fit.train else "validation"
+            roles = f"train {'+'.join(fit.train)}, valid {fit.valid}, test {fit.test}"
+            said[
+                f"{roles}, seed {fit.seed}: {count:,} {role} images of {name} left out, their patients are on another side"
+            ] = None
+    return list(said)
+
+
+def _all_parts(parts: splits.Parts) -> tuple[splits.Part, ...]:
+    return parts.train, parts.valid, parts.internal, parts.external

@@ -1,0 +1,92 @@
+"""Options that mean the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from xrbench.catalogue import Catalogue
+    from xrbench.progress import Reporter
+    from xrbench.settings import Setting
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+suite = click.option("--suite", "suite", required=True, metavar="NAME", help="The suite; `xrbench list suites` names them.")
+profile = click.option("--profile", metavar="NAME", help="How large a run: `quick` on the fixture, else the suite's first, by default.")
+data_root = click.option(
+    "--data-root",
+    "data_roots",
+    multiple=True,
+    metavar="DIR | DATASET=DIR",
+    help="Folder with one folder a dataset, or the folder of one dataset. Without any, the synthetic fixture is used.",
+)
+out = click.option("--out", metavar="DIR", help="Where results go (default: runs).")
+only = click.option(
+    "--only",
+    multiple=True,
+    metavar="FIELD=VALUE,...",
+    help="Only what matches: method, model, train, valid, test, seed; a method that the suite does not list is added.",
+)
+seed = click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="Run every setting under this seed instead of its own.")
+jobs = click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that read images (default: one a processor).")
+device = click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: auto, cuda if there is one).")
+cache = click.option("--cache", metavar="DIR", help="Where prepared pixels are kept (default: cache/ below --out).")
+catalogue = click.option("--catalogue", "catalogues", multiple=True, metavar="DIR", help="A folder with more cards; its code may run.")
+allow_missing = click.option("--allow-missing", is_flag=True, help="Run what does not need the datasets that are not there.")
+skip_unreadable = click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out, and say so in every result.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
+verbose = click.option("--verbose", "-v", is_flag=True, help="More words; a traceback if xrbench itself fails.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+
+
+def many(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Stack several options as one decorator, in the order in which --help lists them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def settings(**given: Any) -> dict[str, Setting]:
+    """Resolve settings from these options, variables, ``xrbench.toml`` and defaults."""
+    from xrbench.settings import resolve
+
+    return resolve({name.replace("_", "-"): value for name, value in given.items()})
+
+
+def open_catalogue(given: tuple[str, ...]) -> Catalogue:
+    """Open the catalogues given here and in ``xrbench.toml``."""
+    from xrbench.catalogue import open_catalogue as opened
+    from xrbench.settings import file_of
+
+    return opened([*file_of().catalogues, *given])
+
+
+def folders(given: tuple[str, ...], cards: Catalogue) -> tuple[Path | None, dict[str, Path]]:
+    """Separate data roots into the common one and those of single datasets."""
+    from xrbench.settings import data_folders, file_of
+
+    return data_folders(given, file_of(), cards.names("dataset"))
+
+
+def reporter(quiet: bool, verbose: bool) -> Reporter:
+    """Make the reporter that these options ask for."""
+    from xrbench.progress import reporter as chosen
+
+    return chosen(quiet=quiet, verbose=verbose)
+
+
+def echo_json(values: Any) -> None:
+    """Print values as JSON; NaN becomes null."""
+    import json
+
+    from xrbench.store import without_nan
+
+    click.echo(json.dumps(without_nan(values), indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,177 @@
+"""What exists: ``list`` and ``show``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xrbench.cli import options
+
+if TYPE_CHECKING:
+    from xrbench.catalogue import Catalogue
+
+KINDS = ("suites", "datasets", "models", "methods", "papers", "leaderboards", "pathologies", "metrics", "blocks")
+SHOWN = ("suite", "dataset", "model", "method", "paper", "settings")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), default="suites")
+@options.many(options.catalogue, options.data_root, options.as_json)
+def list_things(kind: str, catalogues: tuple[str, ...], data_roots: tuple[str, ...], as_json: bool) -> None:
+    """Name what there is of a KIND: suites, datasets, models, methods, papers, ...
+
+    \b
+    Example:  xrbench list datasets
+    """
+    cards = options.open_catalogue(catalogues)
+    rows = _listing(kind, cards, data_roots)
+    if as_json:
+        options.echo_json(rows)
+    else:
+        _print(rows)
+
+
+@click.command("show")
+@click.argument("kind", type=click.Choice(SHOWN))
+@click.argument("name", default="")
+@options.many(options.catalogue, options.as_json)
+def show(kind: str, name: str, catalogues: tuple[str, ...], as_json: bool) -> None:
+    """Show one card as it is resolved, or the `settings` and where each is from.
+
+    \b
+    Example:  xrbench show suite ood-cxr
+    """
+    if kind == "settings":
+        rows = [{"setting": s.name, "value": s.value, "from": s.source} for s in options.settings().values()]
+        options.echo_json(rows) if as_json else _print(rows)
+        return
+    if not name:
+        raise click.UsageError(f"which {kind}? `xrbench list {kind}s` names them")
+    card, where = _card(kind, name, options.open_catalogue(catalogues))
+    if as_json:
+        options.echo_json(card)
+    else:
+        click.echo(f"# {where}")
+        click.echo("\n".join(_toml_lines(card)))
+
+
+def _card(kind: str, name: str, cards: Catalogue) -> tuple[dict[str, Any], str]:
+    from xrbench.cards import plain
+    from xrbench.errors import UnknownNameError
+
+    if kind == "paper":
+        if name not in cards.papers:
+            raise UnknownNameError("paper", name, cards.papers)
+        paper, folder = cards.papers[name]
+        return plain(paper), str(folder / "paper.toml")
+    getters: dict[str, Callable[[str], Any]] = {
+        "suite": cards.suite,
+        "dataset": cards.dataset,
+        "model": cards.model,
+        "method": cards.method,
+    }
+    return plain(getters[kind](name)), str(cards.path(kind, name))
+
+
+def _listing(kind: str, cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any]]:
+    if kind == "suites":
+        return _suites(cards, data_roots)
+    if kind == "datasets":
+        return _datasets(cards, data_roots)
+    if kind == "models":
+        return [{"model": name, "weights": cards.model(name).weights, "title": cards.model(name).title} for name in cards.names("model")]
+    if kind == "methods":
+        return [{"method": name, "title": cards.method(name).title} for name in cards.names("method")]
+    if kind == "papers":
+        return [{"paper": name, "suite": card.suite, "title": card.title} for name, (card, _) in cards.papers.items()]
+    if kind == "leaderboards":
+        return [{"suite": name, "folder": str(folder)} for name, folder in cards.leaderboards().items()]
+    if kind == "pathologies":
+        found = cards.vocabulary.pathologies.items()
+        return [{"pathology": name, "synonyms": ", ".join(entry.synonyms)} for name, entry in found]
+    if kind == "metrics":
+        from xrbench.metrics import catalogue as metric_names
+
+        return metric_names()
+    from xrbench import blocks
+
+    return [{"kind": sort, "block": name} for sort in blocks.BLOCKS for name in blocks.known(sort)]
+
+
+def _suites(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any]]:
+    from xrbench.catalogue import datasets_of
+    from xrbench.planning import base_of, settings_of
+
+    present = _present(cards, data_roots)
+    rows = []
+    for name in cards.names("suite"):
+        card = cards.suite(name)
+        settings = settings_of(card.protocol)
+        trained = [method for method in card.methods if not cards.method(method).inference]
+        marks = [f"{dataset} {'✓' if present[base_of(dataset, cards)] else '✗'}" for dataset in datasets_of(card.protocol)]
+        rows.append(
+            {
+                "suite": name,
+                "paper": card.paper,
+                "settings": len(settings),
+                "methods": len(card.methods),
+                "models": len(card.models),
+                "fits": len(settings) * len(trained) * len(card.models),
+                "profiles": ", ".join(card.profiles),
+                "data": "  ".join(marks),
+            }
+        )
+    return rows
+
+
+def _datasets(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any]]:
+    from xrbench.planning import base_of
+
+    present = _present(cards, data_roots)
+    rows = []
+    for name in cards.names("dataset"):
+        card = cards.dataset(name)
+        folder = present[base_of(name, cards)]
+        rows.append(
+            {
+                "dataset": name,
+                "of": card.base,
+                "images": card.counts.get("images", ""),
+                "patients": card.counts.get("patients", ""),
+                "there": folder or "✗",
+                "title": card.title,
+            }
+        )
+    return rows
+
+
+def _present(cards: Catalogue, data_roots: tuple[str, ...]) -> dict[str, str]:
+    """Say where each dataset's folder is, if it is there."""
+    from xrbench.assembly import DataRoots
+
+    root, folders = options.folders(data_roots, cards)
+    roots = DataRoots(root, folders)
+    return {name: str(roots.folder(cards.dataset(name)) or "") for name in cards.names("dataset") if not cards.dataset(name).base}
+
+
+def _print(rows: Sequence[dict[str, Any]]) -> None:
+    from tabulate import tabulate
+
+    click.echo(tabulate(rows, headers="keys", tablefmt="plain") if rows else "(none)")
+
+
+def _toml_lines(card: dict[str, Any]) -> list[str]:
+    """Write a card's filled fields, one a line, tables last."""
+    import json
+
+    flat = {field: value for field, value in card.items() if value not in ("", [], {}, None)}
+    lines = [f"{field} = {json.dumps(value, ensure_ascii=False)}" for field, value in flat.items() if not isinstance(value, dict)]
+    for field, value in flat.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{field}]", *(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value.items())]
+    return lines
+
+
+COMMANDS = (list_things, show)

@@ -1,0 +1,109 @@
+"""What is done with images: ``plan`` and ``run``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from xrbench.cli import options
+
+PLANNED = options.many(
+    options.suite,
+    options.profile,
+    options.data_root,
+    options.out,
+    options.only,
+    options.seed,
+    options.allow_missing,
+    options.catalogue,
+)
+
+
+@click.command("plan")
+@options.many(PLANNED, options.cache, options.as_json, options.quiet, options.verbose)
+def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
+    """Say what a run would train and measure, what is done already and which data are missing.
+
+    \b
+    Example:  xrbench plan --suite ood-cxr
+    """
+    from xrbench.report.outline import outline
+
+    say = options.reporter(quiet or as_json, verbose)
+    chosen = options.settings(out=given["out"], cache=given["cache"])
+    bound = _bind(given, chosen, say, planning=True)
+    found = outline(bound.assembly, bound.suite.catalogue, out=chosen["out"].value, cache=chosen["cache"].value)
+    if as_json:
+        options.echo_json(found.to_dict())
+    else:
+        click.echo("\n".join(found.lines()))
+
+
+@click.command("run")
+@options.many(
+    PLANNED,
+    options.cache,
+    options.device,
+    options.jobs,
+    options.skip_unreadable,
+    options.quiet,
+    options.verbose,
+)
+def run(quiet: bool, verbose: bool, **given: Any) -> int:
+    """Train, test and judge a suite; the same command goes on where it stopped.
+
+    \b
+    Example:  xrbench run --suite ood-cxr --only method=balanced-batching,seed=0 --out runs
+    """
+    from xrbench import face
+    from xrbench.report import publish
+    from xrbench.running import Options, command_line
+
+    say = options.reporter(quiet, verbose)
+    chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
+    bound = _bind(given, chosen, say, planning=False)
+    cache = chosen["cache"].value
+    how = Options(
+        out=_path(chosen["out"].value),
+        cache=_path(cache) if cache else None,
+        device=chosen["device"].value,
+        jobs=chosen["jobs"].value,
+        skip_unreadable=given["skip_unreadable"],
+        command=command_line(),
+    )
+    result = face.run(bound, options=how, reporter=say)
+    face.score(result, reporter=say)
+    written = publish.publish(result.folder, bound.suite.catalogue, reporter=say)
+    click.echo(written.summary())
+    for name, reason in result.failed.items():
+        click.echo(f"failed: {name}: {reason}", err=True)
+    return 1 if result.failed else 0
+
+
+def _bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: bool) -> Any:
+    from xrbench import face
+    from xrbench.settings import file_of
+
+    cards = options.open_catalogue(given["catalogues"])
+    root, folders = options.folders(given["data_roots"], cards)
+    suite = face.suite(given["suite"], profile=given["profile"], catalogues=[*file_of().catalogues, *given["catalogues"]])
+    return face.plan(
+        suite,
+        data_root=root,
+        data=folders,
+        only=given["only"],
+        seeds=given["seeds"],
+        allow_missing=given["allow_missing"] or planning,
+        out=chosen["out"].value,
+        reporter=say,
+    )
+
+
+def _path(text: str) -> Any:
+    from pathlib import Path
+
+    return Path(text).expanduser()
+
+
+COMMANDS = (plan, run)

@@ -1,0 +1,152 @@
+"""The Python face: suite, plan, run, score, table, in that order, as on the command line.
+
+import xrbench as xr
+suite = xr.suite("ood-cxr", profile="quick")
+plan = xr.plan(suite)                          # no data root: the synthetic fixture
+results = xr.run(plan, out="runs")
+scores = xr.score(results)
+print(xr.table(scores, suite, "table2").markdown())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xrbench import assembly as assembling
+from xrbench import cards, catalogue, planning, running
+from xrbench.assembly import Assembly, DataRoots
+from xrbench.progress import Reporter, Silent
+from xrbench.running import Options, RunResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xrbench.report.writers import Table
+
+FIXTURE_FOLDER = "fixture"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite card with the profile chosen for it and the catalogue it is from.
+
+    Attributes:
+        card: The suite.
+        catalogue: Where its datasets, models and methods are.
+        profile: Name of the profile; None chooses ``quick`` on the fixture and the suite's first one on real data.
+    """
+
+    card: cards.SuiteCard
+    catalogue: catalogue.Catalogue
+    profile: str | None = None
+
+
+@dataclass(frozen=True)
+class BoundPlan:
+    """A plan with its data: what would be trained and measured."""
+
+    assembly: Assembly
+    suite: Suite
+
+    @property
+    def fits(self) -> tuple[planning.Fit, ...]:
+        """What is trained once."""
+        return self.assembly.plan.fits
+
+    @property
+    def cells(self) -> tuple[planning.Cell, ...]:
+        """What is measured."""
+        return self.assembly.plan.cells
+
+
+def suite(name: str, *, profile: str | None = None, catalogues: Sequence[str | Path] = ()) -> Suite:
+    """Find a suite.
+
+    Args:
+        name: Name of a suite card.
+        profile: Name of one of its profiles.
+        catalogues: Folders with more cards.
+
+    Raises:
+        UnknownNameError: No such suite or profile; the nearest name is offered.
+    """
+    found = catalogue.open_catalogue(catalogues)
+    card = found.suite(name)
+    if profile is not None:
+        planning.choose_profile(card, profile, fixture=False)
+    return Suite(card, found, profile)
+
+
+def plan(
+    of: Suite,
+    *,
+    data_root: str | Path | None = None,
+    data: Mapping[str, str | Path] | None = None,
+    only: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    allow_missing: bool = False,
+    out: str | Path = "runs",
+    reporter: Reporter | None = None,
+) -> BoundPlan:
+    """Expand a suite on data into fits and cells.
+
+    Args:
+        of: The suite.
+        data_root: Folder with one folder a dataset; None (and no ``data``) draws the synthetic fixture below ``out``.
+        data: Dataset -> its folder.
+        only: ``field=value`` filters, see ``xrbench run --help``.
+        seeds: Seeds that replace those of the settings.
+        allow_missing: Leave out what needs datasets that are not there.
+        out: Folder of results; only used for the fixture.
+        reporter: Where progress goes.
+
+    Raises:
+        MissingDataError: Datasets are not there.
+        DataError: Metadata are not as their layout promises.
+    """
+    folders = {name: Path(path) for name, path in (data or {}).items()}
+    root = Path(data_root) if data_root is not None else None
+    fixture = root is None and not folders
+    if fixture:
+        from xrbench.data.fixture import write_fixture
+
+        root = write_fixture(Path(out) / FIXTURE_FOLDER, reporter=reporter or Silent())
+    expanded = planning.make_plan(of.card, of.catalogue, profile=of.profile, fixture=fixture, only=only, seeds=seeds)
+    bound = assembling.assemble(expanded, of.catalogue, DataRoots(root, folders), allow_missing=allow_missing)
+    return BoundPlan(bound, of)
+
+
+def run(
+    of: BoundPlan, *, out: str | Path = "runs", options: Options | None = None, reporter: Reporter | None = None
+) -> RunResult:
+    """Train and predict what is not there yet; the same call goes on where it stopped.
+
+    Args:
+        of: The plan.
+        out: Folder for results.
+        options: Device, jobs and the like.
+        reporter: Where progress goes.
+    """
+    return running.run(of.assembly, of.suite.catalogue, options or Options(out=Path(out)), reporter=reporter)
+
+
+def score(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> pd.DataFrame:
+    """Judge the predictions of a run and write ``scores.csv`` into its folder; returns the tidy frame."""
+    from xrbench import scoring
+
+    folder = results.folder if isinstance(results, RunResult) else Path(results)
+    return scoring.score_run(folder, reporter=reporter or Silent())
+
+
+def table(scores: pd.DataFrame, of: Suite, name: str) -> Table:
+    """Lay out one of the suite's tables from scores.
+
+    Raises:
+        UnknownNameError: The suite has no table of that name.
+    """
+    from xrbench.report import tables
+
+    return tables.named(scores, of.card, name)

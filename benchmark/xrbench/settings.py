@@ -1,0 +1,129 @@
+"""Where settings come from: options, then ``XRBENCH_*`` variables, then ``xrbench.toml`` in the working folder, then defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from xrbench import cards
+from xrbench.errors import UsageError, suggestion
+
+FILE = "xrbench.toml"
+DEFAULTS: Mapping[str, Any] = {
+    "out": "runs",
+    "device": "auto",
+    "jobs": os.cpu_count() or 1,
+    "data-root": None,
+    "cache": None,
+    "weights": None,
+}
+
+
+class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """What ``xrbench.toml`` may hold.
+
+    Attributes:
+        out: Folder for results.
+        cache: Folder for pixel caches.
+        device: Where to compute.
+        jobs: Processes that read images.
+        data_root: Folder with one folder a dataset.
+        weights: Folder with pretrained weights.
+        catalogues: Catalogue folders.
+        data: Dataset -> its folder.
+    """
+
+    out: str | None = None
+    cache: str | None = None
+    device: str | None = None
+    jobs: int | None = None
+    data_root: str | None = None
+    weights: str | None = None
+    catalogues: tuple[str, ...] = ()
+    data: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its value, and which source it is from."""
+
+    name: str
+    value: Any
+    source: str
+
+
+def resolve(given: Mapping[str, Any], *, folder: Path | None = None) -> dict[str, Setting]:
+    """Resolve all settings.
+
+    Args:
+        given: Options as they stand on the command line; None and empty ones are not given.
+        folder: Where ``xrbench.toml`` is looked for; the working folder by default.
+
+    Raises:
+        CardError: ``xrbench.toml`` is wrong.
+        UsageError: A variable does not hold what it should.
+    """
+    path = (folder or Path.cwd()) / FILE
+    written = cards.convert(cards.read_toml(path), SettingsFile, where=str(path)) if path.is_file() else SettingsFile()
+    return {name: _resolve(name, given.get(name), written, path) for name in DEFAULTS}
+
+
+def file_of(folder: Path | None = None) -> SettingsFile:
+    """Read ``xrbench.toml``, or return an empty one."""
+    path = (folder or Path.cwd()) / FILE
+    return cards.convert(cards.read_toml(path), SettingsFile, where=str(path)) if path.is_file() else SettingsFile()
+
+
+def data_folders(
+    given: Sequence[str], written: SettingsFile, known: Sequence[str]
+) -> tuple[Path | None, dict[str, Path]]:
+    """Separate data roots into the common one and those of single datasets.
+
+    Args:
+        given: ``DIR`` or ``dataset=DIR``, as often as needed.
+        written: ``xrbench.toml``.
+        known: Names of all datasets.
+
+    Raises:
+        UsageError: An unknown dataset, or a folder that is a file or does not exist.
+    """
+    default = os.environ.get("XRBENCH_DATA_ROOT") or written.data_root
+    folders = dict(written.data)
+    for text in given:
+        name, equals, path = text.partition("=")
+        if equals and not Path(text).exists():
+            folders[name] = path
+        else:
+            default = text
+    for name in folders:
+        if name not in known:
+            raise UsageError(f"data root of {name!r}: unknown dataset{suggestion(name, known)}")
+    root = Path(default).expanduser() if default else None
+    if root is not None and not root.is_dir():
+        raise UsageError(f"data root {root}: {'is a file; a folder is wanted' if root.exists() else 'no such folder'}")
+    return root, {name: Path(path).expanduser() for name, path in folders.items()}
+
+
+def _resolve(name: str, option: Any, written: SettingsFile, path: Path) -> Setting:
+    if option not in (None, "", ()):
+        return Setting(name, option, f"option --{name}")
+    variable = f"XRBENCH_{name.upper().replace('-', '_')}"
+    if os.environ.get(variable):
+        return Setting(name, _number(name, os.environ[variable], variable), f"variable {variable}")
+    value = getattr(written, name.replace("-", "_"))
+    if value is not None:
+        return Setting(name, value, str(path))
+    return Setting(name, DEFAULTS[name], "default")
+
+
+def _number(name: str, text: str, variable: str) -> Any:
+    if name != "jobs":
+        return text
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"{variable}: wanted a whole number of 1 or more, got {text!r}")
+    return int(text)
