@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from xrbench import store
+from xrbench.errors import StoreError
+from xrbench.store import Store
+
+
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image": ["a", "b", "c"],
+            "patient_id": ["001", "001", None],
+            "dataset": ["nih"] * 3,
+            "truth:Edema": np.array([1, 0, np.nan], np.float32),
+            "score:Edema": np.array([0.9, 0.1, 0.5], np.float32),
+        }
+    )
+
+
+def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "cells" / "k.parquet"
+    store.write_predictions(path, frame(), {"key": "k", "cell": "a/b"})
+    back, about = store.read_predictions(path, key="k")
+    assert back["patient_id"].tolist()[:2] == ["001", "001"]
+    assert back["truth:Edema"].isna().tolist() == [False, False, True]
+    assert np.array_equal(back["score:Edema"], frame()["score:Edema"])
+    assert about["cell"] == "a/b"
+    assert store.labels_of(back) == ("Edema",)
+
+
+def test_another_specification_is_refused_naming_the_field(tmp_path: Path) -> None:
+    store.write_predictions(tmp_path / "p", frame(), {"key": "k"})
+    with pytest.raises(StoreError, match="field key: wanted other, got k"):
+        store.read_predictions(tmp_path / "p", key="other")
+
+
+def test_an_edited_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    store.write_predictions(path, frame(), {"key": "k"})
+    table = pq.read_table(path)
+    edited = table.set_column(4, "score:Edema", [[0.9, 0.1, 0.6]]).replace_schema_metadata(table.schema.metadata)
+    pq.write_table(edited, path)
+    with pytest.raises(StoreError, match="damaged or edited"):
+        store.read_predictions(path)
+
+
+def test_foreign_missing_and_torn_files_are_told_apart(tmp_path: Path) -> None:
+    frame().to_parquet(tmp_path / "foreign.parquet")
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 half a file")
+    for name, words in (
+        ("foreign", "not written by xrbench"),
+        ("torn", "not a readable Parquet"),
+        ("absent", "no such file"),
+    ):
+        with pytest.raises(StoreError, match=words):
+            store.read_predictions(tmp_path / f"{name}.parquet")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scores.csv"
+    store.write_atomic(path, b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_killed_in_the_middle_of_writing_a_file_is_old_or_new_never_half(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    store.write_atomic(path, b"o" * 1000)
+    code = (
+        "import os, sys, pathlib; from xrbench import store\n"
+        "real = os.fsync\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
+        f"store.write_atomic(pathlib.Path({str(path)!r}), b'n' * 1000)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], check=False)
+    assert result.returncode == -9
+    assert path.read_bytes() == b"o" * 1000
+
+
+def test_two_commands_cannot_work_in_one_folder(tmp_path: Path) -> None:
+    results = Store(tmp_path)
+    code = (
+        f"import pathlib; from xrbench.store import Store\nwith Store(pathlib.Path({str(tmp_path)!r})).lock('s'): pass"
+    )
+    with results.lock("s"):
+        blocked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another xrbench command is at work" in blocked.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_out_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(StoreError, match="is a file"):
+        Store(tmp_path / "out")
+
+
+def test_json_holds_no_nan(tmp_path: Path) -> None:
+    store.write_json(tmp_path / "m.json", {"a": float("nan"), "b": [1.5, {"c": float("nan")}]})
+    assert store.read_json(tmp_path / "m.json") == {"a": None, "b": [1.5, {"c": None}]}
+    (tmp_path / "bad.json").write_text("[1]")
+    with pytest.raises(StoreError, match="wanted a JSON object, got list"):
+        store.read_json(tmp_path / "bad.json")

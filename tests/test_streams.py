@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import numpy as np
+
+from xrbench.streams import seed_of, stream
+
+
+def test_same_purpose_gives_the_same_numbers_and_another_gives_others() -> None:
+    first = stream("fit", 3, "shuffle").random(8)
+    assert np.array_equal(first, stream("fit", 3, "shuffle").random(8))
+    assert not np.array_equal(first, stream("fit", 4, "shuffle").random(8))
+
+
+def test_parts_are_not_glued_together() -> None:
+    assert seed_of("ab", "c") != seed_of("a", "bc")
+    assert seed_of("a", 1) != seed_of("a", "1")
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    np.random.seed(5)
+    before = np.random.get_state()[1].copy()  # type: ignore[union-attr,index]
+    stream("anything").random(100)
+    assert np.array_equal(before, np.random.get_state()[1])  # type: ignore[index]
+
+
+def test_a_stream_is_uniform() -> None:
+    draws = np.array([stream("uniform", number).random() for number in range(2000)])
+    assert abs(draws.mean() - 0.5) < 0.03
+    assert abs(draws.std() - 12**-0.5) < 0.02
