@@ -1,0 +1,181 @@
+"""Read what a run, a results folder or a committed leaderboard holds: tidy scores, and a cell's predictions if they are there.
+
+Four forms are understood, and ``open_results`` tells them apart:
+
+* a run folder (``OUT/<suite>/<run>`` with ``manifest.json`` and ``scores.csv``); predictions are in ``OUT/cells``;
+* the ``--out`` folder itself: the run written last, of the asked suite if one is asked for;
+* a leaderboard folder (``scores.csv``, ``meta.json`` and, where the data allow it, ``predictions.parquet``);
+* a ``scores.csv``; the files beside it count as for its folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from xrbench import store
+from xrbench.errors import StoreError, suggestion
+
+FIXTURE = "FIXTURE"
+"""What the column ``data`` says of synthetic images."""
+
+PREDICTIONS = "predictions.parquet"
+
+REQUIRED_TEXT = ("method", "model", "train", "valid", "test", "protocol", "label", "metric", "cell")
+OPTIONAL_TEXT = ("suite", "profile", "data", "setting", "interval", "unit", "reason", "key")
+REQUIRED_NUMBERS = ("seed", "value", "low", "high")
+OPTIONAL_NUMBERS = (
+    *("level", "replicates", "dropped", "threshold"),
+    *("n_positive", "n_negative", "n_masked", "n_patients", "n_images"),
+)
+
+Loader = Callable[[str], "pd.DataFrame | None"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Scores, and where to get a cell's predictions.
+
+    Attributes:
+        where: The path they come from, for messages.
+        scores: Tidy scores, one row a cell, label and metric.
+        predictions: Gives a cell's predictions by the cell's name, or None where there are none.
+        folder: The folder the scores lie in.
+    """
+
+    where: str
+    scores: pd.DataFrame
+    predictions: Loader
+    folder: Path
+
+    @property
+    def suite(self) -> str:
+        """Name of the suite, or nothing if the scores do not say or say several."""
+        names = set(self.scores["suite"])
+        return next(iter(names)) if len(names) == 1 else ""
+
+    @property
+    def fixture(self) -> bool:
+        """Whether any of it comes from synthetic images."""
+        return bool((self.scores["data"] == FIXTURE).any())
+
+
+def open_results(path: Path, *, suite: str = "") -> Results:
+    """Open a run folder, an ``--out`` folder, a leaderboard folder or a ``scores.csv``.
+
+    Args:
+        path: The folder or file.
+        suite: For an ``--out`` folder: the suite whose newest run is wanted; empty takes any.
+
+    Raises:
+        StoreError: There is nothing of the kind, or the scores are broken.
+    """
+    if not path.exists():
+        raise StoreError(f"{path}: no such file or folder")
+    if path.is_file():
+        return _from_scores(path)
+    if (path / store.SCORES).is_file():
+        return _from_scores(path / store.SCORES)
+    runs = [run for run in store.Store(path).runs(suite or None) if (run / store.SCORES).is_file()]
+    if not runs:
+        what = f"a run of suite {suite!r}" if suite else "a run"
+        raise StoreError(f"{path}: holds no {store.SCORES} and no folder of {what}")
+    return _from_scores(runs[0] / store.SCORES)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read tidy scores; text stays text, and a column that is missing but not needed is filled.
+
+    Raises:
+        StoreError: The file cannot be read, a column is missing, a number is none, or a row stands twice.
+    """
+    try:
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StoreError(f"{path}: not a CSV of scores: {str(error).splitlines()[0]}") from error
+    return check_scores(raw, str(path))
+
+
+def check_scores(frame: pd.DataFrame, where: str = "scores") -> pd.DataFrame:
+    """Check tidy scores and give every column its type.
+
+    Raises:
+        StoreError: As for ``read_scores``.
+    """
+    for column in (*REQUIRED_TEXT, *REQUIRED_NUMBERS):
+        if column not in frame.columns:
+            raise StoreError(f"{where}: column {column!r} missing{suggestion(column, map(str, frame.columns))}")
+    checked = frame.copy().reset_index(drop=True)
+    for column in (*REQUIRED_TEXT, *OPTIONAL_TEXT):
+        checked[column] = _text(checked[column]) if column in checked else ""
+    for column in (*REQUIRED_NUMBERS, *OPTIONAL_NUMBERS):
+        checked[column] = _numbers(checked[column], where) if column in checked else float("nan")
+    checked["seed"] = checked["seed"].fillna(0).astype(int)
+    checked["seen"] = checked["seen"].astype(str).str.casefold().isin(("true", "1")) if "seen" in checked else False
+    twice = checked.duplicated(["cell", "label", "metric"]).to_numpy()
+    if twice.any():
+        at = int(twice.argmax())
+        row = checked.iloc[at]
+        raise StoreError(f"{where}: row {at + 2}: {row['metric']} of {row['label']} in {row['cell']} stands twice")
+    return checked
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), "").astype(str)
+
+
+def _numbers(column: pd.Series, where: str) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype(float)
+    text = _text(column).str.strip()
+    numbers = pd.to_numeric(text, errors="coerce").astype(float)
+    wrong = (numbers.isna() & ~text.str.casefold().isin(("", "nan"))).to_numpy()
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise StoreError(f"{where}: row {at + 2}, column {column.name!r}: wanted a number, got {text.iloc[at]!r}")
+    return numbers
+
+
+def _from_scores(path: Path) -> Results:
+    scores, folder = read_scores(path), path.resolve().parent
+    if (folder / PREDICTIONS).is_file():
+        loader = _concatenated(folder / PREDICTIONS)
+    elif (folder / store.MANIFEST).is_file():
+        loader = _stored(scores, store.Store(folder.parent.parent))
+    else:
+        loader = _none
+    return Results(where=str(path), scores=scores, predictions=loader, folder=folder)
+
+
+def _none(_cell: str) -> pd.DataFrame | None:
+    return None
+
+
+def _stored(scores: pd.DataFrame, out: store.Store) -> Loader:
+    """Read a cell's own file, found by its key."""
+    keys = dict(zip(scores["cell"], scores["key"], strict=True))
+
+    def load(cell: str) -> pd.DataFrame | None:
+        key = keys.get(cell, "")
+        return store.read_predictions(out.cell_file(key), key=key)[0] if key and out.has_cell(key) else None
+
+    return load
+
+
+def _concatenated(path: Path) -> Loader:
+    """Read all cells' predictions from one file with a column ``cell``, once."""
+
+    @cache
+    def cells() -> dict[str, pd.DataFrame]:
+        frame, _ = store.read_predictions(path)
+        if "cell" not in frame.columns:
+            raise StoreError(f"{path}: column 'cell' missing")
+        return {str(name): part.reset_index(drop=True) for name, part in frame.groupby("cell", sort=False)}
+
+    return lambda cell: cells().get(cell)

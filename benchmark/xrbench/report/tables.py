@@ -1,0 +1,223 @@
+"""From tidy scores to the tables that a suite asks for, and those that every suite gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from xrbench.cards import SuiteCard, TableLayout
+from xrbench.compare.results import check_scores
+from xrbench.errors import UnknownNameError
+from xrbench.report.gaps import gap_table
+from xrbench.report.numbers import MISSING, count, interval, metric_title, number, signed
+from xrbench.report.papers import Reported
+from xrbench.report.selection import MEAN, STAMP, Figure, Line, Selection, is_fixture
+from xrbench.report.settings import SEEN, seen_note, settings_table
+from xrbench.report.writers import Cell, Table
+
+Descriptions = Sequence[Mapping[str, Any]]
+SCORES = "scores"
+
+
+def table(
+    scores: pd.DataFrame,
+    suite: SuiteCard,
+    layout: TableLayout,
+    *,
+    paper: Reported | None = None,
+    descriptions: Descriptions | None = None,
+    intervals: bool = False,
+) -> Table:
+    """Lay out one table.
+
+    Args:
+        scores: Tidy scores.
+        suite: The suite they belong to.
+        layout: One of the suite's table layouts.
+        paper: Reported figures, set beside ours where the images are the paper's.
+        descriptions: For a table of datasets: ``dataset, images, patients, used, pathologies, region`` of each.
+        intervals: For a table of settings: whether intervals follow the figures.
+    """
+    scores = check_scores(scores)
+    if layout.kind == "datasets":
+        return datasets_table(scores, layout, descriptions or (), paper=paper)
+    selection = Selection(scores, suite, layout.metric)
+    if layout.kind == "settings":
+        return settings_table(selection, layout, paper=paper, intervals=intervals)
+    return gap_table(selection, layout)
+
+
+def named(
+    scores: pd.DataFrame,
+    suite: SuiteCard,
+    name: str,
+    *,
+    paper: Reported | None = None,
+    descriptions: Descriptions | None = None,
+) -> Table:
+    """Lay out the suite's table of that name; ``NAME-intervals`` has intervals, and ``scores`` is there for every suite.
+
+    Raises:
+        UnknownNameError: No such table.
+    """
+    if name == SCORES:
+        return scores_table(scores, suite)
+    layouts = {layout.name: layout for layout in suite.tables}
+    with_intervals = {f"{layout.name}-intervals": layout for layout in suite.tables if layout.kind == "settings"}
+    layout = layouts.get(name) or with_intervals.get(name)
+    if layout is None:
+        raise UnknownNameError("table", name, (*layouts, *with_intervals, SCORES), where=f"suite {suite.name}")
+    return table(scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name not in layouts)
+
+
+def every_table(
+    scores: pd.DataFrame,
+    suite: SuiteCard,
+    *,
+    paper: Reported | None = None,
+    descriptions: Descriptions | None = None,
+) -> list[Table]:
+    """Lay out all tables of a run: the suite's, with and without intervals, wins and losses of each comparison, and scores."""
+    found = []
+    for layout in suite.tables:
+        found.append(table(scores, suite, layout, paper=paper, descriptions=descriptions))
+        if layout.kind == "settings":
+            found.append(table(scores, suite, layout, intervals=True))
+    checked = check_scores(scores)
+    for comparison in suite.comparisons:
+        selection = Selection(checked, suite, comparison.metric)
+        found.append(wins_table(selection, comparison.challenger, comparison.baseline))
+    return [*found, scores_table(scores, suite)]
+
+
+def datasets_table(
+    scores: pd.DataFrame, layout: TableLayout, descriptions: Descriptions, *, paper: Reported | None = None
+) -> Table:
+    """Make the table of what was used of each dataset, with what the paper says of it in brackets."""
+    fixture = is_fixture(scores)
+    said = {} if paper is None or fixture else {row["dataset"]: row for row in paper.datasets.to_dict("records")}
+    rows = []
+    for about in descriptions:
+        there = said.get(about["dataset"]) or {}
+        numbers = [
+            _count(about.get(ours)) + (f" [{count(float(there[theirs]))}]" if theirs in there else "")
+            for ours, theirs in (
+                ("images", "total"),
+                ("patients", ""),
+                ("used", "used"),
+                ("pathologies", "pathologies"),
+            )
+        ]
+        region = str(about.get("region") or MISSING) + (f" [{there['region']}]" if "region" in there else "")
+        rows.append(tuple(Cell(text) for text in (str(about["dataset"]), *numbers, region)))
+    notes = [] if rows else ["Nothing is stored about the datasets of these scores."]
+    if any(about["dataset"] in said for about in descriptions) and paper is not None:
+        notes.append(f"In brackets: reported by {paper.card.cite}")
+    elif paper is not None and fixture:
+        notes.append(
+            f"The figures reported in {paper.card.name!r} are left out: these images are synthetic, not the paper's."
+        )
+    return Table(
+        name=layout.name,
+        caption=layout.caption or "Datasets",
+        header=(("dataset", "# samples total", "# patients", "# samples used", "# pathologies", "region"),),
+        blocks=(tuple(rows),) if rows else (),
+        align="lrrrrl",
+        notes=tuple(notes),
+        stamp=STAMP if fixture else "",
+    )
+
+
+def scores_table(scores: pd.DataFrame, suite: SuiteCard, *, metric: str = "auc", digits: int = 3) -> Table:
+    """List every cell and label with its interval and its counts."""
+    selection = Selection(check_scores(scores), suite, metric)
+    blocks = []
+    for line in selection.lines:
+        mine = selection.scores[(selection.scores["method"] == line.method) & (selection.scores["model"] == line.model)]
+        blocks.append(tuple(_score_row(selection.title(line), row, digits) for _, row in mine.iterrows()))
+    heads = ("method", "train", "valid", "test", "protocol", "seed", "label", metric_title(metric), "interval")
+    return Table(
+        name=SCORES,
+        caption=f"{metric_title(metric)} of every cell and label",
+        header=((*heads, "positive", "negative", "masked", "patients", "images"),),
+        blocks=tuple(blocks),
+        align="lllllrlrrrrrrr",
+        titled=True,
+        notes=tuple(seen_note(bool(selection.scores["seen"].any()))),
+        stamp=selection.stamp,
+    )
+
+
+def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: int = 2) -> Table:
+    """Subtract the baseline's printed figures from the challenger's, setting by setting, and count wins, ties and losses.
+
+    Figures are rounded as a paper prints them before they are compared, so a tie is a tie in print; whether a difference is
+    real is said by the comparison with intervals, not here.
+    """
+    rows = []
+    for ours, theirs in matching_lines(selection, challenger, baseline):
+        for title, protocol, label in _figures_compared(selection):
+            find = selection.validation if protocol == "validation" else selection.external
+            deltas = [
+                _delta(find(ours, column, label), find(theirs, column, label), digits) for column in selection.columns
+            ]
+            texts = (signed(delta, digits) if delta is not None else MISSING for delta in deltas)
+            rows.append(tuple(Cell(text) for text in (title, *texts, "/".join(map(str, outcomes(deltas))))))
+    columns = selection.columns
+    return Table(
+        name=f"wins-{challenger}-{baseline}",
+        caption=f"{challenger} minus {baseline}, {metric_title(selection.metric)} as printed",
+        header=(
+            ("train", *(column.train for column in columns), ""),
+            ("valid", *(column.valid for column in columns), ""),
+            ("test", *(column.test for column in columns), "win/tie/loss"),
+        ),
+        blocks=(tuple(rows),) if rows else (),
+        align="l" + "r" * (len(columns) + 1),
+        notes=(f"Differences of figures rounded to {digits} decimals; a tie prints the same.",),
+        stamp=selection.stamp,
+    )
+
+
+def outcomes(deltas: Sequence[float | None]) -> tuple[int, int, int]:
+    """Count wins, ties and losses; None counts as neither.
+
+    >>> outcomes([0.06, 0.0, -0.02, None])
+    (1, 1, 1)
+    """
+    measured = [delta for delta in deltas if delta is not None]
+    return sum(d > 0 for d in measured), sum(d == 0 for d in measured), sum(d < 0 for d in measured)
+
+
+def matching_lines(selection: Selection, challenger: str, baseline: str) -> list[tuple[Line, Line]]:
+    """Pair the lines of two methods: the same model on both sides, or the only model of each."""
+    ours = [line for line in selection.lines if line.method == challenger]
+    theirs = [line for line in selection.lines if line.method == baseline]
+    same = [(a, b) for a in ours for b in theirs if a.model == b.model]
+    return same or ([(ours[0], theirs[0])] if len(ours) == len(theirs) == 1 else [])
+
+
+def _figures_compared(selection: Selection) -> list[tuple[str, str, str]]:
+    metric = metric_title(selection.metric)
+    heads = [(f"Best Valid {metric}", "validation", MEAN), (f"Avg Test {metric}", "external", MEAN)]
+    return heads + [(label, "external", label) for label in selection.labels]
+
+
+def _delta(ours: Figure | None, theirs: Figure | None, digits: int) -> float | None:
+    if ours is None or theirs is None or not ours.defined or not theirs.defined or ours.seen or theirs.seen:
+        return None
+    return round(float(number(ours.value, digits)) - float(number(theirs.value, digits)), digits)
+
+
+def _score_row(title: str, row: pd.Series, digits: int) -> tuple[Cell, ...]:
+    value = number(row["value"], digits) + (SEEN if row["seen"] else "")
+    spread = interval(row["low"], row["high"], digits).strip("()") or MISSING
+    where = (row["train"] or MISSING, row["valid"] or MISSING, row["test"], row["protocol"], str(row["seed"]))
+    counts = (count(row[name]) for name in ("n_positive", "n_negative", "n_masked", "n_patients", "n_images"))
+    return tuple(Cell(text) for text in (title, *where, row["label"], value, spread, *counts))
+
+
+def _count(value: object) -> str:
+    return MISSING if value is None else count(float(str(value)))

@@ -1,0 +1,130 @@
+"""Small score frames and suites that the report's tests share."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from xrbench import cards
+from xrbench.catalogue import shipped
+from xrbench.report.papers import Reported, reported
+
+LABELS = ("Cardiomegaly", "Effusion", "Edema", "Consolidation")
+SIX = (
+    (("nih", "chexpert"), "mimic", "padchest", 0),
+    (("nih", "padchest"), "mimic", "chexpert", 42),
+    (("chexpert", "mimic"), "padchest", "nih", 99),
+    (("nih", "mimic"), "chexpert", "padchest", 1),
+    (("chexpert", "padchest"), "nih", "mimic", 2),
+    (("mimic", "padchest"), "chexpert", "nih", 3),
+)
+
+Row = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def score_row() -> Row:
+    """Make one row of a scores frame; everything has a default."""
+
+    def row(value: float, **changes: Any) -> dict[str, Any]:
+        about: dict[str, Any] = {
+            "suite": "small", "profile": "quick", "data": "real", "method": "plain", "model": "net", "train": "a+b",
+            "valid": "held-out", "test": "c", "protocol": "external", "seed": 0, "label": "mean", "metric": "auc",
+            "value": value, "low": math.nan, "high": math.nan, "interval": "bootstrap", "unit": "patient",
+            "level": 0.95, "replicates": 1000, "dropped": 0, "threshold": math.nan, "n_positive": 20, "n_negative": 80,
+            "n_masked": 5, "n_patients": 90, "n_images": 105, "reason": "", "seen": False, "key": "",
+        }  # fmt: skip
+        about |= changes
+        about.setdefault("setting", f"{about['train']}>{about['valid']}>{about['test']}")
+        fit = f"{about['method']}/{about['model']}/{about['train']}/valid-{about['valid']}/seed-{about['seed']}"
+        last = "validation" if about["protocol"] == "validation" else about["test"]
+        about.setdefault("cell", f"{fit}/{last}")
+        return about
+
+    return row
+
+
+@pytest.fixture
+def six_settings() -> cards.SuiteCard:
+    """A suite with the six settings of the balanced-batching paper."""
+    settings = tuple(cards.Setting(train=train, valid=valid, test=test, seed=seed) for train, valid, test, seed in SIX)
+    return cards.SuiteCard(
+        title="Six settings",
+        name="six",
+        paper="balanced-batching",
+        labels=LABELS,
+        methods=("xrv-all", "random-batching", "balanced-batching"),
+        protocol=cards.Protocol(settings=settings),
+        comparisons=(cards.Comparison(challenger="balanced-batching", baseline="random-batching"),),
+        tables=(
+            cards.TableLayout(name="table1", kind="datasets", caption="Datasets"),
+            cards.TableLayout(name="table2", kind="settings", caption="Comparison"),
+        ),
+    )
+
+
+@pytest.fixture
+def small_suite() -> cards.SuiteCard:
+    """A suite with two settings, two labels and two methods."""
+    settings = (cards.Setting(train=("a", "b"), test="c"), cards.Setting(train=("a", "c"), test="b"))
+    return cards.SuiteCard(
+        title="Small",
+        name="small",
+        labels=("Edema", "Effusion"),
+        methods=("plain", "fancy"),
+        protocol=cards.Protocol(settings=settings),
+        comparisons=(cards.Comparison(challenger="fancy", baseline="plain"),),
+        tables=(
+            cards.TableLayout(name="main", kind="settings", caption="Test AUC"),
+            cards.TableLayout(name="gap", kind="internal-external", caption="Gap", digits=3),
+        ),
+    )
+
+
+@pytest.fixture
+def paper() -> Reported:
+    """The balanced-batching paper's numbers."""
+    folder = shipped() / "baselines" / "balanced-batching"
+    values = cards.read_toml(folder / "paper.toml")
+    return reported(cards.convert(values, cards.PaperCard, where="paper.toml", name=folder.name), folder)
+
+
+@pytest.fixture
+def paper_scores(paper: Reported, score_row: Row) -> pd.DataFrame:
+    """The paper's own cells, as if we had measured them."""
+    rows = []
+    for row in paper.scores.to_dict("records"):
+        if row["setting"] != "MEAN" and not math.isnan(row["value"]):
+            same = {
+                str(name): row[name] for name in ("method", "train", "valid", "test", "protocol", "label", "metric")
+            }
+            rows.append(score_row(row["value"], seed=int(row["seed"]), model="densenet121", **same))
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def descriptions() -> list[Mapping[str, Any]]:
+    """What a run says about two of the paper's datasets."""
+    return [
+        {"dataset": "nih", "images": 67310, "patients": 28868, "used": 27520, "pathologies": 14, "region": "Bethesda"},
+        {"dataset": "padchest", "images": 500, "patients": None, "used": 0, "pathologies": 27, "region": "Alicante"},
+    ]
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """Compare text with a committed file, byte for byte; XRBENCH_WRITE_GOLDEN=1 writes the files to be read and committed."""
+
+    def compare(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if os.environ.get("XRBENCH_WRITE_GOLDEN"):
+            path.write_bytes(text.encode())
+        assert text.encode() == path.read_bytes()
+
+    return compare
