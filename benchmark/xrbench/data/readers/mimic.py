@@ -1,0 +1,120 @@
+"""MIMIC-CXR-JPG v2 as PhysioNet hands it out: three tables beside ``files/p10/p10000032/s50414267/<dicom_id>.jpg``.
+
+Labels belong to studies: every image of a study has those of its report. Blank cells are findings that the report does not
+mention. Images of the few studies without labels are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from xrbench.cards import Vocabulary
+from xrbench.data.readers import values
+from xrbench.data.readers.chexpert import FINDINGS
+from xrbench.data.readers.reading import Reading, image_ids, named_labels, tidy
+from xrbench.data.readers.sheets import FIRST_ROW, Sheet, find_sheet, read_sheet, text_column
+from xrbench.errors import DataError, MissingDataError
+
+STUDY = {"patient_id": "subject_id", "study": "study_id"}
+
+
+def read(
+    root: Path,
+    *,
+    vocabulary: Vocabulary,
+    labels: Mapping[str, str],
+    labeller: Literal["chexpert", "negbio"] = "chexpert",
+) -> Reading:
+    """Read MIMIC-CXR-JPG.
+
+    The official split stands in the column ``split``. Sex and age are in MIMIC-IV, not here: when its ``patients.csv`` lies in
+    the folder, they are taken from it.
+
+    Args:
+        root: The folder with ``mimic-cxr-2.0.0-*.csv``.
+        vocabulary: The shared names of findings.
+        labels: The dataset's own label names -> shared names, where they differ.
+        labeller: Whose labels to read: ``chexpert`` or ``negbio``.
+
+    Raises:
+        MissingDataError: A table is not there.
+        DataError: One is not as published.
+    """
+    images = _sheet(root, "metadata", {"image": "dicom_id", **STUDY, "view": "ViewPosition", "date": "StudyDate"})
+    studies = _sheet(root, labeller, {**STUDY, **{finding: finding for finding in FINDINGS}})
+    names = named_labels(FINDINGS, vocabulary, labels, where=str(studies.path))
+    at = _rows_of(images.text("study"), studies)
+    kept = at >= 0
+    found = {
+        names[finding]: studies.values(finding, values.state, wanted=values.STATE, dtype=np.float32)[at[kept]]
+        for finding in FINDINGS
+    }
+    columns = {key: column[kept] for key, column in _columns(root, images).items()}
+    if not kept.any():
+        raise DataError(f"{images.path}: none of its studies is in {studies.path.name}")
+    dropped = {f"study without labels in {studies.path.name}": int((~kept).sum())} if not kept.all() else {}
+    split = _splits(root, columns["image"])
+    return Reading(tidy(columns, found, {"split": split}), tuple(found), dropped)
+
+
+def _sheet(root: Path, table: str, wanted: dict[str, str]) -> Sheet:
+    path = find_sheet(root, f"mimic-cxr-2.0.0-{table}.csv", f"mimic-cxr-2.*-{table}.csv", needed="MIMIC-CXR-JPG")
+    return read_sheet(path, wanted)
+
+
+def _columns(root: Path, sheet: Sheet) -> dict[str, pd.Series[Any]]:
+    images, patients, studies = image_ids(sheet), sheet.text("patient_id"), sheet.text("study")
+    if patients.isna().any():
+        raise sheet.wrong(int(np.argmax(patients.isna())), "patient_id", "a patient id")
+    top = "" if not (root / "files").is_dir() and any(root.glob("p1[0-9]")) else "files/"
+    ages, sexes = _people(root, patients, sheet)
+    return {
+        "image": images,
+        "path": top + "p" + patients.str[:2] + "/p" + patients + "/s" + studies + "/" + images + ".jpg",
+        "patient_id": patients,
+        "study": studies,
+        "view": pd.Series(sheet.values("view", values.view, wanted="a view")),
+        "age": ages,
+        "sex": sexes,
+    }
+
+
+def _rows_of(wanted: pd.Series[Any], studies: Sheet) -> npt.NDArray[np.int64]:
+    """Find the row of each image's study in the table of labels; -1 where it has none."""
+    index = pd.Index(studies.text("study"))
+    if index.has_duplicates:
+        at = int(np.argmax(index.duplicated()))
+        raise DataError(f"{studies.path}: row {at + FIRST_ROW}: study {index[at]!r} stands more than once")
+    return np.asarray(index.get_indexer(pd.Index(wanted)), np.int64)
+
+
+def _splits(root: Path, images: pd.Series[Any]) -> pd.Series[Any]:
+    sheet = _sheet(root, "split", {"image": "dicom_id", "split": "split"})
+    at = pd.Index(image_ids(sheet)).get_indexer(pd.Index(images))
+    if (at < 0).any():
+        raise DataError(f"{sheet.path}: no split for image {images.iloc[int(np.argmax(at < 0))]!r}")
+    return text_column(sheet.text("split").to_numpy()[at])
+
+
+def _people(root: Path, patients: pd.Series[Any], images: Sheet) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Take age and sex from MIMIC-IV's ``patients.csv``, where dates are shifted for each patient alike."""
+    unknown = pd.Series(np.full(len(patients), np.nan))
+    try:
+        path = find_sheet(root, "patients.csv")
+    except MissingDataError:
+        return unknown, text_column([None] * len(patients))
+    sheet = read_sheet(path, {"patient_id": "subject_id", "sex": "gender", "age": "anchor_age", "year": "anchor_year"})
+    at = pd.Index(sheet.text("patient_id")).get_indexer(pd.Index(patients))
+    known = at >= 0
+    then = images.values("date", values.year, wanted="a date such as 21800506", dtype=np.float64)
+    years = sheet.values("age", values.years, wanted=values.YEARS, dtype=np.float64)
+    years = years - sheet.values("year", values.year, wanted="a year", dtype=np.float64)
+    ages = np.where(known, years[at] + then, np.nan)
+    sexes = np.where(known, sheet.values("sex", values.sex, wanted=values.SEX)[at], None)
+    return pd.Series(np.where((ages >= 0) & (ages <= values.OLDEST), ages, np.nan)), text_column(sexes)

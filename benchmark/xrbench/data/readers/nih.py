@@ -1,0 +1,103 @@
+"""ChestX-ray14 as the NIH Clinical Center hands it out: ``Data_Entry_2017*.csv`` and twelve folders of PNG files.
+
+Every image was given a full list of findings, so a finding that is not listed is negative; nothing is uncertain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xrbench.cards import Vocabulary
+from xrbench.data.readers import values
+from xrbench.data.readers.reading import Reading, States, files_in, image_ids, named_labels, placed, tidy
+from xrbench.data.readers.sheets import Sheet, find_sheet, read_sheet
+from xrbench.errors import suggestion
+
+FINDINGS = (
+    "No Finding",
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Effusion",
+    "Emphysema",
+    "Fibrosis",
+    "Hernia",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pleural_Thickening",
+    "Pneumonia",
+    "Pneumothorax",
+)
+CSV = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017*.csv")
+PATIENT_DIGITS = 8
+"""Patient ids are numbers in the table and eight digits in file names; the latter is the id."""
+
+
+def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: str = "") -> Reading:
+    """Read ChestX-ray14.
+
+    Args:
+        root: Its folder; images lie in it, in ``images/``, or in ``images_001/images/`` to ``images_012/images/``.
+        vocabulary: The shared names of findings.
+        labels: The dataset's own label names -> shared names, where they differ.
+        csv: Name of the metadata file, if it is not ``Data_Entry_2017*.csv``.
+
+    Raises:
+        MissingDataError: The metadata are not there.
+        DataError: They are not as published.
+    """
+    sheet = read_sheet(
+        find_sheet(root, *([csv] if csv else CSV), needed="the metadata of ChestX-ray14"),
+        {
+            "image": "Image Index",
+            "findings": "Finding Labels",
+            "patient_id": "Patient ID",
+            "age": "Patient Age",
+            "sex": ("Patient Sex", "Patient Gender"),
+            "view": "View Position",
+        },
+    )
+    images = image_ids(sheet)
+    columns: dict[str, Any] = {
+        "image": images,
+        "path": placed(images, files_in(root, _folders(root)), otherwise="images/{}"),
+        "patient_id": sheet.text("patient_id").str.removesuffix(".0").str.zfill(PATIENT_DIGITS),
+        "view": sheet.values("view", values.view, wanted="a view"),
+        "age": sheet.values("age", values.years, wanted=values.YEARS, dtype=np.float64),
+        "sex": sheet.values("sex", values.sex, wanted=values.SEX),
+    }
+    names = named_labels(FINDINGS, vocabulary, labels, where=str(sheet.path))
+    states = _states(sheet)
+    found = {names[finding]: states[:, number] for number, finding in enumerate(FINDINGS)}
+    return Reading(tidy(columns, found), tuple(found))
+
+
+def _folders(root: Path) -> list[str]:
+    numbered = sorted(path.name for path in root.glob("images_*") if path.is_dir())
+    return [
+        "images",
+        *(folder for name in numbered for folder in (f"{name}/images", name)),
+        *sorted(path.name for path in root.glob("images-*") if path.is_dir()),
+        "",
+    ]
+
+
+def _states(sheet: Sheet) -> States:
+    """Read lists such as ``Cardiomegaly|Effusion`` into 0 and 1, shape (n, findings)."""
+    codes, words = sheet.coded("findings")
+    position = {finding: number for number, finding in enumerate(FINDINGS)}
+    table = np.zeros((len(words), len(FINDINGS)), np.float32)
+    for row, word in enumerate(words):
+        for finding in map(str.strip, word.split("|")):
+            if finding not in position:
+                at = int(np.flatnonzero(codes == row)[0])
+                hint = suggestion(finding, FINDINGS)
+                raise sheet.wrong(at, "findings", f"known findings ({finding!r} is not)", hint=hint)
+            table[row, position[finding]] = 1
+    return table[codes]

@@ -1,0 +1,221 @@
+"""CSV files as they are published: plain or gzipped, with or without a byte-order mark, every cell a text.
+
+All cells are read as text and each distinct text is turned into a value once, so that a column of 200,000 cells costs a
+handful of conversions and a bad cell can be named by file, row and column. Rows are counted as a spreadsheet does: the
+header is row 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from xrbench.errors import DataError, MissingDataError, suggestion
+
+FIRST_ROW = 2
+"""Spreadsheet number of the first row below the header."""
+
+Parse = Callable[[str], object]
+Wanted = Mapping[str, str | tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The wanted columns of a CSV file, under our keys.
+
+    Attributes:
+        path: The file.
+        cells: Key -> its cells, as text.
+        columns: Key -> the column's name in the file.
+        header: All column names of the file, in order.
+    """
+
+    path: Path
+    cells: Mapping[str, Any]
+    columns: Mapping[str, str]
+    header: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.cells.values())))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.cells
+
+    def text(self, key: str, *, missing: Iterable[str] = ("",)) -> pd.Series[Any]:
+        """Return a column's texts, stripped; those in ``missing`` (compared in lower case) become missing."""
+        gone = frozenset(missing)
+        return text_column(self.values(key, lambda word: None if word.casefold() in gone else word, wanted="text"))
+
+    def values(self, key: str, parse: Parse, *, wanted: str, dtype: Any = object) -> npt.NDArray[Any]:
+        """Turn each distinct text of a column into a value.
+
+        Args:
+            key: The column.
+            parse: Text without outer spaces -> value; it raises ValueError for a text that means nothing.
+            wanted: What a cell should hold, for the message.
+            dtype: Type of the array returned.
+
+        Raises:
+            DataError: A cell cannot be parsed; its row, column and content are named.
+        """
+        codes, words = self.coded(key)
+        found = np.empty(len(words), dtype)
+        for number, word in enumerate(words):
+            try:
+                found[number] = parse(word.strip())
+            except ValueError:
+                raise self.wrong(int(np.flatnonzero(codes == number)[0]), key, wanted) from None
+        return found[codes]
+
+    def coded(self, key: str) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """Return a column as positions in the list of its distinct texts, and that list."""
+        encoded = self.cells[key].combine_chunks().dictionary_encode()
+        return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
+
+    def wrong(self, position: int, key: str, wanted: str, *, hint: str = "") -> DataError:
+        """Describe a cell that does not hold what it should."""
+        cell = _short(self.cells[key][position].as_py())
+        place = f"{self.path}: row {position + FIRST_ROW}, column {self.columns[key]!r}"
+        return DataError(f"{place}: wanted {wanted}, got {cell!r}{hint}")
+
+
+def text_column(values: Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]) -> pd.Series[Any]:
+    """Make a column of texts, some of them missing, of the same type whether or not any text is there.
+
+    >>> text_column([None, None]).isna().tolist()
+    [True, True]
+    """
+    return pd.Series(values, dtype=pd.Series(["text"]).dtype)
+
+
+def find_sheet(root: Path, *patterns: str, needed: str = "") -> Path:
+    """Find the first file, plain or gzipped, that matches one of the patterns, which are tried in order.
+
+    Args:
+        root: The dataset's folder.
+        patterns: Shell patterns of the plain file's name, such as ``Data_Entry_2017*.csv``.
+        needed: What the file is, for the message.
+
+    Raises:
+        MissingDataError: None of them is there; the nearest file that is there is offered.
+    """
+    for pattern in patterns:
+        for candidate in (pattern, f"{pattern}.gz"):
+            found = sorted(path for path in root.glob(candidate) if path.is_file())
+            if found:
+                return found[0]
+    there = [path.name for path in root.glob("*.csv*") if path.is_file()]
+    what = f" ({needed})" if needed else ""
+    raise MissingDataError(f"{root}: no {patterns[0]} or {patterns[0]}.gz{what}{_nearest_file(patterns[0], there)}")
+
+
+def read_sheet(path: Path, wanted: Wanted, *, optional: Wanted | None = None) -> Sheet:
+    """Read columns of a CSV file as text.
+
+    Args:
+        path: The file, ``.csv`` or ``.csv.gz``.
+        wanted: Our key -> the column's name, or the names that it has had, in order of preference.
+        optional: Likewise, for columns that need not be there.
+
+    Raises:
+        DataError: The file is empty, broken or ragged, or a column is missing (the nearest one is offered).
+    """
+    header, width = _head(path)
+    positions = {key: _position(path, header, names) for key, names in wanted.items()}
+    for key, names in (optional or {}).items():
+        at = next((header.index(name) for name in _alternatives(names) if name in header), None)
+        if at is not None:
+            positions[key] = at
+    table = _read(path, width, sorted(set(positions.values())))
+    if not table.num_rows:
+        raise DataError(f"{path}: no rows below the header")
+    cells = {key: table.column(_name(at)) for key, at in positions.items()}
+    return Sheet(path, cells, {key: header[at] for key, at in positions.items()}, tuple(header))
+
+
+def header_of(path: Path) -> tuple[str, ...]:
+    """Read the column names of a CSV file.
+
+    Raises:
+        DataError: The file is empty or broken.
+    """
+    return tuple(_head(path)[0])
+
+
+def _head(path: Path) -> tuple[list[str], int]:
+    """Read the column names, and how many cells the rows have: some published headers are shorter than their rows."""
+    opened = gzip.open if path.suffix == ".gz" else Path.open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file)
+            header = [name.strip() for name in next(rows, [])]
+            first = next(rows, header)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read as CSV: {_one_line(error)}") from error
+    if not any(header):
+        raise DataError(f"{path}: the file is empty")
+    return header, max(len(header), len(first))
+
+
+def _read(path: Path, width: int, positions: Sequence[int]) -> Any:
+    names = [_name(at) for at in range(width)]
+    columns = [_name(at) for at in positions]
+    parse = pacsv.ParseOptions(newlines_in_values=True)
+    convert = pacsv.ConvertOptions(
+        include_columns=columns, column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+    )
+    for threads in (True, False):
+        try:
+            how = pacsv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads, block_size=1 << 24)
+            return pacsv.read_csv(path, read_options=how, parse_options=parse, convert_options=convert)
+        except (pa.ArrowInvalid, OSError) as error:
+            if not threads:
+                raise DataError(f"{path}: cannot be read as CSV: {_one_line(error)}") from error
+    raise AssertionError("unreachable")
+
+
+def _position(path: Path, header: Sequence[str], names: str | tuple[str, ...]) -> int:
+    for name in _alternatives(names):
+        if header.count(name) > 1:
+            raise DataError(f"{path}: column {name!r} stands {header.count(name)} times in the header")
+        if name in header:
+            return header.index(name)
+    name = _alternatives(names)[0]
+    raise DataError(f"{path}: no column {name!r}{suggestion(name, [known for known in header if known])}")
+
+
+def _alternatives(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
+
+
+def _name(position: int) -> str:
+    return f"column {position}"
+
+
+def _nearest_file(pattern: str, there: Sequence[str]) -> str:
+    return suggestion(pattern.replace("*", ""), there) if there else "; no CSV file is there"
+
+
+def _short(cell: str, limit: int = 60) -> str:
+    return cell if len(cell) <= limit else f"{cell[: limit - 1]}…"
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    match = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
+    if match:
+        row, expected, got = match.groups()
+        return f"row {row} has {got} cells, the first row has {expected}"
+    return _short(text, 160)

@@ -1,0 +1,140 @@
+"""xrbench's own layout, for anybody's data: a folder ``images/`` and a ``labels.csv`` with one row an image.
+
+``labels.csv`` has a column ``image`` (a file name, with or without its ending) and, as far as they are known, ``patient_id``,
+``study``, ``view``, ``age`` and ``sex``; every other column whose name the vocabulary knows is a label with cells 1, 0, -1
+(uncertain) or blank. Columns that are neither are kept as text, so that a site or a scanner can define a slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xrbench.cards import Vocabulary
+from xrbench.data.labels import Lookup
+from xrbench.data.readers import values
+from xrbench.data.readers.reading import STANDARD, Reading, files_in, image_ids, named_labels, placed, tidy
+from xrbench.data.readers.sheets import Sheet, find_sheet, header_of, read_sheet
+from xrbench.errors import CardError, DataError, MissingDataError, suggestion
+
+LABELS = "labels.csv"
+IMAGES = "images"
+REQUIRED = ("image", "patient_id", "view", "age", "sex")
+"""Columns by which a folder is recognised as holding this layout, whatever its published one is."""
+
+
+def read(
+    root: Path,
+    *,
+    vocabulary: Vocabulary,
+    labels: Mapping[str, str],
+    csv: str = LABELS,
+    images: str = IMAGES,
+    columns: Mapping[str, str] | None = None,
+    label_columns: Sequence[str] = (),
+) -> Reading:
+    """Read a folder of images with one table.
+
+    Args:
+        root: The folder.
+        vocabulary: The shared names of findings.
+        labels: Names of label columns in the table -> shared names, where they differ.
+        csv: Name of the table.
+        images: Folder of the images, relative to the root.
+        columns: Standard name (``image``, ``path``, ``patient_id``, ``study``, ``view``, ``age``, ``sex``) -> the table's
+            column, where they differ. ``path`` is relative to the root and goes before ``images``.
+        label_columns: The table's label columns; by default all those that ``labels`` or the vocabulary knows.
+
+    Raises:
+        MissingDataError: The table is not there.
+        DataError: A column is missing, a cell is not what it should be, or there is no label.
+        CardError: ``columns`` names something that is not a standard column.
+    """
+    path = find_sheet(root, csv, needed="one row an image")
+    renamed = dict(columns or {})
+    for name in renamed:
+        if name not in STANDARD:
+            raise CardError(f"{root.name}: options.columns: unknown column {name!r}{suggestion(name, STANDARD)}")
+    header = header_of(path)
+    own_labels = _labels(path, header, vocabulary, labels, label_columns, {renamed.get(n, n) for n in STANDARD})
+    others = [n for n in header if n and n not in own_labels and n not in {renamed.get(s, s) for s in STANDARD}]
+    wanted = {"image": "image", **renamed} | {f"label:{own}": own for own in own_labels}
+    wanted |= {f"other:{name}": name for name in others}
+    sheet = read_sheet(path, wanted, optional={name: name for name in STANDARD if name not in wanted})
+    made = {**_standard(sheet), "path": _paths(root, sheet, images)}
+    found = {
+        name: sheet.values(f"label:{own}", values.state, wanted=values.STATE, dtype=np.float32)
+        for own, name in own_labels.items()
+    }
+    extra = {name: sheet.text(f"other:{name}") for name in others}
+    return Reading(tidy(made, found, extra), tuple(found), notes=_notes(path, others, made, vocabulary))
+
+
+def holds(root: Path) -> bool:
+    """Say whether a folder holds this layout under its standard names."""
+    if not (root / IMAGES).is_dir():
+        return False
+    try:
+        header = header_of(find_sheet(root, LABELS))
+    except (MissingDataError, DataError):
+        return False
+    return set(REQUIRED) <= set(header)
+
+
+def _labels(
+    path: Path,
+    header: Sequence[str],
+    vocabulary: Vocabulary,
+    labels: Mapping[str, str],
+    label_columns: Sequence[str],
+    standard: set[str],
+) -> dict[str, str]:
+    """Choose the label columns: the table's name -> the shared name."""
+    lookup = Lookup(vocabulary)
+    chosen = list(label_columns) or [
+        name for name in header if name not in standard and (name in labels or lookup.get(name) is not None)
+    ]
+    for name in [*chosen, *(labels if not label_columns else ())]:
+        if name not in header:
+            raise DataError(f"{path}: no column {name!r}{suggestion(name, [known for known in header if known])}")
+    if not chosen:
+        free = [name for name in header if name and name not in standard]
+        raise DataError(f"{path}: no column is a label of the vocabulary (columns: {', '.join(free) or 'none'})")
+    return named_labels(chosen, vocabulary, labels, where=str(path))
+
+
+def _standard(sheet: Sheet) -> dict[str, Any]:
+    made: dict[str, Any] = {"image": image_ids(sheet)}
+    for key in ("patient_id", "study"):
+        if key in sheet:
+            made[key] = sheet.text(key, missing=values.BLANK)
+    if "view" in sheet:
+        made["view"] = sheet.values("view", values.view, wanted="a view")
+    if "age" in sheet:
+        made["age"] = sheet.values("age", values.years, wanted=values.YEARS, dtype=np.float64)
+    if "sex" in sheet:
+        made["sex"] = sheet.values("sex", values.sex, wanted=values.SEX)
+    return made
+
+
+def _paths(root: Path, sheet: Sheet, images: str) -> pd.Series[Any]:
+    if "path" in sheet:
+        return sheet.text("path")
+    folder = images.strip("/")
+    prefix = f"{folder}/" if folder not in ("", ".") else ""
+    return placed(sheet.text("image"), files_in(root, [prefix.rstrip("/")]), otherwise=prefix + "{}")
+
+
+def _notes(path: Path, others: Sequence[str], made: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[str, ...]:
+    notes = []
+    if "patient_id" not in made or made["patient_id"].isna().all():
+        notes.append(f"{path.name} has no patient ids: splits and intervals are by image")
+    for name in others:
+        near = suggestion(name, vocabulary.pathologies)
+        if near.startswith("; did you mean"):
+            notes.append(f"{path.name}: column {name!r} is not a label{near}")
+    return tuple(notes)

@@ -1,0 +1,75 @@
+"""VinDr-CXR as the VinBigData challenge hands it out: ``train.csv``, several rows an image, and DICOM or converted files.
+
+Three of seventeen radiologists read each image, and each box of each of them is a row. A label is positive when any of them
+drew it: their union, as torchxrayvision takes it. Patient ids, sex and age are not published with the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xrbench.cards import Vocabulary
+from xrbench.data.readers.reading import Reading, files_in, named_labels, placed, tidy
+from xrbench.data.readers.sheets import find_sheet, read_sheet
+
+FINDINGS = (
+    "No finding",
+    "Aortic enlargement",
+    "Atelectasis",
+    "Calcification",
+    "Cardiomegaly",
+    "Consolidation",
+    "ILD",
+    "Infiltration",
+    "Lung Opacity",
+    "Nodule/Mass",
+    "Other lesion",
+    "Pleural effusion",
+    "Pleural thickening",
+    "Pneumothorax",
+    "Pulmonary fibrosis",
+)
+NOTE = "no patient ids are published: splits and intervals are by image"
+
+
+def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: str = "train.csv") -> Reading:
+    """Read VinDr-CXR.
+
+    Args:
+        root: The folder with ``train.csv``; images are ``train/<id>`` with any ending.
+        vocabulary: The shared names of findings.
+        labels: The dataset's own label names -> shared names, where they differ.
+        csv: Name of the table; its first part is also the name of the images' folder.
+
+    Raises:
+        MissingDataError: The table is not there.
+        DataError: It is not as published.
+    """
+    path = find_sheet(root, csv, needed="the annotations of VinDr-CXR")
+    sheet = read_sheet(path, {"image": "image_id", "finding": "class_name"})
+    rows, unique = pd.factorize(sheet.text("image"))
+    if (rows < 0).any():
+        raise sheet.wrong(int(np.argmax(rows < 0)), "image", "an image id")
+    images = pd.Series(unique)
+    classes = sheet.values("finding", _class, wanted="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
+    marked = np.zeros((len(images), len(FINDINGS)), np.float32)
+    marked[rows, classes] = 1
+    marked[:, 0] = ~marked[:, 1:].any(axis=1)
+    names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
+    folder = csv.partition(".")[0]
+    columns: dict[str, Any] = {
+        "image": images,
+        "path": placed(images, files_in(root, [folder]), otherwise=folder + "/{}.dicom"),
+    }
+    found = {names[own]: marked[:, number] for number, own in enumerate(FINDINGS)}
+    return Reading(tidy(columns, found), tuple(found), notes=(NOTE,))
+
+
+def _class(word: str) -> int:
+    """Return the position of a class in ``FINDINGS``, whatever its case."""
+    return [name.casefold() for name in FINDINGS].index(word.casefold())
