@@ -5,6 +5,7 @@ No pixel is read here unless caches are opened; ``xrbench plan`` and ``xrbench r
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,8 @@ from xrbench import cards, keys, planning
 from xrbench.catalogue import Catalogue
 from xrbench.data import cache as caching
 from xrbench.data import labels as labelling
-from xrbench.data import splits
-from xrbench.data.domains import Domain, find_folder, load_domain, select
+from xrbench.data import preprocessing, splits
+from xrbench.data.domains import Domain, find_folder, load_domain, select, slice_of
 from xrbench.data.imageset import ImageSet
 from xrbench.errors import DataError, MissingDataError, UsageError
 from xrbench.planning import HELD_OUT, Cell, Fit, Plan
@@ -66,6 +67,8 @@ class Selected:
         raw: States as published: 1, 0, -1, NaN, shape (n, labels).
         truth: 1, 0 or NaN after the suite's label policy, float32, shape (n, labels).
         members: Base and patient of each row; images without a patient id count as a patient of their own.
+        labels: All labels that the dataset has.
+        lacking: Labels of the suite that it does not have at all: they are masked in every image.
         total: Rows of the dataset before selection.
         by_patient: False when the dataset has no patient ids.
     """
@@ -78,6 +81,8 @@ class Selected:
     raw: npt.NDArray[np.float32]
     truth: npt.NDArray[np.float32]
     members: splits.Members
+    labels: tuple[str, ...]
+    lacking: tuple[str, ...]
     total: int
     by_patient: bool
     synthetic: bool
@@ -94,6 +99,7 @@ class Assembly:
         parts: Fit name -> its rows.
         missing: Dataset -> why it cannot be used, with where to ask for it.
         notes: Things to be said once, such as patients that cost images.
+        settings_left_out: How many settings cannot run for want of data.
         caches: (base, image size) -> pixel cache, once opened.
     """
 
@@ -102,6 +108,7 @@ class Assembly:
     parts: dict[str, splits.Parts]
     missing: dict[str, str]
     notes: list[str]
+    settings_left_out: int = 0
     caches: dict[tuple[str, int], caching.PixelCache] = field(default_factory=dict)
 
     @property
@@ -157,12 +164,11 @@ class Assembly:
         """
         problems = []
         for (base, size), paths in self.needed(catalogue).items():
-            domain = next(domain for domain in self.domains.values() if domain.base == base)
-            where = caching.cache_folder(folder, base, domain.root, self.plan.suite.preprocessing, size)
+            root = next(domain.root for domain in self.domains.values() if domain.base == base)
             try:
                 self.caches[base, size] = caching.open_cache(
-                    where,
-                    root=domain.root,
+                    cache_folder(folder, base, root),
+                    root=root,
                     paths=paths,
                     steps=self.plan.suite.preprocessing,
                     image_size=size,
@@ -170,6 +176,7 @@ class Assembly:
                     jobs=jobs,
                     reporter=reporter or Silent(),
                     skip_unreadable=skip_unreadable,
+                    where=f"suite {self.plan.suite.name}",
                 )
             except DataError as error:
                 problems.append(error)
@@ -204,7 +211,7 @@ class Assembly:
 
     def preprocessing_digest(self, model: cards.ModelCard) -> str:
         """Hash the steps between a file and its cached pixels."""
-        return caching.steps_digest(self.plan.suite.preprocessing, self.image_size(model), 1)
+        return preprocessing.digest(self.plan.suite.preprocessing, image_size=self.image_size(model), channels=1)
 
     def fit_key(self, fit: Fit) -> str:
         """Return the key of a fit; caches must be open."""
@@ -241,13 +248,7 @@ class Assembly:
                     "images": len(domain.frame),
                     "patients": patients,
                     "used": max(trained, default=0),
-                    "pathologies": len(
-                        [
-                            c
-                            for c in domain.frame.columns
-                            if c in domain.frame.attrs.get("labels", ()) and c != "No Finding"
-                        ]
-                    ),
+                    "pathologies": len(set(domain.labels) - labelling.APART),
                     "region": domain.card.region,
                     "synthetic": domain.synthetic,
                     "digest": domain.digest,
@@ -319,40 +320,58 @@ def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missin
     for fit in kept.fits:
         _check_learnable(fit, parts[fit.name], domains, kept.suite.labels)
     notes += _costs(kept, parts)
-    return Assembly(plan=kept, domains=domains, parts=parts, missing=missing, notes=notes)
+    left_out = len(plan.settings) - len(kept.settings)
+    return Assembly(kept, domains, parts, missing, notes, settings_left_out=left_out)
 
 
-def select_rows(name: str, plan: Plan, catalogue: Catalogue, loaded: Domain) -> Selected:
+def load(name: str, catalogue: Catalogue, roots: DataRoots) -> Domain:
+    """Read the metadata of one dataset or slice.
+
+    Raises:
+        MissingDataError: It is not there; the message says where it is expected and where to ask for it.
+    """
+    chain = [catalogue.dataset(name)]
+    while chain[-1].base:
+        chain.append(catalogue.dataset(chain[-1].base, where=f"dataset {chain[-1].name}"))
+    folder = roots.folder(chain[-1])
+    if folder is None:
+        raise MissingDataError(_missing(name, chain[-1], roots))
+    return load_domain(chain[0], chain[1:], catalogue.vocabulary, folder.parent, folder=folder)
+
+
+def cache_folder(folder: Path, base: str, root: Path) -> Path:
+    """Choose the folder of a dataset's caches; copies of it in different places have different ones."""
+    return folder / hashlib.blake2b(str(root.resolve()).encode(), digest_size=4).hexdigest() / base
+
+
+def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
     """Keep the rows of a domain that a suite uses and apply its label policy."""
-    suite, frame = plan.suite, loaded.frame
-    for where in [*_slices(name, catalogue), suite.where]:
-        if where:
-            frame = select(frame, where, name=name)
-    frame = frame.reset_index(drop=True)
+    suite, name = plan.suite, loaded.name
+    frame = (select(loaded.frame, suite.where, name=name) if suite.where else loaded.frame).reset_index(drop=True)
     if not len(frame):
         raise DataError(f"{name}: no image is left where {suite.where}")
-    labels = list(suite.labels)
     mapped = labelling.with_mappings(frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings])
-    raw = labelling.raw(mapped, labels)
-    truth = labelling.truth(mapped, labels, uncertain=suite.uncertain, blank=suite.blank)
+    lacking = labelling.lacking(mapped, suite.labels)
     patients = frame["patient_id"]
     by_patient = not patients.isna().all()
     if by_patient and patients.isna().any():
         row = int(np.flatnonzero(patients.isna())[0])
+        image = frame["image"].iloc[row]
         raise DataError(
-            f"{name}: image {frame['image'].iloc[row]!r} (row {row + 1}) has no patient id, others have; splits need one for every image"
+            f"{name}: image {image!r} (row {row + 1}) has no patient id, others have; splits need one for every image"
         )
     people = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
-    frame.attrs["labels"] = tuple(loaded.labels)
     return Selected(
         name=name,
-        base=plan.bases[name],
+        base=loaded.base,
         root=loaded.root,
-        card=catalogue.dataset(name),
+        card=loaded.card,
         frame=frame,
-        raw=raw,
-        truth=truth,
-        members=splits.Members(plan.bases[name], people),
+        raw=labelling.raw(mapped, suite.labels),
+        truth=labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank),
+        members=splits.Members(loaded.base, people),
+        labels=loaded.labels,
+        lacking=lacking,
         total=len(loaded.frame),
         by_patient=by_patient,
         synthetic=loaded.synthetic,
@@ -361,19 +380,22 @@ def select_rows(name: str, plan: Plan, catalogue: Catalogue, loaded: Domain) -> 
 
 
 def _load(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[str, Selected], dict[str, str]]:
-    loaded: dict[str, Domain] = {}
+    """Read every dataset of a plan, the metadata of a common base only once."""
+    bases: dict[str, Domain] = {}
     domains: dict[str, Selected] = {}
     missing: dict[str, str] = {}
     for name in plan.datasets:
         base = plan.bases[name]
         card = catalogue.dataset(base)
-        folder = roots.folder(card)
-        if folder is None:
-            missing[name] = _missing(name, card, roots)
-            continue
-        if base not in loaded:
-            loaded[base] = load_domain(card, None, catalogue.vocabulary, folder.parent, folder=folder)
-        domains[name] = select_rows(name, plan, catalogue, loaded[base])
+        if base not in bases:
+            if roots.folder(card) is None:
+                missing[name] = _missing(name, card, roots)
+                continue
+            bases[base] = load(base, catalogue, roots)
+        domain = bases[base]
+        for piece in _slices(name, catalogue):
+            domain = slice_of(domain, piece)
+        domains[name] = select_rows(domain, plan, catalogue)
     return domains, missing
 
 
@@ -383,14 +405,14 @@ def _missing(name: str, card: cards.DatasetCard, roots: DataRoots) -> str:
     return f"missing: {name}   expected in {place}{access}; then `xrbench data check {name}`"
 
 
-def _slices(name: str, catalogue: Catalogue) -> list[dict[str, object]]:
-    """List the conditions of a slice and of the slices it is cut from, the outermost first."""
-    conditions: list[dict[str, object]] = []
+def _slices(name: str, catalogue: Catalogue) -> list[cards.DatasetCard]:
+    """List the slices that lead from a base dataset to a domain, the outermost first."""
+    found: list[cards.DatasetCard] = []
     card = catalogue.dataset(name)
     while card.base:
-        conditions.insert(0, dict(card.where))
+        found.insert(0, card)
         card = catalogue.dataset(card.base)
-    return conditions
+    return found
 
 
 def _population(domains: Mapping[str, Selected]) -> dict[str, list[str]]:

@@ -61,7 +61,15 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A suite under a profile: its fits and cells, in order."""
+    """A suite under a profile: its fits and cells, in order.
+
+    Attributes:
+        suite, profile_name, profile: What was expanded.
+        fits, cells: What is trained once, and what is measured.
+        settings: The settings that are measured.
+        recipes: Name of a fit, or of a cell without one, -> what decides it besides images.
+        bases: Dataset -> the dataset whose patients it holds.
+    """
 
     suite: cards.SuiteCard
     profile_name: str
@@ -157,9 +165,11 @@ def make_plan(
     for method, setting in itertools.product(methods, settings):
         card = catalogue.method(method)
         if card.inference:
-            cell = _inference_cell(method, catalogue.model(card.inference, where=f"method {method}"), setting, bases)
+            as_is = catalogue.model(card.inference, where=f"method {method}")
+            cell = _inference_cell(method, as_is, setting, bases)
             if _kept(cell, wanted):
                 cells[cell.name] = cell
+                recipes[cell.name] = recipe(suite, chosen, card, as_is, 0)
             continue
         for model in models:
             fit = _fit(method, model, setting, bases)

@@ -16,19 +16,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xrbench
 from xrbench import cards, keys, store
 from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
-from xrbench.errors import DataError, StoreError, TrainingError, XrbenchError
+from xrbench.errors import StoreError, TrainingError
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
 from xrbench.store import Store
 
+if TYPE_CHECKING:
+    from xrbench.training.predict import Predictor
+
 FORMAT = "xrbench-run-1"
 FIXTURE = "FIXTURE"
+FAILURES = (TrainingError, StoreError, MemoryError, RuntimeError)
+"""What may go wrong with one fit or cell without ending the run; a full disk or a missing card ends it."""
+
 LIBRARIES = (
     "numpy",
     "pandas",
@@ -80,6 +86,14 @@ class RunResult:
     measured: int
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Name -> key, of fits and of cells."""
+
+    fits: Mapping[str, str]
+    cells: Mapping[str, str]
+
+
 def run(assembly: Assembly, catalogue: Catalogue, options: Options, *, reporter: Reporter | None = None) -> RunResult:
     """Train and predict what is missing of an assembled plan.
 
@@ -95,23 +109,28 @@ def run(assembly: Assembly, catalogue: Catalogue, options: Options, *, reporter:
 
 
 def _run(assembly: Assembly, catalogue: Catalogue, options: Options, results: Store, say: Reporter) -> RunResult:
-    _check_weights(assembly, catalogue)
+    _check_weights(assembly, catalogue, say)
     cache = options.cache or options.out / "cache"
     assembly.open_caches(catalogue, cache, jobs=options.jobs, reporter=say, skip_unreadable=options.skip_unreadable)
     for note in assembly.notes:
         say.line(note)
-    fit_keys = {fit.name: assembly.fit_key(fit) for fit in assembly.plan.fits}
-    cell_keys = {cell.name: assembly.cell_key(cell, catalogue, fit_keys) for cell in assembly.plan.cells}
-    pending = [cell for cell in assembly.plan.cells if not results.has_cell(cell_keys[cell.name])]
+    keyed = keys_of(assembly, catalogue)
+    pending = [cell for cell in assembly.plan.cells if not results.has_cell(keyed.cells[cell.name])]
     say.line(
         f"{len(assembly.plan.cells) - len(pending)} of {len(assembly.plan.cells)} cells are there, {len(pending)} to do"
     )
     failed: dict[str, str] = {}
     device = _device(options.device) if pending else options.device
-    trained = _train(assembly, pending, fit_keys, results, device, say, failed)
-    measured = _predict(assembly, catalogue, pending, (fit_keys, cell_keys), results, device, say, failed)
-    folder = _write_manifest(assembly, options, results, (fit_keys, cell_keys), failed, device)
+    trained = _train(assembly, pending, keyed, results, device, say, failed)
+    measured = _predict(assembly, pending, keyed, results, device, say, failed)
+    folder = _write_manifest(assembly, options, results, keyed, failed, device)
     return RunResult(folder, failed, trained, measured)
+
+
+def keys_of(assembly: Assembly, catalogue: Catalogue) -> Keys:
+    """Compute the keys of all fits and cells; caches must be open."""
+    fits = {fit.name: assembly.fit_key(fit) for fit in assembly.plan.fits}
+    return Keys(fits, {cell.name: assembly.cell_key(cell, catalogue, fits) for cell in assembly.plan.cells})
 
 
 def run_folder(assembly: Assembly, results: Store) -> Path:
@@ -123,118 +142,104 @@ def run_folder(assembly: Assembly, results: Store) -> Path:
     )
 
 
-def _check_weights(assembly: Assembly, catalogue: Catalogue) -> None:
-    from xrbench.training.weights import require_weights
+def _check_weights(assembly: Assembly, catalogue: Catalogue, say: Reporter) -> None:
+    """Refuse what could not start, before any pixel is read: blocks that are not there, weights that cannot be had."""
+    from xrbench.training.weights import obtain
 
-    for name in dict.fromkeys(cell.model for cell in assembly.plan.cells):
-        require_weights(catalogue.model(name))
     for fit in assembly.plan.fits:
         keys.check_blocks(catalogue.method(fit.method))
         keys.check_blocks(catalogue.model(fit.model))
+    for name in dict.fromkeys(cell.model for cell in assembly.plan.cells):
+        if catalogue.model(name).weights != "none":
+            obtain(catalogue.model(name), reporter=say)
 
 
 def _train(
     assembly: Assembly,
     pending: Sequence[Cell],
-    fit_keys: Mapping[str, str],
+    keyed: Keys,
     results: Store,
     device: str,
     say: Reporter,
     failed: dict[str, str],
 ) -> int:
-    from xrbench.training import fit as training
+    """Train the fits that pending cells need; one that fails is named and the others go on."""
+    from xrbench.training.checkpoint import DONE
+    from xrbench.training.fit import fit as train
 
     needed = {name for cell in pending for name in cell.fits}
     todo = [fit for fit in assembly.plan.fits if fit.name in needed]
-    unfinished = [fit for fit in todo if not training.is_finished(results.fit_folder(fit_keys[fit.name]))]
+    unfinished = [fit for fit in todo if not (results.fit_folder(keyed.fits[fit.name]) / DONE).is_file()]
     with say.bar("fits", len(unfinished)) as bar:
         for number, fit in enumerate(unfinished, 1):
-            say.line(f"fit {number}/{len(unfinished)} {fit.name}")
-            made_of, parts = assembly.plan.recipes[fit.name], assembly.parts[fit.name]
-            key = fit_keys[fit.name]
+            recipe, parts, key = assembly.plan.recipes[fit.name], assembly.parts[fit.name], keyed.fits[fit.name]
+            label = f"fit {number}/{len(unfinished)} {fit.method} {fit.model} {'+'.join(fit.train)} seed {fit.seed}"
             try:
-                training.fit(
-                    made_of,
-                    assembly.image_set(parts.train, made_of.model),
-                    assembly.image_set(parts.valid, made_of.model),
+                train(
+                    recipe,
+                    assembly.image_set(parts.train, recipe.model),
+                    assembly.image_set(parts.valid, recipe.model),
                     key=key,
                     folder=results.fit_folder(key),
                     device=device,
                     reporter=say,
+                    label=label,
                 )
-            except (TrainingError, DataError, MemoryError, RuntimeError) as error:
+            except FAILURES as error:
                 failed[fit.name] = _reason(error)
                 say.line(f"failed: {fit.name}: {failed[fit.name]}")
             bar.advance(1, fit.name)
-    return len(unfinished) - sum(fit.name in failed for fit in unfinished)
+    return sum(fit.name not in failed for fit in unfinished)
 
 
 def _predict(
     assembly: Assembly,
-    catalogue: Catalogue,
     pending: Sequence[Cell],
-    made: tuple[Mapping[str, str], Mapping[str, str]],
+    keyed: Keys,
     results: Store,
     device: str,
     say: Reporter,
     failed: dict[str, str],
 ) -> int:
-    fit_keys, cell_keys = made
+    """Measure pending cells; those of one fit load its network once."""
+    from xrbench.training.predict import Predictor
+
     done = 0
+    loaded: tuple[str, Predictor] | None = None
     with say.bar("cells", len(pending)) as bar:
         for cell in pending:
-            broken = [name for name in cell.fits if name in failed]
-            if broken:
-                failed[cell.name] = f"its fit failed: {failed[broken[0]]}"
-            else:
-                try:
-                    _measure(assembly, catalogue, cell, fit_keys, cell_keys[cell.name], results, device, say)
-                    done += 1
-                except (XrbenchError, MemoryError, RuntimeError) as error:
-                    failed[cell.name] = _reason(error)
-                    say.line(f"failed: {cell.name}: {failed[cell.name]}")
+            maker = cell.fits[0] if cell.fits else cell.name
+            try:
+                if maker in failed:
+                    raise TrainingError(f"its fit failed: {failed[maker]}")
+                if loaded is None or loaded[0] != maker:
+                    key = keyed.fits.get(maker, "")
+                    folder = results.fit_folder(key) if key else None
+                    recipe = assembly.plan.recipes[maker]
+                    loaded = maker, Predictor(recipe, folder=folder, key=key, device=device, reporter=say)
+                _measure(assembly, cell, loaded[1], keyed, results)
+                done += 1
+            except FAILURES as error:
+                failed[cell.name] = _reason(error)
+                say.line(f"failed: {cell.name}: {failed[cell.name]}")
             bar.advance(1, cell.test)
     return done
 
 
-def _measure(
-    assembly: Assembly,
-    catalogue: Catalogue,
-    cell: Cell,
-    fit_keys: Mapping[str, str],
-    key: str,
-    results: Store,
-    device: str,
-    say: Reporter,
-) -> None:
+def _measure(assembly: Assembly, cell: Cell, predict: Predictor, keyed: Keys, results: Store) -> None:
     """Predict every row of a cell and store the predictions."""
-    from xrbench.training import predict
-
     part = assembly.part(cell)
-    model = catalogue.model(cell.model)
-    images = assembly.image_set(part, model)
-    labels = assembly.plan.suite.labels
-    if cell.fits:
-        recipe = assembly.plan.recipes[cell.fits[0]]
-        scores = predict.predict(
-            recipe, results.fit_folder(fit_keys[cell.fits[0]]), images, device=device, reporter=say
-        )
-    else:
-        scores = predict.predict_as_is(model, labels, images, device=device, reporter=say)
+    recipe = predict.recipe
+    scores = predict(assembly.image_set(part, recipe.model), label=f"predict {cell.test}")
     frame = assembly.frame(part)
-    if scores.shape != (len(frame), len(labels)):
-        raise StoreError(
-            f"{cell.name}: {len(frame)} rows and {len(labels)} labels should be scored, the model gave {scores.shape}"
-        )
-    for number, label in enumerate(labels):
+    if scores.shape != (len(frame), len(recipe.labels)):
+        expected = (len(frame), len(recipe.labels))
+        raise StoreError(f"{cell.name}: {expected} scores are expected, the model gave {scores.shape}")
+    for number, label in enumerate(recipe.labels):
         frame[f"score:{label}"] = scores[:, number]
-    about = {
-        **describe_cell(cell),
-        "key": key,
-        "fit_keys": [fit_keys[name] for name in cell.fits],
-        "data": _data(assembly),
-    }
-    store.write_predictions(results.cell_file(key), frame, {**about, "xrbench": xrbench.__version__})
+    about = {**describe_cell(cell), "key": keyed.cells[cell.name], "fit_keys": [keyed.fits[name] for name in cell.fits]}
+    about |= {"data": _data(assembly), "xrbench": xrbench.__version__}
+    store.write_predictions(results.cell_file(keyed.cells[cell.name]), frame, about)
 
 
 def describe_cell(cell: Cell) -> dict[str, Any]:
@@ -248,9 +253,9 @@ def _data(assembly: Assembly) -> str:
 
 
 def _device(name: str) -> str:
-    from xrbench.training.devices import resolve
+    from xrbench.training.devices import find
 
-    return resolve(name)
+    return str(find(name))
 
 
 def _reason(error: BaseException) -> str:
@@ -261,7 +266,7 @@ def _write_manifest(
     assembly: Assembly,
     options: Options,
     results: Store,
-    made: tuple[Mapping[str, str], Mapping[str, str]],
+    keyed: Keys,
     failed: Mapping[str, str],
     device: str,
 ) -> Path:
@@ -269,12 +274,11 @@ def _write_manifest(
     folder = run_folder(assembly, results)
     path = folder / store.MANIFEST
     before = store.read_json(path) if path.is_file() else {}
-    fit_keys, cell_keys = made
     plan = assembly.plan
     fits = {entry["name"]: entry for entry in before.get("fits", [])}
-    fits.update({fit.name: _fit_entry(fit, assembly, fit_keys, failed) for fit in plan.fits})
+    fits.update({fit.name: _fit_entry(fit, assembly, keyed, failed) for fit in plan.fits})
     cells = {entry["cell"]: entry for entry in before.get("cells", [])}
-    cells.update({cell.name: _cell_entry(cell, cell_keys, fit_keys, failed) for cell in plan.cells})
+    cells.update({cell.name: _cell_entry(cell, keyed, failed) for cell in plan.cells})
     settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
     manifest = {
         "format": FORMAT,
@@ -296,21 +300,19 @@ def _write_manifest(
     return folder
 
 
-def _fit_entry(fit: Fit, assembly: Assembly, fit_keys: Mapping[str, str], failed: Mapping[str, str]) -> dict[str, Any]:
+def _fit_entry(fit: Fit, assembly: Assembly, keyed: Keys, failed: Mapping[str, str]) -> dict[str, Any]:
     parts = assembly.parts[fit.name]
     sizes = {
         side: {name: len(rows) for name, rows in getattr(parts, side).items()}
         for side in ("train", "valid", "internal", "external")
     }
-    entry = {**cards.plain(fit), "key": fit_keys[fit.name], "images": sizes, "excluded": parts.excluded}
+    entry = {**cards.plain(fit), "key": keyed.fits[fit.name], "images": sizes, "excluded": parts.excluded}
     return {**entry, "failed": failed.get(fit.name, "")}
 
 
-def _cell_entry(
-    cell: Cell, cell_keys: Mapping[str, str], fit_keys: Mapping[str, str], failed: Mapping[str, str]
-) -> dict[str, Any]:
-    key = cell_keys[cell.name]
-    entry = {**describe_cell(cell), "key": key, "fit_keys": [fit_keys[name] for name in cell.fits]}
+def _cell_entry(cell: Cell, keyed: Keys, failed: Mapping[str, str]) -> dict[str, Any]:
+    key = keyed.cells[cell.name]
+    entry = {**describe_cell(cell), "key": key, "fit_keys": [keyed.fits[name] for name in cell.fits]}
     return {**entry, "file": f"../../cells/{key}.parquet", "failed": failed.get(cell.name, "")}
 
 

@@ -60,7 +60,9 @@ def invoke(arguments: list[str]) -> int:
     except Exception as error:
         if "--verbose" in arguments or os.environ.get("XRBENCH_TRACEBACK"):
             raise
-        return _fail(f"unexpected {type(error).__name__}: {error}; --verbose shows where (this is a fault in xrbench)", USAGE)
+        return _fail(
+            f"unexpected {type(error).__name__}: {error}; --verbose shows where (this is a fault in xrbench)", USAGE
+        )
 
 
 def _register() -> None:

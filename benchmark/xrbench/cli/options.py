@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-suite = click.option("--suite", "suite", required=True, metavar="NAME", help="The suite; `xrbench list suites` names them.")
-profile = click.option("--profile", metavar="NAME", help="How large a run: `quick` on the fixture, else the suite's first, by default.")
+suite = click.option(
+    "--suite", "suite", required=True, metavar="NAME", help="The suite; `xrbench list suites` names them."
+)
+profile = click.option(
+    "--profile", metavar="NAME", help="How large a run: `quick` on the fixture, else the suite's first, by default."
+)
 data_root = click.option(
     "--data-root",
     "data_roots",
@@ -31,13 +35,28 @@ only = click.option(
     metavar="FIELD=VALUE,...",
     help="Only what matches: method, model, train, valid, test, seed; a method that the suite does not list is added.",
 )
-seed = click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="Run every setting under this seed instead of its own.")
-jobs = click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes that read images (default: one a processor).")
+seed = click.option(
+    "--seed",
+    "seeds",
+    multiple=True,
+    type=int,
+    metavar="N",
+    help="Run every setting under this seed instead of its own.",
+)
+jobs = click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Processes that read images (default: one a processor)."
+)
 device = click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: auto, cuda if there is one).")
 cache = click.option("--cache", metavar="DIR", help="Where prepared pixels are kept (default: cache/ below --out).")
-catalogue = click.option("--catalogue", "catalogues", multiple=True, metavar="DIR", help="A folder with more cards; its code may run.")
-allow_missing = click.option("--allow-missing", is_flag=True, help="Run what does not need the datasets that are not there.")
-skip_unreadable = click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out, and say so in every result.")
+catalogue = click.option(
+    "--catalogue", "catalogues", multiple=True, metavar="DIR", help="A folder with more cards; its code may run."
+)
+allow_missing = click.option(
+    "--allow-missing", is_flag=True, help="Run what does not need the datasets that are not there."
+)
+skip_unreadable = click.option(
+    "--skip-unreadable", is_flag=True, help="Leave unreadable images out, and say so in every result."
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
 verbose = click.option("--verbose", "-v", is_flag=True, help="More words; a traceback if xrbench itself fails.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")

@@ -81,7 +81,10 @@ def _listing(kind: str, cards: Catalogue, data_roots: tuple[str, ...]) -> list[d
     if kind == "datasets":
         return _datasets(cards, data_roots)
     if kind == "models":
-        return [{"model": name, "weights": cards.model(name).weights, "title": cards.model(name).title} for name in cards.names("model")]
+        return [
+            {"model": name, "weights": cards.model(name).weights, "title": cards.model(name).title}
+            for name in cards.names("model")
+        ]
     if kind == "methods":
         return [{"method": name, "title": cards.method(name).title} for name in cards.names("method")]
     if kind == "papers":
@@ -110,7 +113,9 @@ def _suites(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any
         card = cards.suite(name)
         settings = settings_of(card.protocol)
         trained = [method for method in card.methods if not cards.method(method).inference]
-        marks = [f"{dataset} {'✓' if present[base_of(dataset, cards)] else '✗'}" for dataset in datasets_of(card.protocol)]
+        marks = [
+            f"{dataset} {'✓' if present[base_of(dataset, cards)] else '✗'}" for dataset in datasets_of(card.protocol)
+        ]
         rows.append(
             {
                 "suite": name,
@@ -153,7 +158,11 @@ def _present(cards: Catalogue, data_roots: tuple[str, ...]) -> dict[str, str]:
 
     root, folders = options.folders(data_roots, cards)
     roots = DataRoots(root, folders)
-    return {name: str(roots.folder(cards.dataset(name)) or "") for name in cards.names("dataset") if not cards.dataset(name).base}
+    return {
+        name: str(roots.folder(cards.dataset(name)) or "")
+        for name in cards.names("dataset")
+        if not cards.dataset(name).base
+    }
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
@@ -167,10 +176,18 @@ def _toml_lines(card: dict[str, Any]) -> list[str]:
     import json
 
     flat = {field: value for field, value in card.items() if value not in ("", [], {}, None)}
-    lines = [f"{field} = {json.dumps(value, ensure_ascii=False)}" for field, value in flat.items() if not isinstance(value, dict)]
+    lines = [
+        f"{field} = {json.dumps(value, ensure_ascii=False)}"
+        for field, value in flat.items()
+        if not isinstance(value, dict)
+    ]
     for field, value in flat.items():
         if isinstance(value, dict):
-            lines += ["", f"[{field}]", *(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value.items())]
+            lines += [
+                "",
+                f"[{field}]",
+                *(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()),
+            ]
     return lines
 
 

@@ -32,7 +32,7 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
 
     say = options.reporter(quiet or as_json, verbose)
     chosen = options.settings(out=given["out"], cache=given["cache"])
-    bound = _bind(given, chosen, say, planning=True)
+    bound = bind(given, chosen, say, planning=True)
     found = outline(bound.assembly, bound.suite.catalogue, out=chosen["out"].value, cache=chosen["cache"].value)
     if as_json:
         options.echo_json(found.to_dict())
@@ -62,7 +62,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
 
     say = options.reporter(quiet, verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
-    bound = _bind(given, chosen, say, planning=False)
+    bound = bind(given, chosen, say, planning=False)
     cache = chosen["cache"].value
     how = Options(
         out=_path(chosen["out"].value),
@@ -81,13 +81,16 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     return 1 if result.failed else 0
 
 
-def _bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: bool) -> Any:
+def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: bool) -> Any:
+    """Find the suite and bring it together with its data."""
     from xrbench import face
     from xrbench.settings import file_of
 
     cards = options.open_catalogue(given["catalogues"])
     root, folders = options.folders(given["data_roots"], cards)
-    suite = face.suite(given["suite"], profile=given["profile"], catalogues=[*file_of().catalogues, *given["catalogues"]])
+    suite = face.suite(
+        given["suite"], profile=given["profile"], catalogues=[*file_of().catalogues, *given["catalogues"]]
+    )
     return face.plan(
         suite,
         data_root=root,

@@ -1,0 +1,173 @@
+"""The images and their metadata: ``data describe | check | prepare | fixture``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xrbench.cli import options
+
+if TYPE_CHECKING:
+    from xrbench.assembly import DataRoots
+    from xrbench.catalogue import Catalogue
+
+FIXTURE_OUT = "runs/fixture"
+
+
+@click.group("data")
+def data() -> None:
+    """Describe, check and prepare datasets, or draw the synthetic fixture."""
+
+
+@data.command("describe")
+@click.argument("dataset")
+@options.many(options.data_root, options.catalogue, options.as_json)
+@click.option("--csv", "as_csv", is_flag=True, help="Answer as CSV, a row a label.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only these rows, such as view=PA.")
+def describe(
+    dataset: str,
+    data_roots: tuple[str, ...],
+    catalogues: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+    where: tuple[str, ...],
+) -> None:
+    """Count images, patients, views, sex, age and labels of a DATASET from its metadata alone.
+
+    \b
+    Example:  xrbench data describe nih --where view=PA
+    """
+    from xrbench.data.describe import describe as described
+
+    cards = options.open_catalogue(catalogues)
+    found = described(_domain(dataset, cards, data_roots, where))
+    if as_json:
+        options.echo_json(found.to_dict())
+    elif as_csv:
+        click.echo(found.table().to_csv(index=False).rstrip())
+    else:
+        click.echo("\n".join(found.lines()))
+
+
+@data.command("check")
+@click.argument("datasets", nargs=-1)
+@options.many(options.data_root, options.catalogue, options.as_json, options.quiet)
+@click.option("--no-pixels", is_flag=True, help="Do not open the images, only look whether they are there.")
+def check(
+    datasets: tuple[str, ...],
+    data_roots: tuple[str, ...],
+    catalogues: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    no_pixels: bool,
+) -> int:
+    """Say what of these DATASETS (default: all) is there, missing, unreadable or not as published.
+
+    \b
+    Example:  xrbench data check nih --no-pixels
+    """
+    from xrbench.data.check import check as checked
+
+    cards = options.open_catalogue(catalogues)
+    roots = _roots(cards, data_roots)
+    say = options.reporter(quiet or as_json, False)
+    names = datasets or tuple(name for name in cards.names("dataset") if not cards.dataset(name).base)
+    found = []
+    for name in names:
+        card = cards.dataset(_base(name, cards))
+        found.append(
+            checked(
+                card,
+                cards.vocabulary,
+                roots.default,
+                folder=roots.folder(card),
+                read_pixels=not no_pixels,
+                reporter=say,
+            )
+        )
+    if as_json:
+        options.echo_json([result.to_dict() for result in found])
+    else:
+        click.echo("\n".join(line for result in found for line in result.lines()))
+    return 0 if all(result.ok for result in found) else 1
+
+
+@data.command("prepare")
+@options.many(
+    options.suite,
+    options.profile,
+    options.data_root,
+    options.out,
+    options.cache,
+    options.jobs,
+    options.allow_missing,
+    options.skip_unreadable,
+    options.catalogue,
+    options.quiet,
+    options.verbose,
+)
+def prepare(quiet: bool, verbose: bool, **given: Any) -> None:
+    """Build the pixel caches that a suite needs, without training.
+
+    \b
+    Example:  xrbench data prepare --suite ood-cxr
+    """
+    from xrbench.cli.work import bind
+
+    say = options.reporter(quiet, verbose)
+    chosen = options.settings(**{name: given[name] for name in ("out", "jobs", "cache")})
+    bound = bind({**given, "only": (), "seeds": ()}, chosen, say, planning=False)
+    folder = Path(chosen["cache"].value or Path(chosen["out"].value) / "cache")
+    bound.assembly.open_caches(
+        bound.suite.catalogue, folder, jobs=chosen["jobs"].value, reporter=say, skip_unreadable=given["skip_unreadable"]
+    )
+    for (base, size), cache in bound.assembly.caches.items():
+        click.echo(f"{base} {size} px   {len(cache.pixels):,} images   {cache.folder}")
+
+
+@data.command("fixture")
+@click.argument("folder", type=click.Path(path_type=Path), default=FIXTURE_OUT)
+@click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed draws other patients.")
+@options.quiet
+def fixture(folder: Path, seed: int, quiet: bool) -> None:
+    """Draw small phantom chests in the published layouts of the five chest datasets into FOLDER.
+
+    \b
+    Example:  xrbench data fixture phantoms
+    """
+    from xrbench.data.fixture import write_fixture
+
+    written = write_fixture(folder, seed=seed, reporter=options.reporter(quiet, False))
+    click.echo(f"FIXTURE: synthetic phantoms, not clinical results   {written}")
+
+
+def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tuple[str, ...]) -> Any:
+    """Load a dataset or slice, with further conditions from the command line."""
+    from dataclasses import replace
+
+    from xrbench.assembly import load
+    from xrbench.data.domains import select
+
+    loaded = load(name, cards, _roots(cards, data_roots))
+    conditions: dict[str, Any] = {}
+    for text in where:
+        column, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"--where {text}: wanted COLUMN=VALUE, such as view=PA")
+        conditions.setdefault(column, []).append(value)
+    return replace(loaded, frame=select(loaded.frame, conditions, name=name)) if conditions else loaded
+
+
+def _roots(cards: Catalogue, data_roots: tuple[str, ...]) -> DataRoots:
+    from xrbench.assembly import DataRoots
+
+    root, folders = options.folders(data_roots, cards)
+    return DataRoots(root, folders)
+
+
+def _base(name: str, cards: Catalogue) -> str:
+    from xrbench.planning import base_of
+
+    return base_of(name, cards)

@@ -1,0 +1,224 @@
+"""What is done with predictions and scores: ``score``, ``compare``, ``report``, ``reproduce`` and ``leaderboard``; none needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xrbench.cli import options
+
+RESULTS = click.Path(path_type=Path)
+
+
+@click.command("score")
+@click.argument("predictions", type=RESULTS)
+@click.option(
+    "--labels",
+    "truth",
+    type=RESULTS,
+    metavar="FILE",
+    help="Table with the truth, if it does not stand beside the scores.",
+)
+@click.option(
+    "--compare",
+    "reference",
+    type=RESULTS,
+    metavar="FILE",
+    help="The same model's predictions elsewhere: gives the gap and the threshold.",
+)
+@click.option("--compare-labels", "reference_truth", type=RESULTS, metavar="FILE", help="Truth of --compare.")
+@click.option(
+    "--target",
+    metavar="WHAT=SHARE",
+    help="Operating point, such as sensitivity=0.9; its threshold is set on --compare.",
+)
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", help="What to compute (default: auc, average-precision)."
+)
+@click.option("--logits", is_flag=True, help="Scores are logits.")
+@click.option(
+    "--replicates", default=1000, show_default=True, type=click.IntRange(100), metavar="N", help="Bootstrap replicates."
+)
+@click.option("--csv", "csv_out", type=RESULTS, metavar="FILE", help="Write the scores as CSV.")
+@click.option("--html", "html_out", type=RESULTS, metavar="FILE", help="Write a page that opens offline.")
+@options.many(options.catalogue, options.as_json, options.quiet)
+def score(
+    catalogues: tuple[str, ...], as_json: bool, quiet: bool, csv_out: Path | None, html_out: Path | None, **given: Any
+) -> None:
+    r"""Judge PREDICTIONS from anywhere (CSV or Parquet), or a run folder again.
+
+    The table has a row an image: image, patient_id, and a score a label; see the README for its columns.
+
+    \b
+    Example:  xrbench score vendor.csv --labels site_b.csv --compare vendor_site_a.csv --target sensitivity=0.9
+    """
+    from xrbench.report import outside
+
+    cards = options.open_catalogue(catalogues)
+    found = outside.judge(given.pop("predictions"), cards, reporter=options.reporter(quiet or as_json, False), **given)
+    if csv_out:
+        found.write_csv(csv_out)
+    if html_out:
+        found.write_html(html_out)
+    if as_json:
+        options.echo_json(found.to_dict())
+    else:
+        click.echo(found.text())
+
+
+@click.command("compare")
+@click.argument("first", metavar="A", type=RESULTS)
+@click.argument("second", metavar="[B]", type=RESULTS, required=False)
+@click.option(
+    "--methods", metavar="CHALLENGER,BASELINE", help="Compare two methods of A instead of the suite's declared pairs."
+)
+@click.option("--metric", default="auc", show_default=True, metavar="NAME", help="What is compared.")
+@click.option("--margin", type=click.FloatRange(0), metavar="X", help="Differences smaller than this do not matter.")
+@click.option(
+    "--gate",
+    is_flag=True,
+    help="Exit 0: no regression; 1: regression; 2: inconclusive or nothing measured; 3: broken input.",
+)
+@click.option(
+    "--replicates", default=1000, show_default=True, type=click.IntRange(100), metavar="N", help="Bootstrap replicates."
+)
+@options.many(options.only, options.as_json, options.quiet)
+def compare(as_json: bool, quiet: bool, **given: Any) -> int:
+    r"""Compare run B with run A, paired over patients; or, without B, the methods of A.
+
+    A and B are run folders, --out folders, leaderboard folders or scores.csv files.
+
+    \b
+    Example:  xrbench compare leaderboards/ood-cxr runs --gate --margin 0.02
+    """
+    from xrbench import compare as comparing
+
+    found = comparing.run(reporter=options.reporter(quiet or as_json, False), **given)
+    if as_json:
+        options.echo_json(found.to_dict())
+    else:
+        click.echo(found.text())
+    return found.exit_code
+
+
+@click.command("report")
+@click.argument("results", type=RESULTS, required=False)
+@click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
+@click.option("--table", "table_name", metavar="NAME", help="Print one table only.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["txt", "md", "tex", "csv", "html"]),
+    default="txt",
+    show_default=True,
+    help="Its form.",
+)
+@options.many(options.out, options.catalogue)
+def report(
+    results: Path | None,
+    suite: str | None,
+    table_name: str | None,
+    form: str,
+    out: str | None,
+    catalogues: tuple[str, ...],
+) -> None:
+    r"""Write tables, figures and page of a run again from its stored scores, and print the tables.
+
+    \b
+    Example:  xrbench report --suite ood-cxr --table table2 --format tex
+    """
+    from xrbench.errors import UnknownNameError
+    from xrbench.report import publish, writers
+
+    folder = _run_folder(results, suite, out)
+    written = publish.publish(folder, options.open_catalogue(catalogues))
+    if table_name is None:
+        click.echo(written.summary())
+        return
+    made = {table.name: table for table in written.tables}
+    if table_name not in made:
+        raise UnknownNameError("table", table_name, made)
+    click.echo(writers.FORMS[form](made[table_name]).rstrip("\n"))
+
+
+@click.command("reproduce")
+@click.argument("results", type=RESULTS, required=False)
+@click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
+@options.many(options.out, options.catalogue, options.as_json)
+def reproduce(
+    results: Path | None, suite: str | None, out: str | None, catalogues: tuple[str, ...], as_json: bool
+) -> None:
+    r"""Set the paper's figures beside a run's, with a verdict on each.
+
+    \b
+    Example:  xrbench reproduce --suite ood-cxr
+    """
+    from xrbench.compare.results import read_scores
+    from xrbench.errors import UsageError
+    from xrbench.report import publish
+    from xrbench.report import reproduce as reproducing
+    from xrbench.store import SCORES
+
+    folder = _run_folder(results, suite, out)
+    card = publish.suite_of(publish.read_manifest(folder))
+    paper = publish.paper_of(card, options.open_catalogue(catalogues))
+    if paper is None:
+        raise UsageError(f"suite {card.name}: has no paper with reported figures")
+    found = reproducing.reproduction(read_scores(folder / SCORES), card, paper)
+    if as_json:
+        options.echo_json(found.to_dict())
+    else:
+        click.echo(found.text())
+
+
+@click.command("leaderboard")
+@click.argument("results", type=RESULTS, required=False)
+@click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
+@click.option(
+    "--into",
+    type=RESULTS,
+    metavar="DIR",
+    help="Catalogue whose leaderboards/ is written (default: the working folder).",
+)
+@click.option(
+    "--predictions/--no-predictions", default=False, help="Also keep the predictions, where the data may be shared."
+)
+@click.option("--caveat", "caveats", multiple=True, metavar="TEXT", help="A sentence that stands on the page.")
+@options.many(options.out, options.catalogue)
+def leaderboard(
+    results: Path | None,
+    suite: str | None,
+    into: Path | None,
+    out: str | None,
+    catalogues: tuple[str, ...],
+    **given: Any,
+) -> None:
+    r"""Write what a run measured to leaderboards/SUITE: scores, page, exact command.
+
+    \b
+    Example:  xrbench leaderboard --suite ood-cxr --into my-catalogue --predictions
+    """
+    from xrbench.report import leaderboard as boards
+
+    folder = _run_folder(results, suite, out)
+    written = boards.write(folder, (into or Path()) / "leaderboards", options.open_catalogue(catalogues), **given)
+    click.echo(f"written: {written}")
+
+
+def _run_folder(results: Path | None, suite: str | None, out: str | None) -> Path:
+    """Return the run folder meant by a path, or by a suite and --out."""
+    from xrbench.errors import StoreError
+    from xrbench.store import MANIFEST, Store
+
+    if results is not None and (results / MANIFEST).is_file():
+        return results
+    root = results or Path(options.settings(out=out)["out"].value)
+    found = Store(root).runs(suite)
+    if not found:
+        raise StoreError(f"{root}: no run{f' of suite {suite!r}' if suite else ''} in it")
+    return found[0]
+
+
+COMMANDS = (score, compare, report, reproduce, leaderboard)

@@ -1,0 +1,197 @@
+"""What a run would do, in words and for machines: fits, cells, what is shared, what is done, what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from xrbench.assembly import Assembly
+from xrbench.catalogue import Catalogue
+from xrbench.planning import Fit
+from xrbench.progress import clock
+from xrbench.store import MANIFEST, Store, read_json
+
+STAMP = "FIXTURE: synthetic phantoms, not clinical results"
+
+
+@dataclass(frozen=True)
+class FitOutline:
+    """One fit: how many images it learns from, how many steps of how many images, and whether it is done."""
+
+    name: str
+    key: str
+    train: dict[str, int]
+    valid: dict[str, int]
+    excluded: dict[str, int]
+    epochs: int
+    images: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class CellOutline:
+    """One cell: its test images, and whether it is done."""
+
+    name: str
+    protocol: str
+    fits: tuple[str, ...]
+    images: int
+    key: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A plan in words and numbers.
+
+    Attributes:
+        head: One line on what there is to do.
+        fits, cells: See there.
+        missing: Dataset -> where it is expected and where to ask for it.
+        notes: Things to know, such as patients that cost images.
+        images_per_second: Speed of training measured in earlier runs of the same network and size; NaN if there is none.
+        keyed: Whether pixels are prepared, so that it is known what is done.
+    """
+
+    head: str
+    fits: tuple[FitOutline, ...]
+    cells: tuple[CellOutline, ...]
+    missing: dict[str, str]
+    notes: tuple[str, ...]
+    left: int
+    settings: int
+    images_per_second: float
+    keyed: bool
+    fixture: bool
+
+    def lines(self) -> list[str]:
+        """Write the plan for people."""
+        lines = [STAMP] if self.fixture else []
+        lines.append(self.head)
+        lines += list(self.missing.values())
+        if self.missing:
+            lines.append(
+                f"         {self.left} of {self.settings} settings cannot run; --allow-missing runs the other {self.settings - self.left}"
+            )
+        lines += self.notes
+        if not self.keyed:
+            lines.append("pixels are not prepared yet, so it is not known what is done already")
+        lines += ["", "fits (each trained once; its cells share it)"]
+        shared = Counter(name for cell in self.cells for name in cell.fits)
+        for fit in self.fits:
+            sizes = " + ".join(f"{count:,} {name}" for name, count in fit.train.items())
+            lines.append(f"  {'done ' if fit.done else 'to do'} {fit.name}   train {sizes}; {shared[fit.name]} cells")
+        lines += ["", "cells"]
+        lines += [
+            f"  {'done ' if cell.done else 'to do'} {cell.protocol:<10} {cell.name}   {cell.images:,} images"
+            for cell in self.cells
+        ]
+        lines += ["", self._cost()]
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the plan for machines."""
+        return {
+            "fixture": self.fixture,
+            "summary": self.head,
+            "fits": [vars(fit) for fit in self.fits],
+            "cells": [vars(cell) for cell in self.cells],
+            "missing": self.missing,
+            "notes": list(self.notes),
+            "settings": self.settings,
+            "settings_left_out": self.left,
+            "images_times_epochs": sum(fit.images * fit.epochs for fit in self.fits if not fit.done),
+            "images_per_second": self.images_per_second,
+            "pixels_prepared": self.keyed,
+        }
+
+    def _cost(self) -> str:
+        todo = [fit.images * fit.epochs for fit in self.fits if not fit.done]
+        if not todo:
+            return "nothing is left to train"
+        text = f"images x epochs: {_big(max(todo))} a fit, {_big(sum(todo))} in all"
+        if self.images_per_second > 0:
+            speed = self.images_per_second
+            text += f"; at the measured {speed:,.0f} images/s about {clock(max(todo) / speed)} a fit, {clock(sum(todo) / speed)} in all"
+        return text
+
+
+def outline(assembly: Assembly, catalogue: Catalogue, *, out: str | Path, cache: str | Path | None = None) -> Outline:
+    """Say what a run of this plan would do, given what is already in ``out``."""
+    results = Store(Path(out))
+    keyed = assembly.reopen_caches(catalogue, Path(cache) if cache else Path(out) / "cache")
+    fit_keys = {fit.name: assembly.fit_key(fit) if keyed else "" for fit in assembly.plan.fits}
+    cells = []
+    for cell in assembly.plan.cells:
+        key = assembly.cell_key(cell, catalogue, fit_keys) if keyed else ""
+        images = sum(len(rows) for rows in assembly.part(cell).values())
+        cells.append(CellOutline(cell.name, cell.protocol, cell.fits, images, key, bool(key) and results.has_cell(key)))
+    fits = [_fit(fit, assembly, fit_keys[fit.name], results) for fit in assembly.plan.fits]
+    return Outline(
+        head=_head(assembly, catalogue, cells),
+        fits=tuple(fits),
+        cells=tuple(cells),
+        missing=assembly.missing,
+        notes=tuple(assembly.notes),
+        left=assembly.settings_left_out,
+        settings=assembly.settings_left_out + len(assembly.plan.settings),
+        images_per_second=_speed(results, assembly),
+        keyed=keyed,
+        fixture=assembly.fixture,
+    )
+
+
+def _head(assembly: Assembly, catalogue: Catalogue, cells: list[CellOutline]) -> str:
+    plan = assembly.plan
+    trained = [method for method in plan.methods if not catalogue.method(method).inference]
+    as_is = [method for method in plan.methods if catalogue.method(method).inference]
+    models = len({fit.model for fit in plan.fits})
+    product = f"{len(plan.settings)} settings x {len(trained)} methods" + (f" x {models} models" if models > 1 else "")
+    untrained = f"; {', '.join(as_is)} {'needs' if len(as_is) == 1 else 'need'} no training" if as_is else ""
+    counts = Counter(cell.protocol for cell in cells)
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in ("external", "internal", "validation") if counts[kind])
+    done = sum(cell.done for cell in cells)
+    fits = f"{len(plan.fits)} fits ({product}{untrained})"
+    return f"{plan.suite.name}, profile {plan.profile_name}: {fits}, {len(cells)} cells ({kinds}), {done} done"
+
+
+def _fit(fit: Fit, assembly: Assembly, key: str, results: Store) -> FitOutline:
+    parts, made_of = assembly.parts[fit.name], assembly.plan.recipes[fit.name]
+    train = {name: len(rows) for name, rows in parts.train.items()}
+    groups = len(train)
+    images = (
+        made_of.steps_per_epoch * made_of.batch_size * groups
+        if made_of.steps_per_epoch
+        else max(train.values()) * groups
+    )
+    return FitOutline(
+        name=fit.name,
+        key=key,
+        train=train,
+        valid={name: len(rows) for name, rows in parts.valid.items()},
+        excluded=parts.excluded,
+        epochs=made_of.epochs,
+        images=images,
+        done=bool(key) and (results.fit_folder(key) / "done.json").is_file(),
+    )
+
+
+def _speed(results: Store, assembly: Assembly) -> float:
+    """Take the median speed that earlier fits of this suite logged in this folder."""
+    speeds = []
+    for run in results.runs(assembly.plan.suite.name)[:1]:
+        for entry in read_json(run / MANIFEST).get("fits", []):
+            log = results.fit_folder(entry["key"]) / "log.csv"
+            if log.is_file():
+                frame = pd.read_csv(log)
+                if "images_per_second" in frame:
+                    speeds.append(float(frame["images_per_second"].median()))
+    return float(pd.Series(speeds).median()) if speeds else float("nan")
+
+
+def _big(number: int) -> str:
+    return f"{number / 1e6:,.1f} M" if number >= 1_000_000 else f"{number:,}"

@@ -1,0 +1,115 @@
+"""Write what a run found: its tables in every form, figures with their numbers, and a page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from xrbench import store
+from xrbench.cards import SuiteCard
+from xrbench.catalogue import Catalogue
+from xrbench.compare.results import read_scores
+from xrbench.errors import StoreError
+from xrbench.progress import Reporter, Silent
+from xrbench.report import figures, leaderboard, tables, writers
+from xrbench.report.papers import Reported, reported
+from xrbench.report.selection import STAMP, Selection, is_fixture
+from xrbench.report.writers import Table
+
+FORMS = ("md", "tex", "csv")
+PAGE = "README.md"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was written, and the tables to print.
+
+    Attributes:
+        folder: The run folder.
+        tables: All tables, the suite's first.
+        shown: Names of those that are worth printing.
+        fixture: Whether any figure is from synthetic images.
+        suite: Name of the suite.
+    """
+
+    folder: Path
+    tables: tuple[Table, ...]
+    shown: tuple[str, ...]
+    fixture: bool
+    suite: str
+
+    def summary(self) -> str:
+        """Write the suite's tables for a terminal, with where everything is and what to do next."""
+        parts = [table.text() for table in self.tables if table.name in self.shown]
+        parts.append(f"written: {self.folder}   {PAGE}  scores.csv  tables/*.{{{','.join(FORMS)}}}  figures/")
+        parts.append(f"next: xrbench compare {self.folder}   xrbench show suite {self.suite}")
+        return "\n\n".join([*([STAMP] if self.fixture else []), *parts])
+
+
+def publish(
+    folder: Path, catalogue: Catalogue, *, forms: Sequence[str] = FORMS, reporter: Reporter | None = None
+) -> Published:
+    """Write tables, figures and the page of a run from its manifest and scores.
+
+    Args:
+        folder: A run folder with ``manifest.json`` and ``scores.csv``.
+        catalogue: Where the papers' reported numbers are.
+        forms: File endings of tables.
+        reporter: Where progress goes.
+
+    Raises:
+        StoreError: The folder is not that of a scored run.
+    """
+    say = reporter or Silent()
+    manifest = read_manifest(folder)
+    suite = suite_of(manifest)
+    scores = read_scores(folder / store.SCORES)
+    made = tables.every_table(scores, suite, paper=paper_of(suite, catalogue), descriptions=manifest["datasets"])
+    for table in made:
+        writers.save(table, folder / "tables", forms)
+    say.detail(f"{len(made)} tables in {folder / 'tables'}")
+    _draw(folder, manifest, suite, scores)
+    store.write_atomic(folder / PAGE, leaderboard.page_of_run(folder, catalogue).encode())
+    names = {layout.name for layout in suite.tables}
+    return Published(folder, tuple(made), tuple(sorted(names)), is_fixture(scores), suite.name)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a run folder.
+
+    Raises:
+        StoreError: There is none.
+    """
+    if not (folder / store.MANIFEST).is_file():
+        raise StoreError(f"{folder}: not a run folder (no {store.MANIFEST})")
+    return store.read_json(folder / store.MANIFEST)
+
+
+def suite_of(manifest: dict[str, Any]) -> SuiteCard:
+    """Return the suite as it was when the run was made, with the settings that were measured."""
+    card = msgspec.convert(manifest["suite"], SuiteCard)
+    settings = msgspec.convert(manifest["settings"], type(card.protocol.settings))
+    return msgspec.structs.replace(card, protocol=msgspec.structs.replace(card.protocol, settings=settings))
+
+
+def paper_of(suite: SuiteCard, catalogue: Catalogue) -> Reported | None:
+    """Return the reported figures of the suite's paper, if it has one."""
+    if not suite.paper or suite.paper not in catalogue.papers:
+        return None
+    return reported(*catalogue.papers[suite.paper])
+
+
+def _draw(folder: Path, manifest: dict[str, Any], suite: SuiteCard, scores: pd.DataFrame) -> None:
+    logs = {}
+    for entry in manifest["fits"]:
+        log = folder / ".." / ".." / "fits" / entry["key"] / "log.csv"
+        if log.is_file():
+            logs[entry["name"]] = pd.read_csv(log)
+    target = folder / "figures"
+    figures.forest(Selection(scores, suite, "auc" if "auc" in suite.metrics else suite.metrics[0]), target)
+    figures.curves(logs, target, fixture=is_fixture(scores))

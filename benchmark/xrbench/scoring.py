@@ -1,0 +1,201 @@
+"""From predictions to scores: every metric of the suite for every cell and label, with intervals and counts.
+
+Thresholds come from the validation predictions of the same fit and from nowhere else. Needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from xrbench import cards, metrics, statistics, store
+from xrbench.errors import MeasureError
+from xrbench.progress import Reporter, Silent
+from xrbench.streams import seed_of
+
+COLUMNS = (
+    "suite",
+    "profile",
+    "data",
+    "setting",
+    "method",
+    "model",
+    "train",
+    "valid",
+    "test",
+    "protocol",
+    "seed",
+    "label",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "interval",
+    "unit",
+    "level",
+    "replicates",
+    "dropped",
+    "threshold",
+    "n_positive",
+    "n_negative",
+    "n_masked",
+    "n_patients",
+    "n_images",
+    "reason",
+    "seen",
+    "cell",
+    "key",
+)
+"""Columns of ``scores.csv``, in order."""
+
+Thresholds = dict[tuple[str, str], float]
+
+
+def score_run(folder: Path, *, reporter: Reporter | None = None) -> pd.DataFrame:
+    """Judge all measured cells of a run and write ``scores.csv`` beside its manifest.
+
+    Args:
+        folder: A run folder.
+        reporter: Where progress goes.
+
+    Returns:
+        One row a cell, label and metric, with the columns of ``COLUMNS``.
+
+    Raises:
+        StoreError: The folder holds no manifest, or a predictions file is damaged.
+        MeasureError: No cell of the run has predictions.
+    """
+    manifest = store.read_json(folder / store.MANIFEST)
+    suite = msgspec.convert(manifest["suite"], cards.SuiteCard)
+    there = [entry for entry in manifest["cells"] if (folder / entry["file"]).is_file()]
+    if not there:
+        raise MeasureError(f"{folder}: no cell has predictions; nothing was measured")
+    thresholds = _thresholds_of_fits(folder, there, suite)
+    say = reporter or Silent()
+    rows: list[dict[str, Any]] = []
+    with say.bar("scores", len(there)) as bar:
+        for entry in there:
+            frame, _ = store.read_predictions(folder / entry["file"], key=entry["key"])
+            known = thresholds.get(tuple(entry["fits"]), {})
+            head = _head(manifest, entry)
+            rows += [{**head, **estimate} for estimate in judge(frame, suite, thresholds=known)]
+            bar.advance(1, entry["test"])
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
+    store.write_csv(folder / store.SCORES, scores)
+    return scores
+
+
+def judge(
+    frame: pd.DataFrame,
+    suite: cards.SuiteCard,
+    *,
+    thresholds: Mapping[tuple[str, str], float] | None = None,
+    labels: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Compute every metric of a suite on one predictions frame.
+
+    Args:
+        frame: Predictions, as the store keeps them.
+        suite: Names the metrics and the kind of interval.
+        thresholds: (label, metric) -> threshold from validation; a metric without one is undefined, with the reason.
+        labels: Labels to judge; the suite's by default.
+
+    Returns:
+        One dict a label (and ``mean``) and metric: value, low, high, counts and how the interval was made.
+
+    Raises:
+        MeasureError: A label has no score column, or a score is NaN where its label is known.
+    """
+    chosen = tuple(labels or suite.labels)
+    truth, score = truth_and_score(frame, chosen)
+    estimates = statistics.estimate(
+        truth,
+        score,
+        patients_of(frame),
+        labels=chosen,
+        metrics=suite.metrics,
+        thresholds=dict(thresholds or {}),
+        kind=suite.interval.kind,
+        unit=suite.interval.unit,
+        replicates=suite.interval.replicates,
+        level=suite.interval.level,
+        seed=interval_seed(frame),
+    )
+    return [asdict(estimate) if not isinstance(estimate, dict) else estimate for estimate in estimates]
+
+
+def truth_and_score(
+    frame: pd.DataFrame, labels: Sequence[str]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Take truth and score out of a predictions frame, joined by name: two arrays of shape (n, labels).
+
+    Raises:
+        MeasureError: A column is not there.
+    """
+    for prefix in ("truth:", "score:"):
+        for label in labels:
+            if f"{prefix}{label}" not in frame.columns:
+                raise MeasureError(
+                    f"no column '{prefix}{label}'; labels with scores: {', '.join(store.labels_of(frame)) or 'none'}"
+                )
+    truth = frame[[f"truth:{label}" for label in labels]].to_numpy(np.float64)
+    score = frame[[f"score:{label}" for label in labels]].to_numpy(np.float64)
+    return truth, score
+
+
+def patients_of(frame: pd.DataFrame) -> npt.NDArray[np.str_] | None:
+    """Return who each image is of, dataset and patient id together; None when there are no patient ids."""
+    if "patient_id" not in frame.columns or frame["patient_id"].isna().all():
+        return None
+    dataset = frame["dataset"].astype(str) if "dataset" in frame.columns else ""
+    return np.asarray(dataset + "/" + frame["patient_id"].astype(str), dtype=np.str_)
+
+
+def interval_seed(frame: pd.DataFrame) -> int:
+    """Derive the bootstrap's seed from the images judged, so that all methods on one test set meet the same resamples."""
+    return seed_of("interval", *frame["image"].astype(str).tolist()) % 2**63
+
+
+def thresholds_from(frame: pd.DataFrame, suite: cards.SuiteCard, labels: Sequence[str] = ()) -> Thresholds:
+    """Fix the thresholds that the suite's metrics need on validation predictions; NaN where a label has one class there."""
+    chosen = tuple(labels or suite.labels)
+    truth, score = truth_and_score(frame, chosen)
+    found: Thresholds = {}
+    for name in suite.metrics:
+        for number, label in enumerate(chosen):
+            threshold = metrics.validation_threshold(name, truth[:, number], score[:, number])
+            if threshold is not None:
+                found[label, name] = threshold
+    return found
+
+
+def _thresholds_of_fits(
+    folder: Path, entries: Sequence[Mapping[str, Any]], suite: cards.SuiteCard
+) -> dict[tuple[str, ...], Thresholds]:
+    found = {}
+    for entry in entries:
+        if entry["protocol"] == "validation":
+            frame, _ = store.read_predictions(folder / entry["file"], key=entry["key"])
+            found[tuple(entry["fits"])] = thresholds_from(frame, suite)
+    return found
+
+
+def _head(manifest: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    described = {
+        name: entry[name]
+        for name in ("setting", "method", "model", "valid", "test", "protocol", "seed", "seen", "cell", "key")
+    }
+    return {
+        **described,
+        "suite": manifest["suite"]["name"],
+        "profile": manifest["profile_name"],
+        "data": manifest["data"],
+        "train": "+".join(entry["train"]),
+    }
