@@ -124,7 +124,7 @@ def _newton(x: FloatArray, y: npt.NDArray[np.bool_], w: FloatArray) -> tuple[flo
         beta, best = beta + step, likelihood
         p = 1 / (1 + np.exp(-linear))
         hessian = (design * (w * p * (1 - p))) @ design.T
-        step = np.linalg.solve(hessian, design @ (w * (y - p)))
+        step = np.asarray(np.linalg.solve(hessian, design @ (w * (y - p))), np.float64)
         if np.max(np.abs(step)) < 1e-12 * (1 + np.max(np.abs(beta))):
             break
     return float(beta[0]), float(beta[1])

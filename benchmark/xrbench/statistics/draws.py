@@ -1,0 +1,153 @@
+"""Draw how often each patient stands in each bootstrap replicate (compiled).
+
+Replicate ``r`` of a key has a stream of its own, Philox4x32-10 with the counter ``(block, 0, r, 0)``: Salmon et al. (2011),
+"Parallel random numbers: as easy as 1, 2, 3", SC11. A draw therefore depends on nothing but key, replicate and its place in
+the stream: neither on the number of threads nor on which replicates are drawn together.
+
+Counts lie as ``(patients, LANES)`` of uint8: one patient's counts in 64 replicates fill one cache line, so that a pass over
+images works on 64 replicates at once. A count above 255 would need one patient drawn 256 times in as many draws as there
+are patients, which has a probability below 1e-500.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+LANES = 64
+"""Replicates that are worked on together."""
+BUFFER = 2048
+
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+@njit(cache=True, nogil=True)
+def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """Turn a counter of four words and a key of two, all 32 bits held in uint64, into four random words."""
+    for _ in range(10):
+        high, low = _M0 * c0, _M1 * c2
+        c0 = (low >> _HALF) ^ c1 ^ k0
+        c2 = (high >> _HALF) ^ c3 ^ k1
+        c1 = low & _LOW
+        c3 = high & _LOW
+        k0 = (k0 + _W0) & _LOW
+        k1 = (k1 + _W1) & _LOW
+    return c0, c1, c2, c3
+
+
+@njit(cache=True, nogil=True)
+def _indices(buffer, first, replicate, key, bound):  # type: ignore[no-untyped-def]
+    """Fill the buffer with whole numbers below ``bound`` from blocks ``first``, ``first + 1``, ... of a replicate's stream."""
+    k0, k1 = key & _LOW, key >> _HALF
+    zero = np.uint64(0)
+    quarter = len(buffer) // 4
+    for block in range(quarter):
+        x0, x1, x2, x3 = philox(np.uint64(first + block), zero, replicate, zero, k0, k1)
+        buffer[block] = (x0 * bound) >> _HALF
+        buffer[quarter + block] = (x1 * bound) >> _HALF
+        buffer[2 * quarter + block] = (x2 * bound) >> _HALF
+        buffer[3 * quarter + block] = (x3 * bound) >> _HALF
+
+
+@njit(cache=True, nogil=True)
+def draw(histogram, first, key, edges):  # type: ignore[no-untyped-def]
+    """Count draws with replacement for LANES replicates, in each stratum as many as it has patients.
+
+    Args:
+        histogram: Filled with the counts, uint8 of shape (LANES, patients).
+        first: Number of the first replicate.
+        key: 64 bits that name the stream.
+        edges: Where the strata begin and end, shape (strata + 1,); ``[0, patients]`` is the plain bootstrap.
+    """
+    buffer = np.empty(BUFFER, np.uint32)
+    histogram[:] = 0
+    for lane in range(LANES):
+        row = histogram[lane]
+        block = 0
+        for stratum in range(len(edges) - 1):
+            start, size = edges[stratum], edges[stratum + 1] - edges[stratum]
+            done = 0
+            while done < size:
+                _indices(buffer, block, np.uint64(first + lane), key, np.uint64(size))
+                block += BUFFER // 4
+                taken = min(BUFFER, size - done)
+                for i in range(taken):
+                    row[start + buffer[i]] += 1
+                done += taken
+
+
+@njit(cache=True, nogil=True)
+def turn(histogram, order, counts):  # type: ignore[no-untyped-def]
+    """Lay counts out by patient: ``counts[order[j], lane] = histogram[lane, j]``."""
+    patients = histogram.shape[1]
+    for start in range(0, patients, LANES):
+        stop = min(start + LANES, patients)
+        for lane in range(LANES):
+            for j in range(start, stop):
+                counts[order[j], lane] = histogram[lane, j]
+
+
+class Strata:
+    """Patients in the order of their strata.
+
+    Attributes:
+        order: Patient numbers, stratum after stratum, shape (patients,).
+        edges: Where each stratum begins and ends in ``order``, shape (strata + 1,).
+    """
+
+    def __init__(self, stratum: npt.NDArray[np.int64]) -> None:
+        self.order = np.argsort(stratum, kind="stable")
+        self.edges = np.concatenate([[0], np.cumsum(np.unique(stratum, return_counts=True)[1])]).astype(np.int64)
+
+
+class Bootstrap:
+    """The patients' counts in the replicates of one key, 64 at a time.
+
+    Args:
+        patients: How many there are.
+        key: 64 bits that name the stream.
+        stratum: Number of each patient's stratum, shape (patients,); None draws from all of them together.
+    """
+
+    def __init__(self, patients: int, key: int, stratum: npt.NDArray[np.int64] | None = None) -> None:
+        self.patients = patients
+        self._key = np.uint64(key & 0xFFFFFFFFFFFFFFFF)
+        self._strata = Strata(np.zeros(patients, np.int64) if stratum is None else stratum)
+
+    def counts(self, first: int) -> npt.NDArray[np.uint8]:
+        """Count each patient in replicates ``first`` to ``first + 63``, shape (patients, 64)."""
+        histogram = np.empty((LANES, self.patients), np.uint8)
+        draw(histogram, first, self._key, self._strata.edges)
+        counts = np.empty((self.patients, LANES), np.uint8)
+        turn(histogram, self._strata.order, counts)
+        return counts
+
+
+class Once:
+    """Every patient once: the sample itself, in the form of a replicate."""
+
+    def __init__(self, patients: int) -> None:
+        self.patients = patients
+
+    def counts(self, first: int) -> npt.NDArray[np.uint8]:  # noqa: ARG002
+        """Give ones, shape (patients, 64)."""
+        return np.ones((self.patients, LANES), np.uint8)
+
+
+class Jackknife:
+    """Every patient once, except those of one group: replicate ``g`` leaves out group ``g``.
+
+    Args:
+        group: Number of each patient's group, shape (patients,).
+    """
+
+    def __init__(self, group: npt.NDArray[np.int64]) -> None:
+        self.patients, self._group = len(group), group
+
+    def counts(self, first: int) -> npt.NDArray[np.uint8]:
+        """Give 0 for the patients left out and 1 for all others, shape (patients, 64)."""
+        kept: npt.NDArray[np.uint8] = (self._group[:, None] != np.arange(first, first + LANES)).astype(np.uint8)
+        return kept

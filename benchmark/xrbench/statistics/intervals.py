@@ -1,0 +1,133 @@
+"""Turn replicates, or a standard error, into an interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from xrbench.errors import UsageError
+from xrbench.metrics.checks import FloatArray
+
+NOTHING = (float("nan"), float("nan"))
+
+
+def check_level(level: float) -> float:
+    """Refuse a confidence level outside 0..1.
+
+    Raises:
+        UsageError: It is.
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"level {level} is not between 0 and 1")
+    return level
+
+
+def quantile(level: float) -> float:
+    """Give the normal quantile of a two-sided interval.
+
+    >>> round(quantile(0.95), 3)
+    1.96
+    """
+    return float(special.ndtri((1 + level) / 2))
+
+
+def percentile(replicates: npt.ArrayLike, level: float) -> tuple[float, float]:
+    """Cut equal tails off the bootstrap replicates (Efron 1979, Ann Stat 7:1); NaN replicates are left out.
+
+    >>> percentile([0.1, 0.2, 0.3, 0.4, 0.5], 0.5)
+    (0.2, 0.4)
+    """
+    kept = _kept(replicates)
+    if not len(kept):
+        return NOTHING
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def bca(value: float, replicates: npt.ArrayLike, jackknife: npt.ArrayLike, level: float) -> tuple[float, float]:
+    """Compute the bias-corrected and accelerated bootstrap interval (Efron 1987, JASA 82:171).
+
+    Args:
+        value: The figure on the sample itself.
+        replicates: The figure in each replicate; NaN are left out.
+        jackknife: The figure with each patient, or each of many equal groups of patients, left out; NaN are left out.
+        level: Confidence level, between 0 and 1.
+
+    Returns:
+        Low and high; NaN when no replicate lies on one side of the value, so that the correction has no finite size.
+    """
+    kept, left_out = _kept(replicates), _kept(jackknife)
+    if not len(kept) or not len(left_out):
+        return NOTHING
+    if np.ptp(kept) == 0:
+        return float(kept[0]), float(kept[0])
+    z0 = special.ndtri((np.sum(kept < value) + 0.5 * np.sum(kept == value)) / len(kept))
+    if not np.isfinite(z0):
+        return NOTHING
+    z = special.ndtri([(1 - level) / 2, (1 + level) / 2])
+    shifted = z0 + (z0 + z) / (1 - acceleration(left_out) * (z0 + z))
+    low, high = np.quantile(kept, special.ndtr(shifted))
+    return float(low), float(high)
+
+
+def acceleration(jackknife: FloatArray) -> float:
+    """Compute the acceleration of BCa from left-out figures: a sixth of their skewness (Efron & Tibshirani 1993, ch. 14).
+
+    >>> round(acceleration(np.array([0.0, 0.0, 3.0])), 4)  # rests 1, 1, -2: -6 / (6 x 6 ** 1.5)
+    -0.068
+    """
+    rest = jackknife.mean() - jackknife
+    spread = float(np.sum(rest**2))
+    return float(np.sum(rest**3)) / (6 * spread**1.5) if spread > 0 else 0.0
+
+
+def normal(value: float, error: float, level: float) -> tuple[float, float]:
+    """Go so many standard errors to both sides.
+
+    >>> tuple(round(end, 3) for end in normal(0.5, 0.1, 0.95))
+    (0.304, 0.696)
+    """
+    reach = quantile(level) * error
+    return value - reach, value + reach
+
+
+def logit_normal(value: float, error: float, level: float) -> tuple[float, float]:
+    """Compute a normal interval of the logit and carry it back, so that it stays inside 0..1.
+
+    The error of the logit is ``error / (value (1 - value))`` by the delta method (Pepe 2003, section 5.2).
+
+    Returns:
+        Low and high; both the value itself where it is 0 or 1, which says nothing about its uncertainty.
+
+    >>> tuple(round(end, 3) for end in logit_normal(0.9, 0.03, 0.95))
+    (0.824, 0.945)
+    """
+    if not 0 < value < 1:
+        return (value, value) if value in (0, 1) else NOTHING
+    centre, reach = np.log(value / (1 - value)), quantile(level) * error / (value * (1 - value))
+    return float(special.expit(centre - reach)), float(special.expit(centre + reach))
+
+
+def wilson(share: float, size: float, level: float) -> tuple[float, float]:
+    """Compute Wilson's score interval of a proportion (Wilson 1927, JASA 22:209).
+
+    Args:
+        share: Observed proportion, 0..1.
+        size: Number it is a proportion of; with clustered data the effective number, which need not be whole.
+        level: Confidence level, between 0 and 1.
+
+    >>> tuple(round(end, 4) for end in wilson(0.9, 10, 0.95))
+    (0.5958, 0.9821)
+    """
+    if not size > 0 or not 0 <= share <= 1:
+        return NOTHING
+    z2 = quantile(level) ** 2
+    centre = (share + z2 / (2 * size)) / (1 + z2 / size)
+    reach = np.sqrt(z2 / size * (share * (1 - share) + z2 / (4 * size))) / (1 + z2 / size)
+    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def _kept(values: npt.ArrayLike) -> FloatArray:
+    array = np.asarray(values, np.float64)
+    return array[~np.isnan(array)]

@@ -1,0 +1,178 @@
+"""One pass over the images of a label for 64 bootstrap replicates at once (compiled).
+
+Each image looks up its patient's 64 counts (one cache line) and adds them to 64 running sums. Sums of counts are whole
+numbers, and sums of reals are taken in the order of the rows for each replicate by itself, so a replicate's figures are the
+same to the last bit whatever stands in the other lanes and whichever thread works on it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from xrbench.statistics.draws import LANES
+
+
+@njit(cache=True, nogil=True)
+def _add(total, counts, patient, start, stop):  # type: ignore[no-untyped-def]
+    for i in range(start, stop):
+        row = counts[patient[i]]
+        for lane in range(LANES):
+            total[lane] += np.uint32(row[lane])
+
+
+@njit(cache=True, nogil=True)
+def auc_pass(counts, patient, start, mid, end, auc):  # type: ignore[no-untyped-def]
+    """Compute the AUC of each lane.
+
+    Args:
+        counts: Patients' counts, uint8 of shape (patients, LANES).
+        patient: Patient number of each labelled image from the highest score down; within one score positives first.
+        start: Where each step begins: its positives stand in ``start:mid``.
+        mid: Where its negatives of the same score begin: they stand in ``mid:end``.
+        end: Where it ends; negatives between two steps belong to neither.
+        auc: Filled, float64 of shape (LANES,); NaN where a class is missing.
+    """
+    above, negative = np.zeros(LANES, np.uint32), np.zeros(LANES, np.uint32)
+    twice = np.zeros(LANES, np.uint64)
+    group, tied = np.zeros(LANES, np.uint32), np.zeros(LANES, np.uint32)
+    at = 0
+    for step in range(len(start)):
+        tied[:] = 0
+        _add(tied, counts, patient, at, start[step])
+        for lane in range(LANES):
+            negative[lane] += tied[lane]
+            twice[lane] += np.uint64(2) * np.uint64(tied[lane]) * np.uint64(above[lane])
+        group[:] = 0
+        _add(group, counts, patient, start[step], mid[step])
+        if end[step] > mid[step]:
+            tied[:] = 0
+            _add(tied, counts, patient, mid[step], end[step])
+            for lane in range(LANES):
+                negative[lane] += tied[lane]
+                twice[lane] += np.uint64(tied[lane]) * (np.uint64(2) * np.uint64(above[lane]) + np.uint64(group[lane]))
+        for lane in range(LANES):
+            above[lane] += group[lane]
+        at = end[step]
+    tied[:] = 0
+    _add(tied, counts, patient, at, len(patient))
+    for lane in range(LANES):
+        negative[lane] += tied[lane]
+        twice[lane] += np.uint64(2) * np.uint64(tied[lane]) * np.uint64(above[lane])
+        pairs = 2.0 * np.float64(above[lane]) * np.float64(negative[lane])
+        auc[lane] = np.float64(twice[lane]) / pairs if pairs > 0 else np.nan
+
+
+@njit(cache=True, nogil=True)
+def precision_pass(counts, patient, start, mid, end, precision):  # type: ignore[no-untyped-def]
+    """Compute the average precision of each lane; arguments as for ``auc_pass``, one step for each score with positives."""
+    true, false = np.zeros(LANES, np.uint32), np.zeros(LANES, np.uint32)
+    area, group = np.zeros(LANES, np.float64), np.zeros(LANES, np.uint32)
+    at = 0
+    for step in range(len(start)):
+        _add(false, counts, patient, at, start[step])
+        group[:] = 0
+        _add(group, counts, patient, start[step], mid[step])
+        _add(false, counts, patient, mid[step], end[step])
+        for lane in range(LANES):
+            true[lane] += group[lane]
+            alarms = np.float64(true[lane] + false[lane])
+            area[lane] += np.float64(group[lane]) * np.float64(true[lane]) / max(alarms, 1.0)
+        at = end[step]
+    _add(false, counts, patient, at, len(patient))
+    for lane in range(LANES):
+        both = true[lane] > 0 and false[lane] > 0
+        precision[lane] = area[lane] / np.float64(true[lane]) if both else np.nan
+
+
+@njit(cache=True, nogil=True)
+def sums_pass(counts, patient, slot, value, sums):  # type: ignore[no-untyped-def]
+    """Add ``value`` times the patient's count to ``sums[slot]`` for every entry; ``sums`` is float64, (slots, LANES)."""
+    sums[:] = 0.0
+    for i in range(len(patient)):
+        row, total, each = counts[patient[i]], sums[slot[i]], value[i]
+        for lane in range(LANES):
+            total[lane] += each * np.float64(row[lane])
+
+
+@njit(cache=True, nogil=True)
+def overlap_pass(counts, patient, x, positive, overlap):  # type: ignore[no-untyped-def]
+    """Find the lanes in which the classes overlap, so that a logistic regression on ``x`` has a finite fit."""
+    low, high = np.full((2, LANES), np.inf), np.full((2, LANES), -np.inf)
+    for i in range(len(patient)):
+        row, kind = counts[patient[i]], 1 if positive[i] else 0
+        for lane in range(LANES):
+            if row[lane] > 0:
+                low[kind, lane] = min(low[kind, lane], x[i])
+                high[kind, lane] = max(high[kind, lane], x[i])
+    for lane in range(LANES):
+        overlap[lane] = high[0, lane] > low[1, lane] and high[1, lane] > low[0, lane]
+
+
+@njit(cache=True, nogil=True)
+def logistic_pass(counts, patient, x, positive, free, defined, intercept, slope):  # type: ignore[no-untyped-def]
+    """Fit ``logit(truth) = intercept + slope * x`` in each lane by Newton's method.
+
+    A step after which the likelihood's slope along the step is steeper than before has overshot the top and is halved;
+    the likelihood is concave, so this always ends at the top.
+
+    Args:
+        counts: Patients' counts, uint8 of shape (patients, LANES).
+        patient: Patient number of each labelled image.
+        x: Its covariate, best standardised.
+        positive: Its class.
+        free: Whether the slope is fitted; otherwise it stays where it starts.
+        defined: Lanes that have a finite fit; the others become NaN.
+        intercept: Start values on entry, the fit on return, shape (LANES,).
+        slope: Likewise.
+    """
+    open_ = defined.copy()
+    sums = np.zeros((5, LANES))
+    step = np.zeros((3, LANES))
+    for _ in range(200):
+        if not open_.any():
+            break
+        sums[:] = 0.0
+        for i in range(len(patient)):
+            row, here, y = counts[patient[i]], x[i], 1.0 if positive[i] else 0.0
+            for lane in range(LANES):
+                if open_[lane] and row[lane] > 0:
+                    w = np.float64(row[lane])
+                    p = 1.0 / (1.0 + np.exp(-(intercept[lane] + slope[lane] * here)))
+                    rest, spread = w * (y - p), w * p * (1.0 - p)
+                    sums[0, lane] += rest
+                    sums[1, lane] += rest * here
+                    sums[2, lane] += spread
+                    sums[3, lane] += spread * here
+                    sums[4, lane] += spread * here * here
+        for lane in range(LANES):
+            if open_[lane]:
+                open_[lane] = _newton_step(sums[:, lane], step[:, lane], free, intercept, slope, lane)
+    for lane in range(LANES):
+        if open_[lane] or not defined[lane]:
+            intercept[lane], slope[lane] = np.nan, np.nan
+
+
+@njit(cache=True, nogil=True)
+def _newton_step(sums, step, free, intercept, slope, lane):  # type: ignore[no-untyped-def]
+    """Move one lane's fit; returns whether it has to go on. ``step`` holds the last step and the slope along it."""
+    along = sums[0] * step[0] + sums[1] * step[1]
+    if step[2] > 0 and abs(along) > step[2]:
+        for part in range(3):
+            step[part] *= 0.5
+        intercept[lane] -= step[0]
+        slope[lane] -= step[1]
+        return True
+    determinant = sums[2] * sums[4] - sums[3] * sums[3]
+    if (free and not determinant > 0) or not sums[2] > 0:
+        intercept[lane], slope[lane] = np.nan, np.nan
+        return False
+    if free:
+        step[0] = (sums[4] * sums[0] - sums[3] * sums[1]) / determinant
+        step[1] = (sums[2] * sums[1] - sums[3] * sums[0]) / determinant
+    else:
+        step[0] = sums[0] / sums[2]
+    step[2] = sums[0] * step[0] + sums[1] * step[1]
+    intercept[lane] += step[0]
+    slope[lane] += step[1]
+    return max(abs(step[0]), abs(step[1])) > 1e-9

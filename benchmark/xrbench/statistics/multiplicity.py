@@ -1,0 +1,43 @@
+"""Adjust the p-values of a family of comparisons that was declared before the run."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from xrbench.errors import MeasureError, UsageError, suggestion
+from xrbench.metrics.checks import FloatArray
+
+METHODS = {"holm": "holm", "bh": "fdr_bh"}
+
+
+def adjust(pvalues: npt.ArrayLike, method: str = "holm") -> FloatArray:
+    """Adjust p-values for their number, through statsmodels.
+
+    Args:
+        pvalues: 0..1, shape (k,); NaN (nothing was measured) stays NaN and does not count.
+        method: ``holm`` (chance of any false claim; Holm 1979, Scand J Stat 6:65) or ``bh`` (expected share of false claims;
+            Benjamini & Hochberg 1995, JRSS B 57:289).
+
+    Raises:
+        UsageError: Unknown method.
+        MeasureError: A p-value is outside 0..1.
+
+    >>> [round(float(p), 3) for p in adjust([0.01, 0.04, 0.03])]  # 3 x 0.01, then max(2 x 0.03, 1 x 0.04)
+    [0.03, 0.06, 0.06]
+    >>> [round(float(p), 3) for p in adjust([0.01, 0.04, 0.03], method="bh")]
+    [0.03, 0.04, 0.04]
+    """
+    if method not in METHODS:
+        raise UsageError(f"unknown adjustment {method!r}{suggestion(method, METHODS)}")
+    given = np.asarray(pvalues, np.float64)
+    kept = ~np.isnan(given)
+    wrong = kept & ((given < 0) | (given > 1))
+    if wrong.any():
+        raise MeasureError(f"p-value {given[wrong][0]} is outside 0..1")
+    adjusted = np.full(given.shape, np.nan)
+    if kept.any():
+        from statsmodels.stats.multitest import multipletests
+
+        adjusted[kept] = multipletests(given[kept], method=METHODS[method])[1]
+    return adjusted

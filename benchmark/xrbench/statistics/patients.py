@@ -1,0 +1,64 @@
+"""Who is resampled: patients where ids are known, else images."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from xrbench.errors import MeasureError, UsageError, suggestion
+
+Unit = Literal["patient", "image"]
+UNITS = ("patient", "image")
+
+
+class Patients(NamedTuple):
+    """Patients as numbers.
+
+    Attributes:
+        unit: ``patient``, or ``image`` when every image stands for itself.
+        code: Number of each image's patient, 0 .. ``size`` - 1, shape (n,).
+        size: How many patients (or images) there are.
+    """
+
+    unit: Unit
+    code: npt.NDArray[np.int32]
+    size: int
+
+
+def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -> Patients:
+    """Number the patients in the order in which they first appear.
+
+    Args:
+        patient: Patient id of each image, any hashable values, shape (rows,); None or all missing makes every image its own
+            unit. A single missing id is a patient of its own.
+        rows: How many images there are.
+        unit: ``patient``, or ``image`` to treat images as independent although ids are known.
+
+    Raises:
+        MeasureError: As many ids as images were wanted.
+        UsageError: Unknown unit.
+
+    >>> encode(["b", "a", "b"], 3).code.tolist(), encode(None, 3).unit
+    ([0, 1, 0], 'image')
+    """
+    if unit not in UNITS:
+        raise UsageError(f"unknown unit {unit!r}{suggestion(unit, UNITS)}")
+    ids = None if patient is None else _ids(patient)
+    if ids is not None and len(ids) != rows:
+        raise MeasureError(f"patient has {len(ids):,} rows, truth has {rows:,}")
+    if unit == "image" or ids is None or bool(pd.isna(ids).all()):
+        return Patients("image", np.arange(rows, dtype=np.int32), rows)
+    code, known = pd.factorize(ids, use_na_sentinel=True)
+    missing = code < 0
+    code[missing] = len(known) + np.arange(int(missing.sum()))
+    return Patients("patient", code.astype(np.int32), len(known) + int(missing.sum()))
+
+
+def _ids(patient: npt.ArrayLike) -> Any:
+    ids = np.asarray(patient) if not isinstance(patient, (pd.Series, pd.Index)) else patient.array
+    if getattr(ids, "ndim", 1) != 1:
+        raise MeasureError(f"patient has shape {ids.shape}, wanted one column of shape (n,)")
+    return ids

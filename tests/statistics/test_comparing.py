@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xrbench import metrics, statistics
+from xrbench.errors import MeasureError
+from xrbench.statistics import PairedCell
+
+
+def pair(films: Callable[..., Any], seed: int, patients: int = 150, *, gain: float = 0.0, labels: int = 2) -> Any:
+    data = films(seed, patients, labels)
+    rng = np.random.default_rng(seed + 1000)
+    other = data.score + 0.1 * rng.normal(size=data.score.shape) + gain * np.nan_to_num(data.truth)
+    return data, other
+
+
+def test_difference_is_b_minus_a(films: Callable[..., Any]) -> None:
+    data, other = pair(films, 1, gain=0.1)
+    cell = PairedCell("x", data.truth, data.score, other, data.patient)
+    rows = statistics.compare([cell], labels=["a", "b"], replicates=500)
+    for i, row in enumerate(rows[:2]):
+        a, b = (metrics.auc(data.truth[:, i], part[:, i]) for part in (data.score, other))
+        assert (row.value_a, row.value_b) == pytest.approx((a, b), abs=1e-12)
+        assert row.difference == pytest.approx(b - a, abs=1e-12)
+        assert row.low < row.difference < row.high
+        assert (row.p < 0.05) == (row.low > 0 or row.high < 0)
+        assert row.verdict == "better"
+        assert row.detectable == pytest.approx(2.8016 * row.error, rel=1e-4)
+    mean = rows[2]
+    assert mean.difference == pytest.approx(np.mean([row.difference for row in rows[:2]]), abs=1e-12)
+    assert math.isnan(mean.p_delong)
+
+
+def test_swapping_models_mirrors_everything(films: Callable[..., Any]) -> None:
+    data, other = pair(films, 2, gain=0.1)
+    one = statistics.compare([PairedCell("x", data.truth, data.score, other, data.patient)], labels=["a", "b"])
+    two = statistics.compare([PairedCell("x", data.truth, other, data.score, data.patient)], labels=["a", "b"])
+    for row, turned in zip(one, two, strict=True):
+        assert (row.low, row.high) == pytest.approx((-turned.high, -turned.low), abs=1e-12)
+        assert row.p == pytest.approx(turned.p, abs=1e-12)
+        assert (row.verdict, turned.verdict) in {("better", "worse"), ("cannot tell", "cannot tell")}
+
+
+def test_the_error_is_delongs(films: Callable[..., Any]) -> None:
+    data, other = pair(films, 3, 400, labels=1)
+    row = statistics.compare(
+        [PairedCell("x", data.truth, data.score, other, data.patient)], labels=["a"], replicates=4000
+    )[0]
+    test = statistics.delong_test(data.truth[:, 0], data.score[:, 0], other[:, 0], patient=data.patient)
+    assert row.error == pytest.approx(test.error, rel=0.05)
+    assert row.p_delong == test.p
+
+
+def test_cells_of_one_domain_share_their_patients(films: Callable[..., Any]) -> None:
+    data, other = pair(films, 4)
+    cell = PairedCell("x", data.truth, data.score, other, data.patient)
+    apart = PairedCell("y", data.truth, data.score, other, data.patient)
+    once = statistics.compare([cell], labels=["a", "b"], replicates=2000)[2]
+    twice = statistics.compare([cell, cell], labels=["a", "b"], replicates=2000)[2]
+    independent = statistics.compare([cell, apart], labels=["a", "b"], replicates=2000)[2]
+    # The same test set twice teaches nothing; two hospitals halve the variance.
+    assert twice.error == pytest.approx(once.error, rel=1e-9)
+    assert independent.error == pytest.approx(once.error / math.sqrt(2), rel=0.1)
+    assert twice.n_patients == once.n_patients
+    assert independent.n_patients == 2 * once.n_patients
+
+
+def test_a_subset_of_the_patients_is_recognised(films: Callable[..., Any]) -> None:
+    data, other = pair(films, 5)
+    part = data.patient < 100
+    whole = PairedCell("x", data.truth, data.score, other, data.patient)
+    some = PairedCell("x", data.truth[part], data.score[part], other[part], data.patient[part])
+    row = statistics.compare([whole, some], labels=["a", "b"], replicates=500)[2]
+    assert row.n_patients == 150
+    assert row.n_cells == 2
+
+
+def test_without_patients_images_are_known_by_their_ids(films: Callable[..., Any]) -> None:
+    data, other = pair(films, 6)
+    ids = [f"{row}.png" for row in range(len(data.truth))]
+    straight = PairedCell("x", data.truth, data.score, other, image=ids)
+    turned = PairedCell("x", data.truth[::-1], data.score[::-1], other[::-1], image=ids[::-1])
+    once = statistics.compare([straight], labels=["a", "b"], replicates=500)[2]
+    twice = statistics.compare([straight, turned], labels=["a", "b"], replicates=500)[2]
+    assert once.unit == "image"
+    assert twice.error == pytest.approx(once.error, rel=1e-9)
+
+
+def test_undefined_cells_are_left_out_and_none_left_is_said(films: Callable[..., Any]) -> None:
+    data, other = pair(films, 7)
+    blank = data.truth.copy()
+    blank[:, 1] = 0.0
+    cell = PairedCell("x", data.truth, data.score, other, data.patient)
+    half = PairedCell("y", blank, data.score, other, data.patient)
+    rows = statistics.compare([cell, half], labels=["a", "b"], replicates=200)
+    assert [row.n_cells for row in rows] == [2, 1, 2]
+    row = statistics.compare([half], labels=["a", "b"], replicates=200)[1]
+    assert (row.verdict, row.reason) == ("cannot tell", "no cell in which both models have a value")
+    with pytest.raises(MeasureError, match="no cell was given"):
+        statistics.compare([], labels=["a"])
+
+
+def test_lower_is_better_for_brier(films: Callable[..., Any]) -> None:
+    data = films(8, 200, 1)
+    worse = np.clip(data.score + 0.3 * (0.5 - data.truth), 0, 1)
+    cell = PairedCell("x", data.truth, data.score, worse, data.patient)
+    row = statistics.compare([cell], metric="brier", labels=["a"], replicates=200)[0]
+    assert row.difference > 0
+    assert row.verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("ends", "p", "margin", "words"),
+    [
+        ((0.01, 0.05), 0.003, 0.02, "better"),
+        ((0.01, 0.05), 0.08, 0.0, "cannot tell"),
+        ((-0.05, -0.03), 0.001, 0.02, "worse"),
+        ((-0.05, -0.01), 0.003, 0.02, "worse"),
+        ((-0.015, -0.001), 0.03, 0.02, "equivalent within 0.02"),
+        ((-0.01, 0.03), 0.3, 0.02, "not worse by more than 0.02"),
+        ((-0.03, 0.03), 0.9, 0.02, "cannot tell"),
+        ((math.nan, math.nan), math.nan, 0.02, "cannot tell"),
+    ],
+)
+def test_verdicts(ends: tuple[float, float], p: float, margin: float, words: str) -> None:
+    assert statistics.verdict(*ends, p=p, margin=margin) == words
+
+
+def test_adjustments_are_monotone_and_skip_nan() -> None:
+    raw = [0.04, math.nan, 0.001, 0.02]
+    holm, bh = statistics.adjust(raw), statistics.adjust(raw, method="bh")
+    assert holm[[0, 2, 3]] == pytest.approx([0.04, 0.003, 0.04])
+    assert bh[[0, 2, 3]] == pytest.approx([0.04, 0.003, 0.03])
+    assert math.isnan(holm[1])
+    assert np.isnan(statistics.adjust([math.nan])).all()
+    with pytest.raises(MeasureError, match=r"p-value 1\.5"):
+        statistics.adjust([0.1, 1.5])

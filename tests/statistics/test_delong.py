@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from xrbench import metrics, statistics
+
+Floats = npt.NDArray[np.float64]
+
+
+def by_definition(truth: Floats, score: Floats) -> tuple[float, float]:
+    """Compute the AUC and DeLong's variance from all pairs, as in the paper of 1988."""
+    x, y = score[truth == 1], score[truth == 0]
+    psi = (x[:, None] > y) + 0.5 * (x[:, None] == y)
+    return float(psi.mean()), float(psi.mean(1).var(ddof=1) / len(x) + psi.mean(0).var(ddof=1) / len(y))
+
+
+@pytest.mark.parametrize("digits", [12, 1])
+def test_variance_is_that_of_all_pairs(films: Callable[..., Any], digits: int) -> None:
+    data = films(1, 120, digits=digits, masked=0.1)
+    truth, score = data.truth[:, 0], data.score[:, 0]
+    found = statistics.delong(truth, score)
+    auc, variance = by_definition(truth, score)
+    assert found.auc[0] == pytest.approx(auc, abs=1e-13)
+    assert found.covariance[0, 0] == pytest.approx(variance, rel=1e-11)
+
+
+def test_one_image_a_patient_changes_nothing(films: Callable[..., Any]) -> None:
+    data = films(2, 80, 2)
+    plain = statistics.delong(data.truth[:, 0], data.score)
+    own = statistics.delong(data.truth[:, 0], data.score, patient=np.arange(len(data.truth)))
+    assert own.covariance == pytest.approx(plain.covariance, rel=1e-12)
+
+
+def test_a_patient_with_copies_of_its_image_counts_once(films: Callable[..., Any]) -> None:
+    data = films(3, 80)
+    truth, score = data.truth[:, 0], data.score[:, 0]
+    ids = np.arange(len(truth))
+    thrice = statistics.delong(np.repeat(truth, 3), np.repeat(score, 3), patient=np.repeat(ids, 3))
+    once = statistics.delong(truth, score)
+    assert thrice.covariance[0, 0] == pytest.approx(once.covariance[0, 0], rel=1e-12)
+
+
+def test_clustered_error_is_that_of_the_patient_bootstrap(films: Callable[..., Any]) -> None:
+    data = films(4, 400)
+    truth, score = data.truth[:, 0], data.score[:, 0]
+    low, high = statistics.auc_interval(truth, score, patient=data.patient, replicates=4000)
+    clustered, naive = (
+        math.sqrt(statistics.delong(truth, score, patient=ids).covariance[0, 0]) for ids in (data.patient, None)
+    )
+    assert (high - low) / 3.92 == pytest.approx(clustered, rel=0.05)
+    assert naive < 0.9 * clustered
+
+
+def test_equal_scores_do_not_differ_and_swapping_flips_the_sign(films: Callable[..., Any]) -> None:
+    data = films(5, 100, 2)
+    truth = data.truth[:, 0]
+    ab = statistics.delong_test(truth, data.score[:, 0], data.score[:, 1])
+    ba = statistics.delong_test(truth, data.score[:, 1], data.score[:, 0])
+    assert (ab.difference, ab.p) == (-ba.difference, ba.p)
+    assert statistics.delong_test(truth, data.score[:, 0], np.exp(data.score[:, 0])).p == 1.0
+
+
+def test_too_few_have_no_variance() -> None:
+    assert np.isnan(statistics.delong([1, 1, 1], [0.1, 0.2, 0.3]).covariance).all()
+    assert np.isnan(statistics.delong([1, 0, 0], [0.1, 0.2, 0.3]).covariance).all()
+    assert math.isnan(statistics.delong_test([1, 0, 0], [0.1, 0.2, 0.3], [0.1, 0.2, 0.05]).p)
+    assert all(math.isnan(end) for end in statistics.delong_interval([1, 0], [0.1, 0.2]))
+
+
+def test_logit_interval_stays_inside(films: Callable[..., Any]) -> None:
+    truth, score = [1, 1, 1, 0, 0, 0], [0.9, 0.8, 0.4, 0.5, 0.2, 0.1]
+    assert statistics.delong_interval(truth, score, logit=False)[1] > 1
+    low, high = statistics.delong_interval(truth, score)
+    assert 0 < low < metrics.auc(truth, score) < high < 1

@@ -1,0 +1,83 @@
+"""The compiled passes against the plain metrics with the patients' counts as weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xrbench import metrics
+from xrbench.metrics.names import parse
+from xrbench.statistics import draws
+from xrbench.statistics.replicates import replicate
+from xrbench.statistics.samples import Column, column
+
+NAMES = [
+    "auc",
+    "average-precision",
+    "recall@threshold=0.5",
+    "specificity@threshold=0.6",
+    "ppv@threshold=0.5",
+    "npv@threshold=0.5,prevalence=0.1",
+    "f1@threshold=0.5",
+    "accuracy@threshold=0.5",
+    "macro-recall@threshold=0.5",
+    "alarms-per-1000@threshold=0.5",
+    "net-benefit@threshold=0.3",
+    "brier",
+    "expected-calibration-error",
+    "calibration-slope",
+    "calibration-intercept",
+]
+
+
+def laid_out(films: Any, names: list[str]) -> Column:
+    specs = [parse(name) for name in names]
+    code = films.patient.astype(np.int32)
+    return column(films.truth[:, 0], films.score[:, 0], code, label="x", specs=specs, thresholds=None)
+
+
+@pytest.mark.parametrize("digits", [12, 1])
+@pytest.mark.parametrize("patients", [8, 150])
+def test_replicates_are_the_metrics_with_counts_as_weights(
+    films: Callable[..., Any], patients: int, digits: int
+) -> None:
+    data = films(patients, patients, digits=digits, masked=0.1)
+    source = draws.Bootstrap(patients, key=9)
+    found = replicate([laid_out(data, NAMES)], source, 70, threads=1)[:, 0]
+    counts = np.concatenate([source.counts(0), source.counts(64)], axis=1)
+    for lane in (0, 1, 2, 3, 63, 64, 69):
+        weights = counts[data.patient, lane]
+        expected = [metrics.evaluate(n, data.truth[:, 0], data.score[:, 0], weights=weights) for n in NAMES]
+        assert found[lane] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_threads_and_company_change_nothing(films: Callable[..., Any]) -> None:
+    data = films(4, 200)
+    source = draws.Bootstrap(200, key=1)
+    both = replicate([laid_out(data, NAMES), laid_out(data, NAMES)], source, 300, threads=3)
+    alone = replicate([laid_out(data, NAMES[:3])], source, 100, threads=1)
+    assert np.array_equal(both[:, 0], both[:, 1])
+    assert np.array_equal(both[:100, 0, :3], alone[:, 0])
+
+
+def test_image_order_changes_no_count(films: Callable[..., Any]) -> None:
+    data = films(4, 60, digits=1)
+    turned = type(data)(*(part[::-1] for part in data))
+    source = draws.Bootstrap(60, key=1)
+    names = ["auc", "average-precision", "recall@threshold=0.5"]
+    found = [replicate([laid_out(part, names)], source, 64, threads=1) for part in (data, turned)]
+    assert np.array_equal(found[0], found[1])
+
+
+def test_infinite_scores_and_constant_scores_pass(films: Callable[..., Any]) -> None:
+    data = films(4, 30)
+    data.score[:5] = np.inf
+    data.score[5:9] = -np.inf
+    found = replicate([laid_out(data, ["auc", "average-precision"])], draws.Once(30), 1, threads=1)[0, 0]
+    assert found[0] == pytest.approx(metrics.auc(data.truth[:, 0], data.score[:, 0]), abs=1e-12)
+    data.score[:] = 0.5
+    found = replicate([laid_out(data, ["auc"])], draws.Bootstrap(30, key=2), 50, threads=1)
+    assert (found == 0.5).all()
