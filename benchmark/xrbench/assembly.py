@@ -330,13 +330,19 @@ def load(name: str, catalogue: Catalogue, roots: DataRoots) -> Domain:
     Raises:
         MissingDataError: It is not there; the message says where it is expected and where to ask for it.
     """
-    chain = [catalogue.dataset(name)]
-    while chain[-1].base:
-        chain.append(catalogue.dataset(chain[-1].base, where=f"dataset {chain[-1].name}"))
+    chain = chain_of(name, catalogue)
     folder = roots.folder(chain[-1])
     if folder is None:
         raise MissingDataError(_missing(name, chain[-1], roots))
     return load_domain(chain[0], chain[1:], catalogue.vocabulary, folder.parent, folder=folder)
+
+
+def chain_of(name: str, catalogue: Catalogue) -> list[cards.DatasetCard]:
+    """List a domain's card and the cards below it, down to the dataset that it is cut from."""
+    chain = [catalogue.dataset(name)]
+    while chain[-1].base:
+        chain.append(catalogue.dataset(chain[-1].base, where=f"dataset {chain[-1].name}"))
+    return chain
 
 
 def cache_folder(folder: Path, base: str, root: Path) -> Path:
@@ -393,7 +399,7 @@ def _load(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[str,
                 continue
             bases[base] = load(base, catalogue, roots)
         domain = bases[base]
-        for piece in _slices(name, catalogue):
+        for piece in reversed(chain_of(name, catalogue)[:-1]):
             domain = slice_of(domain, piece)
         domains[name] = select_rows(domain, plan, catalogue)
     return domains, missing
@@ -403,16 +409,6 @@ def _missing(name: str, card: cards.DatasetCard, roots: DataRoots) -> str:
     place = f"{roots.default / card.name}" if roots.default else "a data root (--data-root)"
     access = f"; {card.access}" if card.access else ""
     return f"missing: {name}   expected in {place}{access}; then `xrbench data check {name}`"
-
-
-def _slices(name: str, catalogue: Catalogue) -> list[cards.DatasetCard]:
-    """List the slices that lead from a base dataset to a domain, the outermost first."""
-    found: list[cards.DatasetCard] = []
-    card = catalogue.dataset(name)
-    while card.base:
-        found.insert(0, card)
-        card = catalogue.dataset(card.base)
-    return found
 
 
 def _population(domains: Mapping[str, Selected]) -> dict[str, list[str]]:

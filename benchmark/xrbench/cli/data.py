@@ -12,6 +12,8 @@ from xrbench.cli import options
 if TYPE_CHECKING:
     from xrbench.assembly import DataRoots
     from xrbench.catalogue import Catalogue
+    from xrbench.data.check import Check
+    from xrbench.progress import Reporter
 
 FIXTURE_OUT = "runs/fixture"
 
@@ -48,12 +50,15 @@ def describe(
     elif as_csv:
         click.echo(found.table().to_csv(index=False).rstrip())
     else:
+        from tabulate import tabulate
+
         click.echo("\n".join(found.lines()))
+        click.echo(tabulate(found.table(), headers="keys", tablefmt="plain", showindex=False, floatfmt=".4f", intfmt=","))
 
 
 @data.command("check")
 @click.argument("datasets", nargs=-1)
-@options.many(options.data_root, options.catalogue, options.as_json, options.quiet)
+@options.many(options.data_root, options.catalogue, options.jobs, options.as_json, options.quiet)
 @click.option("--no-pixels", is_flag=True, help="Do not open the images, only look whether they are there.")
 def check(
     datasets: tuple[str, ...],
@@ -62,31 +67,20 @@ def check(
     as_json: bool,
     quiet: bool,
     no_pixels: bool,
+    jobs: int | None,
 ) -> int:
     """Say what of these DATASETS (default: all) is there, missing, unreadable or not as published.
 
     \b
     Example:  xrbench data check nih --no-pixels
     """
-    from xrbench.data.check import check as checked
-
     cards = options.open_catalogue(catalogues)
     roots = _roots(cards, data_roots)
     say = options.reporter(quiet or as_json, False)
     names = datasets or tuple(name for name in cards.names("dataset") if not cards.dataset(name).base)
-    found = []
-    for name in names:
-        card = cards.dataset(_base(name, cards))
-        found.append(
-            checked(
-                card,
-                cards.vocabulary,
-                roots.default,
-                folder=roots.folder(card),
-                read_pixels=not no_pixels,
-                reporter=say,
-            )
-        )
+    if roots.default is None and not roots.datasets:
+        raise click.UsageError("nothing to check: give --data-root DIR, or write data-root in xrbench.toml")
+    found = [_check(name, cards, roots, read_pixels=not no_pixels, jobs=jobs or 1, say=say) for name in names]
     if as_json:
         options.echo_json([result.to_dict() for result in found])
     else:
@@ -145,10 +139,7 @@ def fixture(folder: Path, seed: int, quiet: bool) -> None:
 
 def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tuple[str, ...]) -> Any:
     """Load a dataset or slice, with further conditions from the command line."""
-    from dataclasses import replace
-
     from xrbench.assembly import load
-    from xrbench.data.domains import select
 
     loaded = load(name, cards, _roots(cards, data_roots))
     conditions: dict[str, Any] = {}
@@ -157,7 +148,19 @@ def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tup
         if not equals:
             raise click.UsageError(f"--where {text}: wanted COLUMN=VALUE, such as view=PA")
         conditions.setdefault(column, []).append(value)
-    return replace(loaded, frame=select(loaded.frame, conditions, name=name)) if conditions else loaded
+    return loaded.where(conditions)
+
+
+def _check(name: str, cards: Catalogue, roots: DataRoots, *, read_pixels: bool, jobs: int, say: Reporter) -> Check:
+    from xrbench.assembly import chain_of
+    from xrbench.data.check import check as checked
+
+    chain = chain_of(name, cards)
+    folder = roots.folder(chain[-1])
+    root = roots.default or (folder.parent if folder else Path())
+    return checked(
+        chain[0], chain[1:], cards.vocabulary, root, folder=folder, read_pixels=read_pixels, jobs=jobs, reporter=say
+    )
 
 
 def _roots(cards: Catalogue, data_roots: tuple[str, ...]) -> DataRoots:
@@ -165,9 +168,3 @@ def _roots(cards: Catalogue, data_roots: tuple[str, ...]) -> DataRoots:
 
     root, folders = options.folders(data_roots, cards)
     return DataRoots(root, folders)
-
-
-def _base(name: str, cards: Catalogue) -> str:
-    from xrbench.planning import base_of
-
-    return base_of(name, cards)
