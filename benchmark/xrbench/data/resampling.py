@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 Array = npt.NDArray[Any]
 
@@ -60,6 +59,8 @@ def _weights(size: int, target: int) -> Any:
 
 def _interpolation(size: int, target: int) -> Any:
     """Interpolate linearly at the centres of the new pixels; what falls outside has no weight."""
+    from scipy import sparse
+
     centres = (np.arange(target) + 0.5) * (size / target) - 0.5
     before = np.floor(centres).astype(np.int64)
     share = centres - before
@@ -72,6 +73,8 @@ def _interpolation(size: int, target: int) -> Any:
 
 def _blur(size: int, sigma: float) -> Any:
     """Convolve with a Gaussian whose weights sum to 1; what falls outside has no weight."""
+    from scipy import sparse
+
     radius = int(TRUNCATE * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
