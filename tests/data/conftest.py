@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from xrbench import cards
+from xrbench.catalogue import shipped
+
 
 @pytest.fixture(scope="session")
 def realdata() -> Path:
@@ -16,3 +19,9 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images in {folder}; set XRBENCH_REALDATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> cards.Vocabulary:
+    """Read the shared names of findings that come with xrbench."""
+    return cards.read(shipped() / "registry" / "pathologies.toml", cards.Vocabulary)

@@ -211,7 +211,7 @@ def _read(card: DatasetCard, vocabulary: Vocabulary, root: Path) -> Domain:
         reading = reader(root, vocabulary=vocabulary, labels=card.labels, **options)
     if not isinstance(reading, Reading):
         raise CardError(f"{card.name}: reader {card.reader!r} returned {type(reading).__name__}, not a Reading")
-    marked = any((place / FIXTURE_MARKER).is_file() for place in (root, root.resolve().parent))
+    marked = any((place / FIXTURE_MARKER).is_file() for place in (root, root.parent, root.resolve().parent))
     return Domain(
         card=card,
         base=card.name,
