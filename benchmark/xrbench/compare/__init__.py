@@ -1,1 +1,96 @@
-"""Compare two runs, or two methods of one run: paired differences with intervals, and a gate for tests."""
+"""Compare two runs, or two methods of one run: paired differences with intervals, and a gate for tests.
+
+``run`` is what the command line calls; ``compare_runs``, ``compare_methods`` and ``decide`` are its parts for use from Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xrbench.cards import Comparison as Declared
+from xrbench.compare.comparison import Comparison, compare_methods, compare_runs
+from xrbench.compare.differences import Settings
+from xrbench.compare.gating import MARGIN, Gate
+from xrbench.compare.gating import gate as decide
+from xrbench.compare.results import Results, open_results
+from xrbench.errors import UsageError
+from xrbench.metrics import parse
+from xrbench.progress import Reporter
+
+__all__ = [
+    "Comparison",
+    "Gate",
+    "Results",
+    "Settings",
+    "compare_methods",
+    "compare_runs",
+    "decide",
+    "open_results",
+    "run",
+]
+
+
+def run(
+    first: Path,
+    second: Path | None = None,
+    *,
+    methods: str | None = None,
+    metric: str = "auc",
+    margin: float | None = None,
+    gate: bool = False,
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    only: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> Comparison | Gate:
+    """Compare what lies at two paths, or the methods of one.
+
+    Args:
+        first: Run folder, ``--out`` folder, leaderboard folder or ``scores.csv``; side a.
+        second: Likewise, side b; an ``--out`` folder means its newest run of a's suite. None compares methods of ``first``.
+        methods: ``challenger,baseline`` instead of the suite's declared comparisons; only without ``second``.
+        metric: Name of the metric.
+        margin: Smallest difference that matters; 0.02 for the gate, else 0.
+        gate: Whether to decide if b is worse than a.
+        replicates: Bootstrap replicates.
+        level: Confidence level.
+        seed: Names the bootstrap's streams.
+        only: ``field=value`` filters on cells.
+        reporter: Where progress goes.
+
+    Raises:
+        StoreError: A path does not hold results, or they are broken.
+        UsageError: The options do not go together.
+    """
+    parse(metric)
+    how = Settings(metric, _margin(margin, gated=gate), level, replicates, seed)
+    a = open_results(first)
+    if second is None:
+        if gate:
+            raise UsageError("--gate compares two runs: name a second one")
+        return compare_methods(
+            a, _declared(methods) or (a.card.comparisons if a.card else ()), how, only=only, reporter=reporter
+        )
+    if methods:
+        raise UsageError("--methods compares methods of one run: leave the second one out")
+    b = open_results(second, suite=a.suite)
+    if gate:
+        return decide(a, b, how, only=only, reporter=reporter)
+    return compare_runs(a, b, how, only=only, reporter=reporter)
+
+
+def _margin(given: float | None, *, gated: bool) -> float:
+    if given is not None and not given >= 0:
+        raise UsageError(f"--margin: wanted 0 or more, got {given:g}")
+    return given if given is not None else (MARGIN if gated else 0.0)
+
+
+def _declared(methods: str | None) -> list[Declared]:
+    if not methods:
+        return []
+    names = [name.strip() for name in methods.split(",")]
+    if len(names) != 2 or not all(names):
+        raise UsageError(f"--methods {methods}: wanted CHALLENGER,BASELINE")
+    return [Declared(challenger=names[0], baseline=names[1])]

@@ -12,18 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pandas as pd
 
 from xrbench import store
+from xrbench.cards import SuiteCard
 from xrbench.errors import StoreError, suggestion
 
 FIXTURE = "FIXTURE"
 """What the column ``data`` says of synthetic images."""
 
-PREDICTIONS = "predictions.parquet"
+STAMP = "FIXTURE: synthetic phantoms, not clinical results"
+"""What stands in front of every figure from synthetic images."""
+
+PREDICTIONS, META = "predictions.parquet", "meta.json"
 
 REQUIRED_TEXT = ("method", "model", "train", "valid", "test", "protocol", "label", "metric", "cell")
 OPTIONAL_TEXT = ("suite", "profile", "data", "setting", "interval", "unit", "reason", "key")
@@ -51,6 +57,31 @@ class Results:
     scores: pd.DataFrame
     predictions: Loader
     folder: Path
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the manifest or ``meta.json`` beside the scores says; empty when there is none."""
+        for name in (store.MANIFEST, META):
+            if (self.folder / name).is_file():
+                return store.read_json(self.folder / name)
+        return {}
+
+    @cached_property
+    def card(self) -> SuiteCard | None:
+        """The suite as it was when the results were made, if that is known."""
+        if "suite" not in self.about:
+            return None
+        try:
+            return msgspec.convert(self.about["suite"], SuiteCard)
+        except msgspec.ValidationError as error:
+            raise StoreError(f"{self.folder}: suite: {error}") from error
+
+    def domain(self, dataset: str) -> str:
+        """Name the dataset whose patients a dataset holds: its base, if it is a slice and the manifest says so."""
+        for entry in self.about.get("datasets", ()):
+            if entry.get("dataset") == dataset:
+                return str(entry.get("base") or dataset)
+        return dataset
 
     @property
     def suite(self) -> str:

@@ -15,10 +15,10 @@ import pandas as pd
 
 from xrbench.cards import SuiteCard
 from xrbench.compare.results import FIXTURE
+from xrbench.compare.results import STAMP as STAMP
 from xrbench.planning import settings_of
 
 MEAN = "mean"
-STAMP = "FIXTURE: synthetic phantoms, not clinical results"
 
 
 @dataclass(frozen=True)

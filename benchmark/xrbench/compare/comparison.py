@@ -1,0 +1,229 @@
+"""What sets two runs, or two methods of one run, apart: sections of differences, in words and as plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from tabulate import tabulate
+
+from xrbench import cards, statistics
+from xrbench.compare import pairs as pairing
+from xrbench.compare.differences import Row, Section, Settings, adjusted, gap_of, section
+from xrbench.compare.pairs import CellRow, Pair
+from xrbench.compare.results import STAMP, Results
+from xrbench.compare.words import between, p_text, signed
+from xrbench.errors import UnknownNameError, UsageError
+from xrbench.planning import parse_only
+from xrbench.progress import Reporter
+
+PROTOCOLS = ("external", "internal")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Differences b minus a.
+
+    Attributes:
+        a, b: Where the two sides come from.
+        how: Metric, margin, level, replicates.
+        sections: One a method and protocol, or one a declared pair of methods.
+        missing: Cells (and labels) of a that b does not have.
+        fixture: Whether any of it comes from synthetic images.
+    """
+
+    a: str
+    b: str
+    how: Settings
+    sections: tuple[Section, ...]
+    missing: tuple[str, ...] = ()
+    fixture: bool = False
+
+    @property
+    def rows(self) -> list[tuple[Section, Row]]:
+        """All rows with the section they stand in."""
+        return [(part, row) for part in self.sections for row in part.rows]
+
+    @property
+    def measured(self) -> int:
+        """Number of rows with a figure."""
+        return sum(not math.isnan(row.difference) for _, row in self.rows)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, or 2 when there was nothing to compare."""
+        return 0 if self.measured else 2
+
+    def text(self) -> str:
+        """Write the comparison for a terminal."""
+        lines = [STAMP] if self.fixture else []
+        for part in self.sections:
+            lines += ["", self._title(part), *_table(part, self.how), *_gap_line(part), *part.notes, *_cautions(part)]
+        if self.missing:
+            lines += ["", f"only in A ({self.a}): {', '.join(self.missing)}"]
+        if not self.measured:
+            lines += ["", "nothing was measured: no cell has a value on both sides"]
+        return "\n".join(lines).strip("\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "stamp": STAMP if self.fixture else "",
+            **asdict(self.how),
+            "sections": [asdict(part) for part in self.sections],
+            "missing": list(self.missing),
+            "exit_code": self.exit_code,
+        }
+
+    def _title(self, part: Section) -> str:
+        how = "paired over patients" if part.paired else "unpaired (no predictions)"
+        metric = "AUC" if self.how.metric == "auc" else self.how.metric
+        return f"{part.title}, {part.protocol} test {metric}, {how}, Holm over {self.measured} comparisons"
+
+
+def compare_runs(
+    a: Results, b: Results, how: Settings, *, only: Sequence[str] = (), reporter: Reporter | None = None
+) -> Comparison:
+    """Subtract run a from run b: each method with itself, cells matched by name, internal and external apart.
+
+    Raises:
+        MeasureError: Test images or truth do not match.
+        UsageError: ``only`` leaves nothing of a.
+    """
+    wanted = parse_only(only)
+    cells = [[c for c in _kept(pairing.cells_of(side), wanted) if c.protocol in PROTOCOLS] for side in (a, b)]
+    if wanted and not cells[0]:
+        raise UsageError(f"--only {' '.join(only)}: nothing in {a.where} matches")
+    found, missing = pairing.matched(*cells)
+    labels = [label for label in pairing.labels_of(a) if label in pairing.labels_of(b)]
+    missing += [f"label {label}" for label in pairing.labels_of(a) if found and label not in labels]
+    parts = []
+    for (method, model, protocol), mine in _grouped(found).items():
+        name = method if len({p.b.model for p in found if p.b.method == method}) == 1 else f"{method} ({model})"
+        made = section(f"{name}: B minus A", mine, a, b, labels, how, reporter=reporter)
+        parts.append(_with_gaps(made, mine, cells, (a, b), labels, how) if protocol == "external" else made)
+    return Comparison(
+        a.where, b.where, how, tuple(adjusted(parts, how)), tuple(missing), fixture=a.fixture or b.fixture
+    )
+
+
+def compare_methods(
+    results: Results,
+    comparisons: Sequence[cards.Comparison],
+    how: Settings,
+    *,
+    only: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> Comparison:
+    """Subtract the baseline from the challenger of each comparison, on external test sets, in the same settings.
+
+    Cells that the weights of either side have seen are left out.
+
+    Raises:
+        UnknownNameError: A method is not among the results.
+        UsageError: Nothing to compare was declared or given.
+    """
+    if not comparisons:
+        raise UsageError(
+            f"{results.where}: the suite declares no comparisons; name two with --methods CHALLENGER,BASELINE"
+        )
+    cells = _kept(pairing.cells_of(results), parse_only(only))
+    known = dict.fromkeys(cell.method for cell in cells)
+    labels = pairing.labels_of(results)
+    parts = []
+    for one in comparisons:
+        for name in (one.challenger, one.baseline):
+            if name not in known:
+                raise UnknownNameError("method", name, known, where=results.where)
+        found = [p for p in pairing.facing(cells, one.challenger, one.baseline) if p.b.protocol == "external"]
+        kept = [p for p in found if not p.a.seen and not p.b.seen]
+        if kept:
+            title = f"{one.challenger} minus {one.baseline}"
+            made = section(title, kept, results, results, labels, how, reporter=reporter)
+            parts.append(
+                _with_gaps(made, kept, (cells, cells), (results, results), labels, how, len(found) - len(kept))
+            )
+    return Comparison(results.where, results.where, how, tuple(adjusted(parts, how)), fixture=results.fixture)
+
+
+def _with_gaps(
+    part: Section,
+    found: Sequence[Pair],
+    cells: Sequence[Sequence[CellRow]],
+    sides: tuple[Results, Results],
+    labels: Sequence[str],
+    how: Settings,
+    left_out: int = 0,
+) -> Section:
+    """Add each side's gap, if its internal cells have predictions, and how many contaminated cells were left out."""
+    gap_a = gap_of((p.a.fit for p in found), cells[0], sides[0], labels, how)
+    gap_b = gap_of((p.b.fit for p in found), cells[1], sides[1], labels, how)
+    notes = list(part.notes)
+    if left_out:
+        notes.append(f"{left_out} pairs of cells left out: the weights have seen images of the test dataset")
+    gaps = (gap_b, gap_a) if gap_a is not None and gap_b is not None else ()
+    return replace(part, gaps=gaps, notes=tuple(notes))
+
+
+def _kept(cells: Sequence[CellRow], wanted: dict[str, tuple[str, ...]]) -> list[CellRow]:
+    return [cell for cell in cells if all(str(getattr(cell, name)) in values for name, values in wanted.items())]
+
+
+def _grouped(found: Sequence[Pair]) -> dict[tuple[str, str, str], list[Pair]]:
+    groups: dict[tuple[str, str, str], list[Pair]] = {}
+    for protocol in PROTOCOLS:
+        for pair in found:
+            if pair.b.protocol == protocol:
+                groups.setdefault((pair.b.method, pair.b.model, protocol), []).append(pair)
+    return groups
+
+
+def _table(part: Section, how: Settings) -> list[str]:
+    heads = (
+        "label",
+        "settings",
+        "difference",
+        f"{100 * how.level:g} % interval",
+        "p(Holm)",
+        "smallest detectable",
+        "verdict",
+    )
+    rows = [
+        (
+            row.label,
+            str(row.settings),
+            signed(row.difference),
+            between(row.low, row.high),
+            p_text(row.p_adjusted),
+            "n/a" if math.isnan(row.detectable) else f"{row.detectable:.3f}",
+            row.reason or row.verdict,
+        )
+        for row in part.rows
+    ]
+    sides = ("left", "right", "right", "right", "right", "right", "left")
+    made = tabulate(rows, heads, tablefmt="plain", disable_numparse=True, colalign=sides)
+    return [line.rstrip() for line in made.splitlines()]
+
+
+def _gap_line(part: Section) -> list[str]:
+    if len(part.gaps) < 2:
+        return []
+    return ["gap internal-external: " + " against ".join(_gap(gap) for gap in part.gaps)]
+
+
+def _gap(gap: statistics.Gap) -> str:
+    if math.isnan(gap.gap):
+        return f"n/a ({gap.reason})"
+    return f"{gap.gap:.3f} ({gap.low:.3f} … {gap.high:.3f})"
+
+
+def _cautions(part: Section) -> list[str]:
+    labels: dict[str, list[str]] = {}
+    for row in part.rows:
+        if row.caution:
+            labels.setdefault(row.caution, []).append(row.label)
+    return [f"caution, {', '.join(names)}: {text}" for text, names in labels.items()]

@@ -1,0 +1,292 @@
+"""Differences of paired cells, label by label: from predictions where they are there, else from the intervals of the scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xrbench import statistics
+from xrbench.compare import pairs as pairing
+from xrbench.compare.pairs import MEAN, CellRow, Pair, Sides
+from xrbench.compare.results import Results
+from xrbench.metrics import parse
+from xrbench.progress import Reporter
+from xrbench.statistics.delong import z_test
+from xrbench.statistics.intervals import normal, quantile
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How differences are judged.
+
+    Attributes:
+        metric: Name of the metric.
+        margin: Smallest difference that matters.
+        level: Confidence level.
+        replicates: Bootstrap replicates.
+        seed: Names the bootstrap's streams.
+    """
+
+    metric: str = "auc"
+    margin: float = 0.0
+    level: float = 0.95
+    replicates: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """The difference b minus a of one label, averaged over the cells of a section.
+
+    Attributes:
+        label: The label, or ``mean``.
+        settings, cells: How many settings and cells have a value on both sides.
+        value_a, value_b, difference, low, high, error: Means, their difference, its interval and standard error.
+        p, p_adjusted: Two-sided; adjusted over the family of all rows of the comparison (Holm).
+        detectable: Smallest true difference that such data would show with 80 % power.
+        verdict: In words, after adjustment.
+        undefined: Cells in which a has a value and b has none.
+        n_positive, n_negative, n_images, n_patients: What it rests on; NaN when only scores are known.
+        caution, reason: What to know before trusting it; why there is no figure.
+    """
+
+    label: str
+    settings: int
+    cells: int
+    value_a: float
+    value_b: float
+    difference: float
+    low: float
+    high: float
+    error: float
+    p: float
+    detectable: float
+    p_adjusted: float = math.nan
+    verdict: str = ""
+    undefined: tuple[str, ...] = ()
+    n_positive: float = math.nan
+    n_negative: float = math.nan
+    n_images: float = math.nan
+    n_patients: float = math.nan
+    caution: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of one method (or pair of methods) under one protocol.
+
+    Attributes:
+        title: What is subtracted from what.
+        method, model, protocol: Of side b.
+        paired: Whether the same patients were drawn on both sides.
+        rows: One a label, then ``mean``.
+        gaps: Internal minus external of b, then of a; empty where it is not known.
+        notes: What was left out.
+        fewer: Cells in which b lacks test images that a has.
+    """
+
+    title: str
+    method: str
+    model: str
+    protocol: str
+    paired: bool
+    rows: tuple[Row, ...]
+    gaps: tuple[statistics.Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+    fewer: tuple[str, ...] = ()
+
+
+def section(
+    title: str,
+    found: Sequence[Pair],
+    a: Results,
+    b: Results,
+    labels: Sequence[str],
+    how: Settings,
+    *,
+    reporter: Reporter | None = None,
+) -> Section:
+    """Subtract a from b over all pairs: paired over patients when every pair has predictions, else from the scores."""
+    both = [(pair, pairing.sides(pair, a, b, labels)) for pair in found]
+    ready = [(pair, side) for pair, side in both if side is not None]
+    paired = len(ready) == len(found)
+    undefined = _undefined(found, a, b, how.metric)
+    rows = [] if paired else [_unpaired(label, found, a, b, how) for label in (*labels, MEAN)]
+    rows = rows or _paired(ready, a, b, labels, how, reporter)
+    counted = [replace(row, undefined=tuple(undefined.get(row.label, ()))) for row in rows]
+    first = found[0].b
+    return Section(
+        title=title,
+        method=first.method,
+        model=first.model,
+        protocol=first.protocol,
+        paired=paired,
+        rows=tuple(counted),
+        notes=tuple(_image_notes(ready) if paired else ()),
+        fewer=tuple(pair.a.cell for pair, side in ready if side.only_a),
+    )
+
+
+def adjusted(sections: Iterable[Section], how: Settings) -> list[Section]:
+    """Adjust the p-values of all rows as one family (Holm) and put each row's verdict into words."""
+    listed = list(sections)
+    family = statistics.adjust([row.p for part in listed for row in part.rows], "holm")
+    better = parse(how.metric).better
+    at = iter(family)
+    judged = []
+    for part in listed:
+        rows = []
+        for row in part.rows:
+            p = float(next(at))
+            words = statistics.verdict(row.low, row.high, p=p, better=better, margin=how.margin, level=how.level)
+            rows.append(replace(row, p_adjusted=p, verdict=words))
+        judged.append(replace(part, rows=tuple(rows)))
+    return judged
+
+
+def gap_of(
+    fits: Iterable[str], cells: Iterable[CellRow], results: Results, labels: Sequence[str], how: Settings
+) -> statistics.Gap | None:
+    """Compute the macro gap of some fits from their internal and external cells; None when predictions are missing."""
+    names = set(fits)
+    mine = [cell for cell in cells if cell.fit in names and not (cell.seen and cell.protocol == "external")]
+    parts = {
+        protocol: [pairing.single(cell, results, labels) for cell in mine if cell.protocol == protocol]
+        for protocol in ("internal", "external")
+    }
+    inside, outside = ([cell for cell in parts[name] if cell is not None] for name in ("internal", "external"))
+    if not inside or not outside or len(inside) + len(outside) < sum(map(len, parts.values())):
+        return None
+    return statistics.gap(
+        inside,
+        outside,
+        metric=how.metric,
+        labels=labels,
+        replicates=how.replicates,
+        level=how.level,
+        seed=how.seed,
+    )[-1]
+
+
+def _paired(
+    ready: Sequence[tuple[Pair, Sides]],
+    a: Results,
+    b: Results,
+    labels: Sequence[str],
+    how: Settings,
+    reporter: Reporter | None,
+) -> list[Row]:
+    differences = statistics.compare(
+        [side.cell for _, side in ready],
+        metric=how.metric,
+        labels=labels,
+        replicates=how.replicates,
+        level=how.level,
+        seed=how.seed,
+        margin=how.margin,
+        reporter=reporter,
+    )
+    found = [pair for pair, _ in ready]
+    return [
+        Row(
+            label=one.label,
+            settings=_settings(found, a, b, one.label, how.metric) if one.n_cells else 0,
+            cells=one.n_cells,
+            **{name: getattr(one, name) for name in ("value_a", "value_b", "difference", "low", "high", "error", "p")},
+            **{name: getattr(one, name) for name in ("detectable", "caution", "reason")},
+            **{name: getattr(one, name) for name in ("n_positive", "n_negative", "n_images", "n_patients")},
+        )
+        for one in differences
+    ]
+
+
+def _unpaired(label: str, found: Sequence[Pair], a: Results, b: Results, how: Settings) -> Row:
+    """Compare two columns of figures: the error comes from the widths of their intervals.
+
+    The two sides count as independent, which is too careful when they saw the same images; cells on one test dataset count as
+    fully dependent, which is too careful as well. Figures that are the same to the last digit have no difference.
+    """
+    left, right = _figures(a, label, how.metric), _figures(b, label, how.metric)
+    used = [p for p in found if p.a.cell in left and p.b.cell in right]
+    used = [p for p in used if not math.isnan(left[p.a.cell][0] + right[p.b.cell][0])]
+    if not used:
+        nothing = (math.nan,) * 7
+        return Row(label, 0, 0, *nothing, math.nan, reason="no cell in which both sides have a value")
+    values = np.array([(left[p.a.cell][0], right[p.b.cell][0]) for p in used])
+    by_domain: dict[str, float] = {}
+    for pair in used:
+        error = _cell_error(left[pair.a.cell], right[pair.b.cell])
+        by_domain[pair.a.test] = by_domain.get(pair.a.test, 0.0) + error
+    error = math.sqrt(sum(part**2 for part in by_domain.values())) / len(used)
+    difference = float((values[:, 1] - values[:, 0]).mean())
+    low, high = normal(difference, error, how.level)
+    return Row(
+        label=label,
+        settings=len({p.b.setting or p.b.test for p in used}),
+        cells=len(used),
+        value_a=float(values[:, 0].mean()),
+        value_b=float(values[:, 1].mean()),
+        difference=difference,
+        low=low,
+        high=high,
+        error=error,
+        p=z_test(difference, error)[1],
+        detectable=statistics.smallest_detectable(error),
+    )
+
+
+Figures = dict[str, tuple[float, float, float, float]]
+
+
+def _figures(results: Results, label: str, metric: str) -> Figures:
+    """Return cell -> value, low, high, level of one label and metric."""
+    rows = results.scores[(results.scores["label"] == label) & (results.scores["metric"] == metric)]
+    columns = (rows[name] for name in ("value", "low", "high", "level"))
+    return dict(zip(rows["cell"], zip(*columns, strict=True), strict=True))
+
+
+def _cell_error(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    if a[:3] == b[:3]:
+        return 0.0
+    return math.hypot(*(_error(*figure) for figure in (a, b)))
+
+
+def _error(_value: float, low: float, high: float, level: float) -> float:
+    return (high - low) / (2 * quantile(0.95 if math.isnan(level) else level))
+
+
+def _settings(found: Sequence[Pair], a: Results, b: Results, label: str, metric: str) -> int:
+    """Count the settings in which both sides have a value, as far as the scores tell; else all of them."""
+    left, right = _figures(a, label, metric), _figures(b, label, metric)
+    nothing = (0.0, 0.0, 0.0, 0.0)
+    kept = [
+        pair for pair in found if not math.isnan(left.get(pair.a.cell, nothing)[0] + right.get(pair.b.cell, nothing)[0])
+    ]
+    return len({pair.b.setting or pair.b.test for pair in kept})
+
+
+def _undefined(found: Sequence[Pair], a: Results, b: Results, metric: str) -> dict[str, list[str]]:
+    """Return label -> cells in which a has a value and b has none."""
+    gone: dict[str, list[str]] = {}
+    for label in (*pairing.labels_of(a), MEAN):
+        left, right = _figures(a, label, metric), _figures(b, label, metric)
+        for pair in found:
+            was, now = left.get(pair.a.cell), right.get(pair.b.cell)
+            if was is not None and now is not None and math.isnan(now[0]) and not math.isnan(was[0]):
+                gone.setdefault(label, []).append(pair.b.cell)
+    return gone
+
+
+def _image_notes(ready: Sequence[tuple[Pair, Sides]]) -> list[str]:
+    notes = []
+    for pair, side in ready:
+        if side.only_a or side.only_b:
+            notes.append(
+                f"{pair.b.cell}: {side.only_a:,} test images are in A only and {side.only_b:,} in B only; "
+                f"the {len(np.asarray(side.cell.truth)):,} common ones are compared"
+            )
+    return notes

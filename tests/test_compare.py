@@ -1,0 +1,494 @@
+"""Two runs, or two methods of one, are compared on the same patients; the gate ends in one of four ways."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xrbench import cards, compare, scoring, statistics, store
+from xrbench.compare.differences import Row, Settings
+from xrbench.compare.gating import outcome_of
+from xrbench.compare.pairs import CellRow, facing
+from xrbench.compare.results import open_results, read_scores
+from xrbench.errors import XrbenchError
+
+LABELS = ("Edema", "Effusion")
+SETTINGS = ((("a", "b"), "c"), (("a", "c"), "b"))
+Change = Callable[[str, pd.DataFrame], pd.DataFrame]
+
+
+run = partial(compare.run, replicates=100)
+
+
+def suite() -> cards.SuiteCard:
+    return cards.SuiteCard(
+        title="Small",
+        name="small",
+        labels=LABELS,
+        methods=("plain", "fancy"),
+        metrics=("auc", "recall@specificity=0.9", "brier"),
+        interval=cards.Interval(replicates=100),
+        comparisons=(cards.Comparison(challenger="fancy", baseline="plain"),),
+        protocol=cards.Protocol(settings=tuple(cards.Setting(train=train, test=test) for train, test in SETTINGS)),
+    )
+
+
+def predictions(cell: str, test: str, skill: float, *, images: int = 200) -> pd.DataFrame:
+    """Draw the same patients, truth and difficulty for every cell on a dataset; a little noise belongs to the cell."""
+    patients = np.random.default_rng(sum(map(ord, test))).integers(0, images // 2, images)
+    truth = (np.random.default_rng(len(test) + 7).random((images, len(LABELS))) < 0.4).astype(np.float32)
+    truth[:5, 0] = np.nan
+    noise = np.random.default_rng(sum(map(ord, test)) + 1).normal(size=truth.shape)
+    noise += np.random.default_rng(sum(map(ord, cell))).normal(0, 0.2, size=truth.shape)
+    score = 1 / (1 + np.exp(-(skill * np.nan_to_num(truth) + noise - skill / 2)))
+    frame = pd.DataFrame({"image": [f"{test}{i}.png" for i in range(images)], "patient_id": patients.astype(str)})
+    frame["dataset"] = test
+    for number, label in enumerate(LABELS):
+        frame[f"truth:{label}"], frame[f"score:{label}"] = truth[:, number], score[:, number]
+    return frame
+
+
+def make_run(
+    out: Path,
+    skills: Mapping[str, float],
+    *,
+    change: Change | None = None,
+    name: str = "r1",
+    scores: Path | None = None,
+) -> Path:
+    """Write a run folder as a run does (cells by key below OUT, a manifest that names them) and score it, or copy scores."""
+    folder = out / "small" / name
+    entries: list[dict[str, Any]] = []
+    for method, skill in skills.items():
+        for train, test in SETTINGS:
+            fit = f"{method}/net/{'+'.join(train)}/valid-held-out/seed-0"
+            tests = [(test, "external", 0.6), *((t, "internal", 1.0) for t in train), ("held-out", "validation", 1.0)]
+            for where, protocol, share in tests:
+                cell_name = f"{fit}/{'validation' if protocol == 'validation' else where}"
+                frame = predictions(cell_name, where, skill * share)
+                key = f"{name}-{len(entries)}"
+                entry: dict[str, Any] = {
+                    "method": method,
+                    "model": "net",
+                    "train": list(train),
+                    "valid": "held-out",
+                    "test": where,
+                }
+                entry |= {"protocol": protocol, "seed": 0, "seen": False, "cell": cell_name, "key": key, "fits": [fit]}
+                entry |= {"setting": f"{'+'.join(train)}>held-out>{test}", "file": f"../../cells/{key}.parquet"}
+                entries.append(entry)
+                frame = change(cell_name, frame) if change else frame
+                if len(frame):
+                    store.write_predictions(out / "cells" / f"{key}.parquet", frame, {"key": key})
+    manifest = {
+        "suite": cards.plain(suite()),
+        "profile_name": "quick",
+        "data": "FIXTURE",
+        "cells": entries,
+        "datasets": [],
+    }
+    store.write_json(folder / store.MANIFEST, manifest)
+    if scores is None:
+        scoring.score_run(folder)
+    else:
+        (folder / "scores.csv").write_bytes((scores / "scores.csv").read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in which fancy is a little better than plain."""
+    return make_run(tmp_path_factory.mktemp("good"), {"plain": 1.5, "fancy": 2.5})
+
+
+def test_a_run_equals_itself(good: Path) -> None:
+    found = run(good, good)
+    assert isinstance(found, compare.Comparison)
+    assert found.exit_code == 0
+    assert {row.difference for _, row in found.rows} == {0.0}
+    assert {row.verdict for _, row in found.rows} == {"cannot tell"}
+    assert [(part.method, part.protocol) for part in found.sections] == [
+        ("plain", "external"),
+        ("fancy", "external"),
+        ("plain", "internal"),
+        ("fancy", "internal"),
+    ]
+
+
+def test_the_same_run_passes_the_gate_even_without_a_margin(good: Path) -> None:
+    found = run(good, good, gate=True, margin=0.0)
+    assert found.exit_code == 0
+    assert "no regression: 12 of 12 comparisons not worse by more than 0" in found.text()
+    assert found.text().startswith("FIXTURE: synthetic phantoms, not clinical results")
+
+
+def test_differences_are_means_over_settings_of_the_metric(good: Path) -> None:
+    found = run(good)
+    assert isinstance(found, compare.Comparison)
+    (part,) = found.sections
+    scores = read_scores(good / "scores.csv")
+    external = scores[(scores["protocol"] == "external") & (scores["metric"] == "auc")]
+    means = external.groupby(["method", "label"])["value"].mean()
+    for row in part.rows:
+        assert row.difference == pytest.approx(means["fancy", row.label] - means["plain", row.label], abs=1e-12)
+        assert (row.settings, row.cells) == (2, 2)
+    assert [row.label for row in part.rows] == ["Edema", "Effusion", "mean"]
+
+
+def test_it_is_what_the_statistics_say_of_the_paired_cells(good: Path) -> None:
+    found = run(good, metric="auc", replicates=300, seed=5)
+    assert isinstance(found, compare.Comparison)
+    results = open_results(good)
+    cells = []
+    for train, test in SETTINGS:
+        names = [f"{method}/net/{'+'.join(train)}/valid-held-out/seed-0/{test}" for method in ("plain", "fancy")]
+        a, b = (results.predictions(name) for name in names)
+        assert a is not None
+        assert b is not None
+        score_a, score_b = (frame[[f"score:{label}" for label in LABELS]].to_numpy() for frame in (a, b))
+        truth, patient = a[[f"truth:{label}" for label in LABELS]].to_numpy(), a["patient_id"].to_numpy()
+        cells.append(statistics.PairedCell(test, truth, score_a, score_b, patient))
+    expected = statistics.compare(cells, labels=LABELS, replicates=300, seed=5)
+    got = [(row.difference, row.low, row.high, row.p) for row in found.sections[0].rows]
+    assert got == [(one.difference, one.low, one.high, one.p) for one in expected]
+    # Holm by hand: smallest p times three, and so on, never falling.
+    order = sorted(range(3), key=lambda i: expected[i].p)
+    holm, highest = {}, 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (3 - rank) * expected[i].p))
+        holm[i] = highest
+    assert [row.p_adjusted for row in found.sections[0].rows] == pytest.approx([holm[i] for i in range(3)])
+
+
+def test_the_text_reads_as_promised(good: Path) -> None:
+    lines = run(good).text().splitlines()
+    assert lines[0] == "FIXTURE: synthetic phantoms, not clinical results"
+    assert lines[2] == "fancy minus plain, external test AUC, paired over patients, Holm over 3 comparisons"
+    assert lines[3].split("  ")[0] == "label"
+    for head in ("settings", "difference", "95 % interval", "p(Holm)", "smallest detectable", "verdict"):
+        assert head in lines[3]
+    assert lines[4].startswith("Edema")
+    assert lines[4].rstrip().endswith("better")
+    assert lines[-1].startswith("gap internal-external: 0.1")
+    assert " against 0.1" in lines[-1]
+
+
+def test_the_gap_line_is_internal_minus_external(good: Path) -> None:
+    found = run(good)
+    assert isinstance(found, compare.Comparison)
+    scores = read_scores(good / "scores.csv")
+    macro = scores[(scores["label"] == "mean") & (scores["metric"] == "auc")]
+    mean = macro.groupby(["method", "protocol"])["value"].mean()
+    ours, theirs = found.sections[0].gaps
+    assert ours.gap == pytest.approx(mean["fancy", "internal"] - mean["fancy", "external"], abs=1e-12)
+    assert theirs.gap == pytest.approx(mean["plain", "internal"] - mean["plain", "external"], abs=1e-12)
+
+
+def test_methods_can_be_named(good: Path) -> None:
+    turned = run(good, methods="plain, fancy")
+    straight = run(good)
+    assert isinstance(turned, compare.Comparison)
+    assert isinstance(straight, compare.Comparison)
+    pairs = zip(turned.sections[0].rows, straight.sections[0].rows, strict=True)
+    assert all(a.difference == pytest.approx(-b.difference) for a, b in pairs)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run with fancy spoilt."""
+    return make_run(tmp_path_factory.mktemp("damaged"), {"plain": 1.5, "fancy": 0.3})
+
+
+def test_a_damaged_method_is_caught(good: Path, damaged: Path) -> None:
+    found = run(good, damaged, gate=True, margin=0.02)
+    assert isinstance(found, compare.Gate)
+    assert found.exit_code == 1
+    assert {one.section.method for one in found.judged if one.outcome == "regression"} == {"fancy"}
+    assert "REGRESSION: Edema -0." in found.text()
+    assert run(damaged, good, gate=True).exit_code == 0
+
+
+def test_a_small_loss_on_few_patients_is_inconclusive(good: Path, tmp_path: Path) -> None:
+    changed = make_run(tmp_path, {"plain": 1.5, "fancy": 2.5}, change=blur, scores=good)
+    found = run(good, changed, gate=True, margin=0.003)
+    assert found.exit_code == 2
+    assert "inconclusive: " in found.text()
+
+
+def blur(cell: str, frame: pd.DataFrame) -> pd.DataFrame:
+    generator = np.random.default_rng(sum(map(ord, cell)))
+    noise = {f"score:{label}": generator.normal(0, 0.02, len(frame)) for label in LABELS}
+    return frame.assign(**{name: np.clip(frame[name] + wobble, 0, 1) for name, wobble in noise.items()})
+
+
+def test_a_missing_cell_is_not_passed_over(good: Path, tmp_path: Path) -> None:
+    gone = "fancy/net/a+c/valid-held-out/seed-0/b"
+    fewer = make_run(tmp_path, {"plain": 1.5, "fancy": 2.5}, change=lambda name, f: f.iloc[:0] if name == gone else f)
+    found = run(good, fewer, gate=True)
+    assert found.exit_code == 2
+    assert f"not measured in B: {gone}" in found.text()
+    assert run(good, fewer, gate=True, only=["method=plain"]).exit_code == 0
+    assert run(fewer, good, gate=True).exit_code == 0
+
+
+def test_fewer_test_images_are_not_passed_over(good: Path, tmp_path: Path) -> None:
+    cut = make_run(
+        tmp_path, {"plain": 1.5, "fancy": 2.5}, change=lambda name, f: f.iloc[:150] if name.endswith("/c") else f
+    )
+    found = run(good, cut, gate=True)
+    assert found.exit_code == 2
+    assert "fewer test images in B: plain/net/a+b/valid-held-out/seed-0/c" in found.text()
+    plain = run(good, cut).text()
+    assert "50 test images are in A only and 0 in B only; the 150 common ones are compared" in plain
+
+
+def test_rows_are_joined_by_image_not_by_position(good: Path, tmp_path: Path) -> None:
+    turned = make_run(
+        tmp_path, {"plain": 1.5, "fancy": 2.5}, change=lambda _, f: f.iloc[::-1].reset_index(drop=True), scores=good
+    )
+    assert {
+        row.difference for _, row in compare.compare_runs(open_results(good), open_results(turned), Settings()).rows
+    } == {0.0}
+
+
+def test_nothing_in_common_is_nothing_measured(good: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path, {"other": 2.0})
+    found = run(good, other, gate=True)
+    assert found.exit_code == 2
+    assert "nothing was measured" in found.text()
+    assert run(good, other).exit_code == 2
+
+
+def test_undefined_in_b_is_a_regression_and_in_a_is_not(good: Path, tmp_path: Path) -> None:
+    board = leaderboard(good, tmp_path / "board", predictions=False)
+    scores = pd.read_csv(board / "scores.csv")
+    at = (scores["metric"] == "auc") & (scores["label"] == "Edema") & (scores["cell"].str.startswith("plain/net/a+b"))
+    scores.loc[at & (scores["protocol"] == "external"), ["value", "low", "high"]] = math.nan
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    scores.to_csv(broken / "scores.csv", index=False)
+    found = run(board, broken, gate=True)
+    assert found.exit_code == 1
+    assert "REGRESSION: Edema is undefined where A had a value, plain, external: plain/net/a+b" in found.text()
+    assert run(broken, board, gate=True).exit_code == 0
+
+
+def leaderboard(run: Path, folder: Path, *, predictions: bool) -> Path:
+    """Copy a run as it would be committed."""
+    folder.mkdir(parents=True)
+    (folder / "scores.csv").write_bytes((run / "scores.csv").read_bytes())
+    (folder / "meta.json").write_text(json.dumps({"suite": cards.plain(suite())}))
+    if predictions:
+        results = open_results(run)
+        frames = [results.predictions(cell) for cell in dict.fromkeys(results.scores["cell"])]
+        named = [
+            f.assign(cell=c)
+            for f, c in zip(frames, dict.fromkeys(results.scores["cell"]), strict=True)
+            if f is not None
+        ]
+        store.write_predictions(folder / "predictions.parquet", pd.concat(named), {"suite": "small"})
+    return folder
+
+
+def test_every_form_of_results_is_understood(good: Path, tmp_path: Path) -> None:
+    board = leaderboard(good, tmp_path / "leaderboards" / "small", predictions=True)
+    forms = [good, good / "scores.csv", good.parent.parent, board, board / "scores.csv"]
+    texts = {run(form).text() for form in forms}
+    assert len(texts) == 1
+    assert run(board / "scores.csv", good.parent.parent, gate=True).exit_code == 0
+
+
+def test_an_out_folder_means_its_newest_run_of_the_suite(good: Path, tmp_path: Path) -> None:
+    first = make_run(tmp_path, {"plain": 1.5}, name="r1")
+    second = make_run(tmp_path, {"plain": 1.5}, name="r2")
+    other = tmp_path / "else" / "r3"
+    other.mkdir(parents=True)
+    for name in ("scores.csv", "manifest.json"):
+        (other / name).write_bytes((second / name).read_bytes())
+    os.utime(first / "manifest.json", (1, 1))
+    os.utime(second / "manifest.json", (2, 2))
+    assert open_results(tmp_path, suite="small").folder == second.resolve()
+    assert open_results(tmp_path).folder == other.resolve()
+
+
+def test_without_predictions_the_difference_is_unpaired_and_wide(good: Path, tmp_path: Path) -> None:
+    board = leaderboard(good, tmp_path / "board", predictions=False)
+    paired, unpaired = run(good), run(board)
+    assert isinstance(paired, compare.Comparison)
+    assert isinstance(unpaired, compare.Comparison)
+    assert "unpaired (no predictions)" in unpaired.text()
+    for a, b in zip(paired.sections[0].rows, unpaired.sections[0].rows, strict=True):
+        assert b.difference == pytest.approx(a.difference)
+        assert b.error > a.error
+
+
+def test_the_unpaired_error_by_hand(tmp_path: Path) -> None:
+    rows = []
+    for method, value in (("plain", 0.70), ("fancy", 0.80)):
+        for number, test in enumerate(("c", "c", "d")):
+            width = 0.02 * (number + 1)
+            about: dict[str, Any] = {
+                "method": method,
+                "model": "net",
+                "train": f"t{number}",
+                "valid": "v",
+                "test": test,
+                "protocol": "external",
+            }
+            about |= {"seed": 0, "label": "mean", "metric": "auc", "setting": str(number), "level": 0.95}
+            rows.append(
+                {**about, "value": value, "low": value - width, "high": value + width, "cell": f"{method}/{number}"}
+            )
+    path = tmp_path / "scores.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    found = run(path, methods="fancy,plain")
+    assert isinstance(found, compare.Comparison)
+    (row,) = found.sections[0].rows
+    one = math.sqrt(2) / 1.959964
+    # Two cells on c count as fully dependent, those on d as independent of them.
+    assert row.error == pytest.approx(math.hypot((0.02 + 0.04) * one, 0.06 * one) / 3, rel=1e-5)
+    assert row.difference == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("metric", ["recall@specificity=0.9", "brier"])
+def test_other_metrics_use_the_thresholds_of_validation(good: Path, metric: str) -> None:
+    found = run(good, metric=metric)
+    assert isinstance(found, compare.Comparison)
+    scores = read_scores(good / "scores.csv")
+    mine = scores[(scores["protocol"] == "external") & (scores["metric"] == metric)]
+    means = mine.groupby(["method", "label"])["value"].mean()
+    for row in found.sections[0].rows:
+        assert row.difference == pytest.approx(means["fancy", row.label] - means["plain", row.label], abs=1e-12)
+    verdicts = {row.verdict for row in found.sections[0].rows}
+    assert verdicts <= {"better", "cannot tell"}
+
+
+def test_a_rising_brier_score_is_a_regression(good: Path, damaged: Path) -> None:
+    assert run(good, damaged, gate=True, metric="brier").exit_code == 1
+    assert run(damaged, good, gate=True, metric="brier").exit_code == 0
+
+
+ROW = Row("mean", 1, 1, 0.8, 0.8, 0.0, 0.0, 0.0, 0.01, 0.5, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "p", "outcome"),
+    [
+        (-0.01, -0.02, 0.00, 0.05, "not worse"),
+        (-0.01, -0.0201, 0.00, 0.05, "inconclusive"),
+        (-0.05, -0.08, -0.021, 0.001, "regression"),
+        (-0.03, -0.05, -0.01, 0.01, "regression"),
+        (-0.03, -0.05, -0.01, 0.06, "inconclusive"),
+        (-0.015, -0.029, -0.001, 0.03, "inconclusive"),
+        (math.nan, math.nan, math.nan, math.nan, "not measured"),
+        (-0.2, math.nan, math.nan, math.nan, "inconclusive"),
+    ],
+)
+def test_outcomes_by_hand(value: float, low: float, high: float, p: float, outcome: str) -> None:
+    row = replace(ROW, difference=value, low=low, high=high, p_adjusted=p)
+    assert outcome_of(row, Settings(margin=0.02)) == outcome
+    turned = replace(ROW, difference=-value, low=-high, high=-low, p_adjusted=p)
+    assert outcome_of(turned, Settings(metric="brier", margin=0.02)) == outcome
+
+
+def cell(method: str, model: str, train: str, test: str, *, seed: int = 0, protocol: str = "external") -> CellRow:
+    return CellRow(
+        f"{method}/{model}/{train}/{seed}/{test}", method, model, train, "v", test, protocol, seed, "s", seen=False
+    )
+
+
+def test_methods_face_each_other_in_matching_settings() -> None:
+    cells = [
+        cell("new", "net", "a+b", "c"),
+        cell("new", "net", "a+b", "c", seed=1),
+        cell("new", "big", "a+b", "c"),
+        cell("old", "net", "a+b", "c"),
+        cell("old", "net", "a+c", "b"),
+        cell("old", "net", "a+b", "c", seed=1),
+        cell("ready", "zoo", "", "c"),
+    ]
+    names = [(p.b.cell, p.a.cell) for p in facing(cells, "new", "old")]
+    assert names == [("new/net/a+b/0/c", "old/net/a+b/0/c"), ("new/net/a+b/1/c", "old/net/a+b/1/c")]
+    assert [p.b.cell for p in facing(cells, "new", "ready")] == [
+        "new/net/a+b/0/c",
+        "new/net/a+b/1/c",
+        "new/big/a+b/0/c",
+    ]
+
+
+def broken_runs(good: Path, tmp_path: Path) -> Mapping[str, Callable[[], object]]:
+    def scores(text: str) -> Path:
+        path = tmp_path / "scores.csv"
+        path.write_text(text)
+        return path
+
+    def changed(change: Change) -> Path:
+        return make_run(tmp_path / "out", {"plain": 1.5, "fancy": 2.5}, change=change, scores=good)
+
+    def flip(_: str, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(**{"truth:Effusion": 1 - frame["truth:Effusion"]})
+
+    def twice(_: str, frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([frame, frame.iloc[:1]], ignore_index=True)
+
+    def cut_short() -> Path:
+        run = changed(lambda _, f: f)
+        for path in (tmp_path / "out" / "cells").glob("*.parquet"):
+            path.write_bytes(path.read_bytes()[:200])
+        return run
+
+    text = (good / "scores.csv").read_text()
+    first = text.splitlines()[1]
+    return {
+        "no such file or folder": lambda: run(good, tmp_path / "nowhere", gate=True),
+        "holds no scores.csv and no folder of a run of suite 'small'": lambda: run(good, tmp_path, gate=True),
+        "column 'value' missing": lambda: run(good, scores(text.replace(",value,", ",auc,", 1)), gate=True),
+        "stands twice": lambda: run(good, scores(text + first + "\n"), gate=True),
+        "row 2, column 'value': wanted a number, got 'x'": lambda: run(
+            scores(
+                "method,model,train,valid,test,protocol,seed,label,metric,value,low,high,cell\nm,n,t,v,e,external,0,l,auc,x,,,c\n"
+            ),
+            good,
+            gate=True,
+        ),
+        "the truth of Effusion differs on 200 of 200 common images": lambda: run(good, changed(flip), gate=True),
+        "image 'c0.png' stands twice": lambda: run(good, changed(twice), gate=True),
+        "no test image in common": lambda: run(good, changed(lambda _, f: f.assign(image="z" + f["image"])), gate=True),
+        "not a readable Parquet file": lambda: run(good, cut_short(), gate=True),
+        "--gate compares two runs": lambda: run(good, gate=True),
+        "--methods compares methods of one run": lambda: run(good, good, methods="a,b"),
+        "wanted CHALLENGER,BASELINE": lambda: run(good, methods="a"),
+        "unknown method 'fency'; did you mean 'fancy'": lambda: run(good, methods="fency,plain"),
+        "--margin: wanted 0 or more, got -1": lambda: run(good, good, margin=-1),
+        "unknown metric 'acu'": lambda: run(good, metric="acu"),
+        "nothing in": lambda: run(good, good, only=["method=none"]),
+        "the suite declares no comparisons": lambda: run(scores(text)),
+    }
+
+
+@pytest.mark.parametrize("number", range(17))
+def test_broken_input_ends_with_one_line_and_3(good: Path, tmp_path: Path, number: int) -> None:
+    message, action = list(broken_runs(good, tmp_path).items())[number]
+    with pytest.raises(XrbenchError) as caught:
+        action()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+def test_results_can_be_written_as_json(good: Path) -> None:
+    for found in (run(good), run(good, good, gate=True)):
+        values = found.to_dict()
+        assert values["exit_code"] == 0
+        assert values["stamp"].startswith("FIXTURE")
+        json.dumps(store.without_nan(values))
