@@ -131,6 +131,7 @@ def test_samples_and_drawn_images_need_not_be_whole(root: Path, vocabulary: Voca
     drawn = look(root, vocabulary, card(counts=counts))
     assert drawn.ok
     assert "FIXTURE, synthetic images" in drawn.lines()[1]
+    assert len(drawn.lines()) == 2
     (root / FIXTURE_MARKER).unlink()
     (root / "nih" / "labels.csv").write_text("image,patient_id,view,age,sex,Edema\n00000001_000.png,1,PA,30,F,1\n")
     sample = look(root, vocabulary, card(counts=counts))

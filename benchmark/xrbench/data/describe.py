@@ -107,7 +107,7 @@ class Description:
             f"sex       {_counts(self.sex, self.images)}",
             f"age       {_ages(self.age)}",
         ]
-        if self.patient_age is not None:
+        if self.patient_age is not None and not math.isnan(self.patient_age.mean):
             lines.append(f"          {_ages(self.patient_age)} (patients at their first image)")
         lines += [f"left out  {count:,}   {reason}" for reason, count in self.dropped.items()]
         return stamp + lines + [f"note      {note}" for note in self.notes]
