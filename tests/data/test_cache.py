@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from PIL import Image
 
 from xrbench.data import cache_crew, cache_store, cache_work, preprocessing
 from xrbench.data.cache import PixelCache, open_cache
+from xrbench.data.cache_index import Index, Line, Record, Seal
 from xrbench.data.images import decode, decode_bytes
 from xrbench.errors import CardError, DataError, MissingDataError, StoreError, UsageError
 from xrbench.progress import Silent, Task
@@ -56,6 +58,13 @@ def draw(root: Path, names: list[str], *, seed: int = 0, side: int = 40) -> list
         Image.fromarray(noise).save(file)
         os.utime(file, (LONG_AGO, LONG_AGO))
     return names
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the syncs, which only matter when the power fails; builds in processes of their own still do them."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: None)
 
 
 @pytest.fixture
@@ -532,8 +541,6 @@ def test_a_damaged_index_is_never_believed(
     elif damage == "head":
         lines = lines[1:]
     elif damage == "other-format":
-        from xrbench.data.cache_index import Index, Seal
-
         loaded = Index.load(index)
         loaded.head = type(loaded.head)(99, loaded.head.digest, loaded.head.shape, loaded.head.description)
         loaded._write_whole([loaded.head, *loaded.records.values(), loaded.seal or Seal(0, 0)])
@@ -570,7 +577,7 @@ from pathlib import Path
 from xrbench.data import cache_store
 from xrbench.data.cache import open_cache
 from xrbench.errors import StoreError
-cache_store.COMMIT_SECONDS = 0.0
+cache_store.COMMIT_SECONDS, cache_store.RESERVE_BYTES = 0.0, 100
 paths = [f"images/{number:05d}.png" for number in range(30)]
 folder, root = Path(sys.argv[1]), Path(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
@@ -599,6 +606,32 @@ def test_a_disk_that_takes_no_more_is_one_line_and_what_was_done_is_kept(
     cache = opened(paths, image_size=12)
     assert len(decoded) == 30 - kept
     assert cache.rows(paths).tolist() == list(range(30))
+
+
+def test_a_disk_filled_by_pixels_still_takes_their_records(
+    tmp_path: Path, root: Path, opened: Callable[..., PixelCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = draw(root, names(9))
+    append, put = Index.append, cache_store.Store.put
+
+    def full(self: Index, lines: Sequence[Line]) -> None:
+        if len(lines) > 2 and self.file.with_name("reserve").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, lines)
+
+    def full_after_six(self: cache_store.Store, record: Record, pixels: bytes) -> None:
+        if record.row == 6:
+            raise StoreError("no space left on device")
+        put(self, record, pixels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "append", full)
+        patch.setattr(cache_store.Store, "put", full_after_six)
+        with pytest.raises(StoreError, match="no space left on device"):
+            opened(paths)
+    assert records(tmp_path) == 6
+    assert not list((tmp_path / "caches").rglob("reserve"))
+    assert opened(paths).rows(paths).tolist() == list(range(9))
 
 
 def test_too_little_space_is_said_before_anything_is_decoded(

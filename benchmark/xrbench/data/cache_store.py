@@ -28,6 +28,9 @@ from xrbench.progress import Reporter
 COMMIT_SECONDS = 2.0
 """Work of at most so long is lost when the process is killed."""
 
+RESERVE_BYTES = 1 << 18
+"""Space held back for the index, so that a disk filled by pixels can still take the records of those that fitted."""
+
 LOCK_POLL_SECONDS = 0.25
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -71,6 +74,10 @@ class Store:
         """Where the pixels are."""
         return self.place / "pixels.u8"
 
+    @property
+    def _reserve(self) -> Path:
+        return self.place / "reserve"
+
     def damaged(self, reporter: Reporter, label: str) -> set[str]:
         """Find images whose pixels are not what was recorded; the pixels are read only if the file changed behind our back."""
         if self._seal() == self.index.seal:
@@ -111,6 +118,8 @@ class Store:
             raise StoreError(f"{self.place}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
         with _writing(self.place):
             self._file = os.fdopen(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+            # Not zeros: some file systems store those for nothing.
+            self._reserve.write_bytes(os.urandom(RESERVE_BYTES))
             if self.file.stat().st_size < rows * self.row_bytes:
                 self._file.truncate(rows * self.row_bytes)
 
@@ -137,7 +146,14 @@ class Store:
         with _writing(self.place):
             if self._file is not None:
                 os.fdatasync(self._file.fileno())
-            self.index.append([*self._pending, self._seal()])
+            lines = [*self._pending, self._seal()]
+            try:
+                self.index.append(lines)
+            except OSError:
+                if not self._reserve.exists():
+                    raise
+                self._reserve.unlink()
+                self.index.append(lines)
         self._pending = []
         self._committed = time.monotonic()
 
@@ -146,6 +162,7 @@ class Store:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._reserve.unlink(missing_ok=True)
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         """Map all rows, read-only; shape (rows, channels, height, width)."""
