@@ -288,7 +288,7 @@ def test_a_root_that_is_not_there(root: Path, opened: Callable[..., PixelCache],
 def test_unreadable_images_are_listed_after_all_were_tried(
     root: Path, opened: Callable[..., PixelCache], jobs: int, monkeypatch: pytest.MonkeyPatch, decoded: list[int]
 ) -> None:
-    monkeypatch.setattr(cache_crew, "PER_WORKER", 2)
+    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(15))
     for path in paths[2:14]:
         (root / path).write_bytes(b"")
@@ -327,7 +327,7 @@ def test_a_readable_image_that_broke_leaves_open_caches_alone(root: Path, opened
 def test_two_processes_give_the_same_bytes_as_one(
     tmp_path: Path, root: Path, opened: Callable[..., PixelCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_crew, "PER_WORKER", 4)
+    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(40))
     alone, shared = (
         opened(paths),
@@ -343,7 +343,7 @@ import sys
 from pathlib import Path
 from xrbench.data import cache_crew, cache_store
 from xrbench.data.cache import open_cache
-cache_crew.PER_WORKER, cache_store.COMMIT_SECONDS = 1, 0.05
+cache_crew.WORKER_SECONDS, cache_store.COMMIT_SECONDS = 1e-9, 0.05
 steps = ["centre-crop", {"block": "slow:slowly"}, "resize"]
 paths = [f"images/{number:05d}.png" for number in range(int(sys.argv[3]))]
 open_cache(Path(sys.argv[1]), root=Path(sys.argv[2]), paths=paths, steps=steps, image_size=16, channels=1, jobs=int(sys.argv[4]))
@@ -434,7 +434,7 @@ def test_a_worker_that_dies_costs_one_image(
         """)
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(cache_crew, "PER_WORKER", 4)
+    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(12))
     Image.fromarray(np.full((40, 40), 13, np.uint8)).save(root / paths[5])
     cache = opened(paths, steps=["deadly:block", *STEPS], jobs=2, skip_unreadable=True)
@@ -445,7 +445,7 @@ def test_a_worker_that_dies_costs_one_image(
 def test_a_worker_that_cannot_start_says_so(
     tmp_path: Path, root: Path, opened: Callable[..., PixelCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_crew, "PER_WORKER", 1)
+    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(4))
     broken = tmp_path / "broken-python"
     broken.write_text("#!/bin/sh\necho no python here >&2\nexit 3\n")
@@ -464,7 +464,7 @@ def test_a_block_that_prints_does_not_garble_the_messages(
         "import os\ndef block(image):\n    print('hello')\n    os.write(1, b'x')\n    return image\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(cache_crew, "PER_WORKER", 2)
+    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(8))
     assert opened(paths, steps=["chatty:block", *STEPS], jobs=2).rows(paths).tolist() == list(range(8))
 
@@ -473,7 +473,7 @@ def test_a_block_that_prints_does_not_garble_the_messages(
 def test_preprocessing_that_ends_at_another_size_stops_at_once(
     root: Path, opened: Callable[..., PixelCache], jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_crew, "PER_WORKER", 2)
+    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(8))
     with pytest.raises(
         CardError, match=r"s\.toml: preprocessing: the last step gives 40 x 40 pixels where image_size is 16"

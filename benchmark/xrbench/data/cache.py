@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from xrbench.cards import BlockSpec
 from xrbench.data.cache_crew import examine_all
-from xrbench.data.cache_index import FORMAT, Head, Record, Root
+from xrbench.data.cache_index import FORMAT, DamagedIndexError, Head, Index, Record, Root
 from xrbench.data.cache_store import Store, locked
 from xrbench.data.cache_work import Job, Result, Task
 from xrbench.data.preprocessing import describe, digest
@@ -130,6 +130,37 @@ def open_cache(
     return PixelCache(store.pixels(), unreadable, _digest(name, records.values()), records)
 
 
+def peek_cache(
+    folder: Path,
+    *,
+    root: Path,
+    paths: Sequence[str],
+    steps: Sequence[BlockSpec],
+    image_size: int,
+    channels: int,
+    where: str = "",
+) -> PixelCache | None:
+    """Return the pixel cache if it is there and up to date for these images; read no image and write nothing.
+
+    The arguments are those of ``open_cache``.
+    """
+    name = digest(steps, image_size=image_size, channels=channels, where=where)
+    place = folder / f"{image_size}px-{name[:12]}"
+    try:
+        index = Index.load(place / "index.jsonl")
+    except (FileNotFoundError, DamagedIndexError):
+        return None
+    wanted = list(dict.fromkeys(paths))
+    stats = _look(root, wanted)
+    known = index.records
+    if index.head.digest != name or any(path not in known for path in wanted):
+        return None
+    if any(stat is None or _task(path, stat, known[path]) for path, stat in stats.items()):
+        return None
+    records = {path: known[path] for path in wanted}
+    return PixelCache(Store(place, index).pixels(), {}, _digest(name, records.values()), records)
+
+
 def _look(root: Path, paths: Sequence[str]) -> dict[str, Stat | None]:
     """Look up size and time of every file; None for those that are not there."""
     if not root.is_dir():
@@ -187,8 +218,8 @@ def _update(
 def _task(path: str, stat: Stat, record: Record | None) -> Task | None:
     """Say what there is to do for an image, or None."""
     if record is None or record.reason:
-        return Task(path)
-    return None if (record.size, record.mtime_ns) == stat else Task(path, record.digest)
+        return Task(path, size=stat[0])
+    return None if (record.size, record.mtime_ns) == stat else Task(path, record.digest, stat[0])
 
 
 class _Rows:

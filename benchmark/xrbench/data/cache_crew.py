@@ -21,8 +21,11 @@ from typing import Self
 from xrbench.data.cache_work import Examiner, Job, Result, Task, receive, send
 from xrbench.errors import CardError, UsageError
 
-PER_WORKER = 48
-"""Fewer images than this are not worth the start of another process (about half a second)."""
+WORKER_SECONDS = 1.0
+"""Less work than this is not worth the start of a process, which takes about half of it."""
+
+IMAGE_SECONDS, BYTES_PER_SECOND = 0.001, 30e6
+"""What decoding takes, roughly: so much an image, and so many bytes of its file in a second."""
 
 AHEAD = 4
 """Tasks that a worker has at hand, so that it never waits for the next one."""
@@ -38,7 +41,8 @@ def examine_all(tasks: Sequence[Task], job: Job, *, jobs: int) -> Iterator[Resul
         CardError: The preprocessing is wrong; found with the first image.
         UsageError: A worker process cannot be started.
     """
-    workers = min(jobs, len(tasks) // PER_WORKER)
+    work = sum(IMAGE_SECONDS + task.size / BYTES_PER_SECOND for task in tasks)
+    workers = min(jobs, len(tasks), int(work / WORKER_SECONDS))
     if workers <= 1:
         examiner = Examiner(job)
         results = (examiner.examine(task) for task in tasks)

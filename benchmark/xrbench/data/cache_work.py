@@ -39,10 +39,17 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One image to look at; ``known`` is the digest of the content whose pixels are there already, or empty."""
+    """One image to look at.
+
+    Attributes:
+        path: Relative to the root.
+        known: Digest of the content whose pixels are there already; empty when there are none.
+        size: Of the file in bytes, to guess how long the work will take.
+    """
 
     path: str
     known: str = ""
+    size: int = 0
 
 
 class Result(msgspec.Struct, frozen=True):
