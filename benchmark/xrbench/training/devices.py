@@ -1,0 +1,59 @@
+"""Which processor is used, and that it gives the same figures twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from xrbench.errors import UsageError
+
+
+def find(name: str) -> torch.device:
+    """Choose a device by name.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for the fastest that is there.
+
+    Raises:
+        UsageError: There is no such device on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: wanted cpu, cuda, cuda:0, mps or auto") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        raise UsageError(
+            f"--device {name}: PyTorch sees {there} CUDA device{'' if there == 1 else 's'} on this machine"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError(f"--device {name}: PyTorch sees no such device on this machine")
+    return device
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Choose algorithms that give the same figures twice, and leave torch's generators and switches as they were.
+
+    An operation that has no such algorithm is carried out all the same; PyTorch warns of it by name.
+    """
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
+    switches = cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory  # type: ignore[attr-defined]
+    strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            cudnn.deterministic, cudnn.benchmark = True, False
+            # Filling every new tensor with NaN finds bugs in operators; it costs time in each step and changes no figure.
+            filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+            yield
+    finally:
+        torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
+        cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory = switches  # type: ignore[attr-defined]

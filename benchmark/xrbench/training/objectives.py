@@ -1,0 +1,84 @@
+"""The loss that training lowers, and the weights of labels in it.
+
+An objective is a function ``f(scores, truth, **options)`` of logits and of 1 / 0 / NaN truth, both of shape (images, labels), that
+returns one number. NaN means not labelled: such an entry must neither count nor pass a gradient. One that can weigh labels
+has a keyword ``task_weights`` of shape (labels,).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from xrbench import blocks
+from xrbench.cards import MethodCard
+from xrbench.errors import CardError
+
+Objective = Callable[..., Tensor]
+
+
+def masked_bce(scores: Tensor, truth: Tensor, *, task_weights: Tensor | None = None) -> Tensor:
+    """Sum over labels the mean binary cross-entropy of their labelled images.
+
+    A label without a labelled image in the batch adds nothing.
+
+    Args:
+        scores: Logits, shape (images, labels).
+        truth: 1, 0 or NaN (not labelled), same shape.
+        task_weights: Factor of each label, shape (labels,); None is 1 for all.
+
+    >>> scores, truth = torch.zeros(3, 2), torch.tensor([[1.0, torch.nan], [0.0, torch.nan], [torch.nan, torch.nan]])
+    >>> round(float(masked_bce(scores, truth)), 4)  # log 2 for the first label
+    0.6931
+    """
+    labelled = ~truth.isnan()
+    # masked before the loss, since the gradient of an unused infinity would be NaN
+    scores = torch.where(labelled, scores, 0.0)
+    each = functional.binary_cross_entropy_with_logits(scores, torch.where(labelled, truth, 0.0), reduction="none")
+    means = torch.where(labelled, each, 0.0).sum(0) / labelled.sum(0).clamp(min=1)
+    return means.sum() if task_weights is None else (means * task_weights).sum()
+
+
+def rarity(truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Weigh each label by how rare its positives are (Tetteh et al. 2021, released code).
+
+    With n positives of each label, ``w = max(n) - n + mean(n)``, divided by its maximum. Labels without any positive share
+    the largest weight; when no label has one, all weights are 1.
+
+    Args:
+        truth: 1, 0 or NaN of the images that a group is drawn from, shape (images, labels).
+
+    >>> rarity(np.array([[1, 0], [1, 0], [1, 1]], np.float32)).round(2).tolist()  # n = 3, 1: w = 2, 4
+    [0.5, 1.0]
+    """
+    positives = np.nansum(truth, axis=0, dtype=np.float64)
+    weights = positives.max() - positives + positives.mean()
+    shares: npt.NDArray[np.float32] = (weights / (weights.max() or 1.0)).astype(np.float32)
+    return shares if weights.max() > 0 else np.ones_like(shares)
+
+
+def objective(card: MethodCard) -> tuple[Objective, Objective]:
+    """Find a method's objective: as it is, and as it takes ``task_weights`` in training.
+
+    Raises:
+        CardError: The block or an option is unknown, or the card asks for task weights that the objective cannot take.
+    """
+    where = f"method {card.name}"
+    name, options = blocks.split("objective", card.objective, where=where)
+    found = blocks.check_options("objective", name, options, where=where)
+    plain = partial(found, **options)
+    if card.task_weights == "none":
+        return plain, lambda scores, truth, task_weights: plain(scores, truth)  # noqa: ARG005
+    if "task_weights" not in inspect.signature(found).parameters:
+        raise CardError(
+            f"{where}: task_weights = {card.task_weights!r}: objective {name!r} has no parameter 'task_weights'; "
+            'wanted task_weights = "none", or an objective that takes them'
+        )
+    return plain, plain

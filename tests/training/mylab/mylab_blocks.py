@@ -1,0 +1,83 @@
+"""Blocks as a user would write them, in a package of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def tiny_network(*, channels: int, outputs: int, width: int = 8, dropout: float = 0.0) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.Linear(2 * width, outputs),
+    )
+
+
+def draws_globally(*, channels: int, outputs: int) -> nn.Module:
+    """Does what no network should: it reseeds every generator there is."""
+    import random
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    return nn.Conv2d(channels, outputs, 1)
+
+
+def focal(scores: Tensor, truth: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Focal loss, masked (Lin et al. 2017)."""
+    known = ~truth.isnan()
+    loss = functional.binary_cross_entropy_with_logits(scores[known], truth[known], reduction="none")
+    return ((1 - torch.exp(-loss)) ** gamma * loss).mean()
+
+
+def not_a_number(scores: Tensor, truth: Tensor) -> Tensor:
+    return scores.sum() * torch.nan
+
+
+def one_by_one(domain: Any, *, batch_size: int, steps: int, rng: Any) -> Iterator[tuple[Any, ...]]:
+    """Groups whose number changes: not what a sampler may do."""
+    yield (np.arange(2),)
+    yield (np.arange(2), np.arange(2))
+
+
+class DiesAt:
+    """A reporter that ends the process, or raises, at a step."""
+
+    def __init__(self, step: int, error: BaseException | None = None) -> None:
+        self.left, self.error = step, error
+
+    def line(self, text: str) -> None:
+        pass
+
+    detail = line
+
+    def bar(self, label: str, total: int) -> DiesAt:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.left -= steps
+        if self.left <= 0:
+            if self.error is not None:
+                raise self.error
+            os.kill(os.getpid(), signal.SIGKILL)
