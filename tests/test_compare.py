@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench import cards, compare, scoring, statistics, store
+from xrbench import compare, statistics, store
 from xrbench.compare.differences import Row, Settings
 from xrbench.compare.gating import outcome_of
 from xrbench.compare.pairs import CellRow, facing
@@ -25,88 +26,22 @@ from xrbench.errors import XrbenchError
 LABELS = ("Edema", "Effusion")
 SETTINGS = ((("a", "b"), "c"), (("a", "c"), "b"))
 Change = Callable[[str, pd.DataFrame], pd.DataFrame]
-
+MakeRun = Callable[..., Path]
 
 run = partial(compare.run, replicates=100)
 
 
-def suite() -> cards.SuiteCard:
-    return cards.SuiteCard(
-        title="Small",
-        name="small",
-        labels=LABELS,
-        methods=("plain", "fancy"),
-        metrics=("auc", "recall@specificity=0.9", "brier"),
-        interval=cards.Interval(replicates=100),
-        comparisons=(cards.Comparison(challenger="fancy", baseline="plain"),),
-        protocol=cards.Protocol(settings=tuple(cards.Setting(train=train, test=test) for train, test in SETTINGS)),
-    )
-
-
-def predictions(cell: str, test: str, skill: float, *, images: int = 200) -> pd.DataFrame:
-    """Draw the same patients, truth and difficulty for every cell on a dataset; a little noise belongs to the cell."""
-    patients = np.random.default_rng(sum(map(ord, test))).integers(0, images // 2, images)
-    truth = (np.random.default_rng(len(test) + 7).random((images, len(LABELS))) < 0.4).astype(np.float32)
-    truth[:5, 0] = np.nan
-    noise = np.random.default_rng(sum(map(ord, test)) + 1).normal(size=truth.shape)
-    noise += np.random.default_rng(sum(map(ord, cell))).normal(0, 0.2, size=truth.shape)
-    score = 1 / (1 + np.exp(-(skill * np.nan_to_num(truth) + noise - skill / 2)))
-    frame = pd.DataFrame({"image": [f"{test}{i}.png" for i in range(images)], "patient_id": patients.astype(str)})
-    frame["dataset"] = test
-    for number, label in enumerate(LABELS):
-        frame[f"truth:{label}"], frame[f"score:{label}"] = truth[:, number], score[:, number]
-    return frame
-
-
-def make_run(
-    out: Path,
-    skills: Mapping[str, float],
-    *,
-    change: Change | None = None,
-    name: str = "r1",
-    scores: Path | None = None,
-) -> Path:
-    """Write a run folder as a run does (cells by key below OUT, a manifest that names them) and score it, or copy scores."""
-    folder = out / "small" / name
-    entries: list[dict[str, Any]] = []
-    for method, skill in skills.items():
-        for train, test in SETTINGS:
-            fit = f"{method}/net/{'+'.join(train)}/valid-held-out/seed-0"
-            tests = [(test, "external", 0.6), *((t, "internal", 1.0) for t in train), ("held-out", "validation", 1.0)]
-            for where, protocol, share in tests:
-                cell_name = f"{fit}/{'validation' if protocol == 'validation' else where}"
-                frame = predictions(cell_name, where, skill * share)
-                key = f"{name}-{len(entries)}"
-                entry: dict[str, Any] = {
-                    "method": method,
-                    "model": "net",
-                    "train": list(train),
-                    "valid": "held-out",
-                    "test": where,
-                }
-                entry |= {"protocol": protocol, "seed": 0, "seen": False, "cell": cell_name, "key": key, "fits": [fit]}
-                entry |= {"setting": f"{'+'.join(train)}>held-out>{test}", "file": f"../../cells/{key}.parquet"}
-                entries.append(entry)
-                frame = change(cell_name, frame) if change else frame
-                if len(frame):
-                    store.write_predictions(out / "cells" / f"{key}.parquet", frame, {"key": key})
-    manifest = {
-        "suite": cards.plain(suite()),
-        "profile_name": "quick",
-        "data": "FIXTURE",
-        "cells": entries,
-        "datasets": [],
-    }
-    store.write_json(folder / store.MANIFEST, manifest)
-    if scores is None:
-        scoring.score_run(folder)
-    else:
-        (folder / "scores.csv").write_bytes((scores / "scores.csv").read_bytes())
-    return folder
+@pytest.fixture(autouse=True, scope="module")
+def little_garbage() -> Iterator[None]:
+    """Keep statsmodels' full collection in each adjustment from walking through everything that was ever imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def good(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> Path:
     """A run in which fancy is a little better than plain."""
     return make_run(tmp_path_factory.mktemp("good"), {"plain": 1.5, "fancy": 2.5})
 
@@ -204,7 +139,7 @@ def test_methods_can_be_named(good: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def damaged(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> Path:
     """The same run with fancy spoilt."""
     return make_run(tmp_path_factory.mktemp("damaged"), {"plain": 1.5, "fancy": 0.3})
 
@@ -218,7 +153,7 @@ def test_a_damaged_method_is_caught(good: Path, damaged: Path) -> None:
     assert run(damaged, good, gate=True).exit_code == 0
 
 
-def test_a_small_loss_on_few_patients_is_inconclusive(good: Path, tmp_path: Path) -> None:
+def test_a_small_loss_on_few_patients_is_inconclusive(good: Path, tmp_path: Path, make_run: MakeRun) -> None:
     changed = make_run(tmp_path, {"plain": 1.5, "fancy": 2.5}, change=blur, scores=good)
     found = run(good, changed, gate=True, margin=0.003)
     assert found.exit_code == 2
@@ -231,7 +166,7 @@ def blur(cell: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: np.clip(frame[name] + wobble, 0, 1) for name, wobble in noise.items()})
 
 
-def test_a_missing_cell_is_not_passed_over(good: Path, tmp_path: Path) -> None:
+def test_a_missing_cell_is_not_passed_over(good: Path, tmp_path: Path, make_run: MakeRun) -> None:
     gone = "fancy/net/a+c/valid-held-out/seed-0/b"
     fewer = make_run(tmp_path, {"plain": 1.5, "fancy": 2.5}, change=lambda name, f: f.iloc[:0] if name == gone else f)
     found = run(good, fewer, gate=True)
@@ -241,7 +176,7 @@ def test_a_missing_cell_is_not_passed_over(good: Path, tmp_path: Path) -> None:
     assert run(fewer, good, gate=True).exit_code == 0
 
 
-def test_fewer_test_images_are_not_passed_over(good: Path, tmp_path: Path) -> None:
+def test_fewer_test_images_are_not_passed_over(good: Path, tmp_path: Path, make_run: MakeRun) -> None:
     cut = make_run(
         tmp_path, {"plain": 1.5, "fancy": 2.5}, change=lambda name, f: f.iloc[:150] if name.endswith("/c") else f
     )
@@ -252,7 +187,7 @@ def test_fewer_test_images_are_not_passed_over(good: Path, tmp_path: Path) -> No
     assert "50 test images are in A only and 0 in B only; the 150 common ones are compared" in plain
 
 
-def test_rows_are_joined_by_image_not_by_position(good: Path, tmp_path: Path) -> None:
+def test_rows_are_joined_by_image_not_by_position(good: Path, tmp_path: Path, make_run: MakeRun) -> None:
     turned = make_run(
         tmp_path, {"plain": 1.5, "fancy": 2.5}, change=lambda _, f: f.iloc[::-1].reset_index(drop=True), scores=good
     )
@@ -261,7 +196,7 @@ def test_rows_are_joined_by_image_not_by_position(good: Path, tmp_path: Path) ->
     } == {0.0}
 
 
-def test_nothing_in_common_is_nothing_measured(good: Path, tmp_path: Path) -> None:
+def test_nothing_in_common_is_nothing_measured(good: Path, tmp_path: Path, make_run: MakeRun) -> None:
     other = make_run(tmp_path, {"other": 2.0})
     found = run(good, other, gate=True)
     assert found.exit_code == 2
@@ -287,7 +222,7 @@ def leaderboard(run: Path, folder: Path, *, predictions: bool) -> Path:
     """Copy a run as it would be committed."""
     folder.mkdir(parents=True)
     (folder / "scores.csv").write_bytes((run / "scores.csv").read_bytes())
-    (folder / "meta.json").write_text(json.dumps({"suite": cards.plain(suite())}))
+    (folder / "meta.json").write_text(json.dumps({"suite": store.read_json(run / "manifest.json")["suite"]}))
     if predictions:
         results = open_results(run)
         frames = [results.predictions(cell) for cell in dict.fromkeys(results.scores["cell"])]
@@ -308,7 +243,7 @@ def test_every_form_of_results_is_understood(good: Path, tmp_path: Path) -> None
     assert run(board / "scores.csv", good.parent.parent, gate=True).exit_code == 0
 
 
-def test_an_out_folder_means_its_newest_run_of_the_suite(good: Path, tmp_path: Path) -> None:
+def test_an_out_folder_means_its_newest_run_of_the_suite(good: Path, tmp_path: Path, make_run: MakeRun) -> None:
     first = make_run(tmp_path, {"plain": 1.5}, name="r1")
     second = make_run(tmp_path, {"plain": 1.5}, name="r2")
     other = tmp_path / "else" / "r3"
@@ -426,7 +361,7 @@ def test_methods_face_each_other_in_matching_settings() -> None:
     ]
 
 
-def broken_runs(good: Path, tmp_path: Path) -> Mapping[str, Callable[[], object]]:
+def broken_runs(good: Path, tmp_path: Path, make_run: MakeRun) -> Mapping[str, Callable[[], object]]:
     def scores(text: str) -> Path:
         path = tmp_path / "scores.csv"
         path.write_text(text)
@@ -477,8 +412,8 @@ def broken_runs(good: Path, tmp_path: Path) -> Mapping[str, Callable[[], object]
 
 
 @pytest.mark.parametrize("number", range(17))
-def test_broken_input_ends_with_one_line_and_3(good: Path, tmp_path: Path, number: int) -> None:
-    message, action = list(broken_runs(good, tmp_path).items())[number]
+def test_broken_input_ends_with_one_line_and_3(good: Path, tmp_path: Path, number: int, make_run: MakeRun) -> None:
+    message, action = list(broken_runs(good, tmp_path, make_run).items())[number]
     with pytest.raises(XrbenchError) as caught:
         action()
     assert message in str(caught.value)

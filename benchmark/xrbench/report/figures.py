@@ -56,7 +56,7 @@ def forest_numbers(selection: Selection, label: str = MEAN) -> pd.DataFrame:
                     continue
                 about = {"setting": column.name, "method": line.method, "model": line.model, "protocol": protocol}
                 numbers = {"value": figure.value, "low": figure.low, "high": figure.high, "seen": figure.seen}
-                rows.append({**about, "test": figure.rows["test"].iloc[0], **numbers})
+                rows.append({**about, "test": figure.rows[0]["test"], **numbers})
     columns = ["setting", "method", "model", "protocol", "test", "value", "low", "high", "seen"]
     return pd.DataFrame(rows, columns=columns)
 

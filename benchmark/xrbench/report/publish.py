@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from xrbench import store
 from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.results import read_scores
-from xrbench.errors import StoreError
 from xrbench.progress import Reporter, Silent
 from xrbench.report import figures, leaderboard, tables, writers
-from xrbench.report.papers import Reported, reported
+from xrbench.report.runs import paper_of as paper_of
+from xrbench.report.runs import read_manifest as read_manifest
+from xrbench.report.runs import suite_of as suite_of
 from xrbench.report.selection import STAMP, Selection, is_fixture
 from xrbench.report.writers import Table
 
@@ -77,31 +77,6 @@ def publish(
     store.write_atomic(folder / PAGE, leaderboard.page_of_run(folder, catalogue).encode())
     names = {layout.name for layout in suite.tables}
     return Published(folder, tuple(made), tuple(sorted(names)), is_fixture(scores), suite.name)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a run folder.
-
-    Raises:
-        StoreError: There is none.
-    """
-    if not (folder / store.MANIFEST).is_file():
-        raise StoreError(f"{folder}: not a run folder (no {store.MANIFEST})")
-    return store.read_json(folder / store.MANIFEST)
-
-
-def suite_of(manifest: dict[str, Any]) -> SuiteCard:
-    """Return the suite as it was when the run was made, with the settings that were measured."""
-    card = msgspec.convert(manifest["suite"], SuiteCard)
-    settings = msgspec.convert(manifest["settings"], type(card.protocol.settings))
-    return msgspec.structs.replace(card, protocol=msgspec.structs.replace(card.protocol, settings=settings))
-
-
-def paper_of(suite: SuiteCard, catalogue: Catalogue) -> Reported | None:
-    """Return the reported figures of the suite's paper, if it has one."""
-    if not suite.paper or suite.paper not in catalogue.papers:
-        return None
-    return reported(*catalogue.papers[suite.paper])
 
 
 def _draw(folder: Path, manifest: dict[str, Any], suite: SuiteCard, scores: pd.DataFrame) -> None:

@@ -7,8 +7,9 @@ one figure for each label, or one for each seed, which are then averaged.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from xrbench.compare.results import STAMP as STAMP
 from xrbench.planning import settings_of
 
 MEAN = "mean"
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Figure:
     seeds: tuple[int, ...]
     sd: float
     seen: bool
-    rows: pd.DataFrame = field(repr=False, compare=False)
+    rows: tuple[Record, ...] = field(repr=False, compare=False)
 
     @property
     def defined(self) -> bool:
@@ -87,9 +89,10 @@ class Selection:
         self.columns = _columns(self.scores, suite)
         self.labels = (*suite.labels, *_others(self.scores["label"], {*suite.labels, MEAN}))
         self.fixture = is_fixture(scores)
-        self._rows: Mapping[tuple[str, ...], pd.DataFrame] = {
-            tuple(map(str, key)): rows for key, rows in self.scores.groupby(["method", "model", "protocol", "label"])
-        }
+        self._rows: dict[tuple[str, ...], list[Record]] = {}
+        for row in self.scores.to_dict("records"):
+            key = (row["method"], row["model"], row["protocol"], row["label"])
+            self._rows.setdefault(key, []).append({str(name): value for name, value in row.items()})
 
     @property
     def stamp(self) -> str:
@@ -99,19 +102,20 @@ class Selection:
     def external(self, line: Line, column: Column, label: str) -> Figure | None:
         """Return the figure on the column's test dataset, or None if it was not measured."""
         rows = self._of(line, "external", label)
-        rows = rows[(rows["test"] == column.test) & _trained(rows, column)]
-        return _figure(rows)
+        return _figure([row for row in rows if row["test"] == column.test and _trained(row, column)])
 
     def validation(self, line: Line, column: Column, label: str) -> Figure | None:
         """Return the figure on the validation images that chose the weights, or None."""
         rows = self._of(line, "validation", label)
-        return _figure(rows[_trained(rows, column) & _same_fit(rows, column)])
+        return _figure([row for row in rows if _trained(row, column) and _same_fit(row, column)])
 
     def internal(self, line: Line, column: Column, label: str) -> list[Figure]:
         """Return the figures on held-out patients of the training datasets, one a dataset."""
-        rows = self._of(line, "internal", label)
-        rows = rows[_trained(rows, column) & _same_fit(rows, column)]
-        figures = (_figure(part) for _, part in rows.groupby("test", sort=False))
+        tests: dict[str, list[Record]] = {}
+        for row in self._of(line, "internal", label):
+            if _trained(row, column) and _same_fit(row, column):
+                tests.setdefault(row["test"], []).append(row)
+        figures = (_figure(rows) for rows in tests.values())
         return [figure for figure in figures if figure is not None]
 
     def title(self, line: Line) -> str:
@@ -119,8 +123,8 @@ class Selection:
         several = sum(other.method == line.method for other in self.lines) > 1
         return f"{line.method} ({line.model})" if several else line.method
 
-    def _of(self, line: Line, protocol: str, label: str) -> pd.DataFrame:
-        return self._rows.get((line.method, line.model, protocol, label), self.scores.iloc[:0])
+    def _of(self, line: Line, protocol: str, label: str) -> list[Record]:
+        return self._rows.get((line.method, line.model, protocol, label), [])
 
 
 def is_fixture(scores: pd.DataFrame) -> bool:
@@ -154,29 +158,27 @@ def _others(values: Iterable[str], known: set[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in values if value not in known))
 
 
-def _trained(rows: pd.DataFrame, column: Column) -> pd.Series:
-    """Keep rows of the column's training and validation datasets; a model used as it comes has none and fits each column."""
-    return (rows["train"] == "") | ((rows["train"] == column.train) & (rows["valid"] == column.valid))
+def _trained(row: Record, column: Column) -> bool:
+    """Tell whether a row has the column's training and validation datasets; a model used as it comes fits every column."""
+    return not row["train"] or (row["train"], row["valid"]) == (column.train, column.valid)
 
 
-def _same_fit(rows: pd.DataFrame, column: Column) -> pd.Series:
+def _same_fit(row: Record, column: Column) -> bool:
     """Leave out fits that were made for another test dataset only, as their cell names say."""
-    guarded = rows["cell"].str.contains("/without-", regex=False)
-    return ~guarded | (rows["setting"] == column.name)
+    return "/without-" not in row["cell"] or row["setting"] == column.name
 
 
-def _figure(rows: pd.DataFrame) -> Figure | None:
-    if rows.empty:
+def _figure(rows: list[Record]) -> Figure | None:
+    if not rows:
         return None
-    values = rows["value"].to_numpy(dtype=float)
-    defined = values[~np.isnan(values)]
+    defined = [row["value"] for row in rows if not math.isnan(row["value"])]
     alone = len(rows) == 1
     return Figure(
-        value=float(defined.mean()) if len(defined) else math.nan,
-        low=float(rows["low"].iloc[0]) if alone else math.nan,
-        high=float(rows["high"].iloc[0]) if alone else math.nan,
-        seeds=tuple(int(seed) for seed in rows["seed"]),
+        value=float(np.mean(defined)) if defined else math.nan,
+        low=rows[0]["low"] if alone else math.nan,
+        high=rows[0]["high"] if alone else math.nan,
+        seeds=tuple(int(row["seed"]) for row in rows),
         sd=float(np.std(defined, ddof=1)) if len(defined) > 1 else math.nan,
-        seen=bool(rows["seen"].any()),
-        rows=rows,
+        seen=any(row["seen"] for row in rows),
+        rows=tuple(rows),
     )

@@ -150,7 +150,7 @@ def undefined_notes(figures: Iterable[Figure | None]) -> list[str]:
     for figure in figures:
         if figure is None or figure.defined:
             continue
-        row = figure.rows.iloc[0]
+        row = figure.rows[0]
         # The counts belong to the test images, so methods and settings that share them share the note.
         counts = ", ".join(
             f"{row[name]:,.0f} {word}"
@@ -174,9 +174,9 @@ def _kinds(selection: Selection) -> list[_RowKind]:
 def _header(columns: Sequence[Column], figures: Iterable[Figure | None]) -> tuple[tuple[str, ...], ...]:
     measured: dict[str, set[int]] = {column.name: set() for column in columns}
     for figure in figures:
-        for row in figure.rows.itertuples() if figure is not None else ():
-            if row.train and row.setting in measured:
-                measured[str(row.setting)].add(int(str(row.seed)))
+        for row in figure.rows if figure is not None else ():
+            if row["train"] and row["setting"] in measured:
+                measured[row["setting"]].add(row["seed"])
     seeds = (", ".join(map(str, sorted(measured[c.name]) or c.seeds)) for c in columns)
     return (
         ("", "seed", *seeds, ""),
@@ -198,7 +198,7 @@ def _interval_note(figures: Iterable[Figure | None], *, intervals: bool) -> list
     several = any(len(figure.seeds) > 1 for figure in measured)
     notes = ["After ±: the sample standard deviation over seeds."] if several else []
     for figure in measured:
-        row = figure.rows.iloc[0]
+        row = figure.rows[0]
         if len(figure.seeds) == 1 and not np.isnan(figure.low):
             share = f"{100 * row['level']:g} % interval" if not np.isnan(row["level"]) else "interval"
             how = f"{row['interval']} over {row['unit']}s" if row["interval"] and row["unit"] else row["interval"]

@@ -75,13 +75,13 @@ class Table:
 
     def markdown(self) -> str:
         """Write GitHub-flavoured Markdown; the header's lines are joined with ``<br>``."""
-        lines = [_md(self.stamp), ""] if self.stamp else []
-        lines += [f"**{_md(self.caption)}**", ""] if self.caption else []
-        lines.append(_pipes("<br>".join(_md(text) for text in texts if text) for texts in self._headings()))
+        lines = [escape_markdown(self.stamp), ""] if self.stamp else []
+        lines += [f"**{escape_markdown(self.caption)}**", ""] if self.caption else []
+        lines.append(_pipes("<br>".join(escape_markdown(text) for text in texts if text) for texts in self._headings()))
         lines.append("|" + "|".join({"l": ":--", "r": "--:", "c": ":-:"}[a] for a in self.align) + "|")
         for row in self._rows(once=True):
-            lines.append(_pipes(f"**{_md(c.text)}**" if c.best else _md(c.text) for c in row))
-        lines += ["", *(f"- {_md(note)}" for note in self.notes)] if self.notes else []
+            lines.append(_pipes(f"**{escape_markdown(c.text)}**" if c.best else escape_markdown(c.text) for c in row))
+        lines += ["", *(f"- {escape_markdown(note)}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
@@ -258,7 +258,12 @@ def _clean(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _md(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    r"""Write text on one line so that Markdown shows it as it is.
+
+    >>> print(escape_markdown("a_b <script> | x"))
+    a\_b &lt;script&gt; \| x
+    """
     return "".join(_MD.get(c, c) for c in _clean(text))
 
 

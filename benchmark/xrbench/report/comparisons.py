@@ -1,0 +1,107 @@
+"""Comparisons of methods as tables, from the plain values that are stored beside the scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from xrbench import compare
+from xrbench.cards import SuiteCard
+from xrbench.compare.words import between, p_text, signed
+from xrbench.report.numbers import metric_title, number
+from xrbench.report.writers import Cell, Table
+
+HEADS = (
+    "label",
+    "settings",
+    "baseline",
+    "challenger",
+    "difference",
+    "interval",
+    "p (Holm)",
+    "smallest detectable",
+    "verdict",
+)
+
+
+def declared(results: compare.Results, suite: SuiteCard) -> list[dict[str, Any]]:
+    """Compute the suite's declared comparisons, one value a metric and margin, as far as both methods were measured."""
+    methods = set(results.scores["method"])
+    there = [one for one in suite.comparisons if {one.challenger, one.baseline} <= methods]
+    found = []
+    for metric, margin in dict.fromkeys((one.metric, one.margin) for one in there):
+        family = [one for one in there if (one.metric, one.margin) == (metric, margin)]
+        how = compare.Settings(metric, margin, suite.interval.level, suite.interval.replicates)
+        values = compare.compare_methods(results, family, how).to_dict()
+        # Paths belong to the machine that made them, not to the results.
+        found.append({**values, "a": "", "b": ""})
+    return found
+
+
+def comparison_tables(values: Iterable[Mapping[str, Any]]) -> list[Table]:
+    """Lay out stored comparisons, one table a section."""
+    return [_table(value, part, number) for value in values for number, part in enumerate(value["sections"], 1)]
+
+
+def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) -> Table:
+    how = "paired over patients" if part["paired"] else "unpaired (no predictions)"
+    family = sum(row["difference"] is not None for one in value["sections"] for row in one["rows"])
+    metric = metric_title(value["metric"])
+    notes = [
+        f"{100 * value['level']:g} % intervals; Holm over {family} comparisons. Smallest detectable: the smallest true "
+        "difference that such data would show with 80 % power.",
+        *_gap_note(part["gaps"]),
+        *part["notes"],
+        *_cautions(part["rows"]),
+    ]
+    return Table(
+        name=f"comparison-{value['metric']}-{number_of}",
+        caption=f"{part['title']}, {part['protocol']} test {metric}, {how}",
+        header=(HEADS,),
+        blocks=(tuple(_row(row) for row in part["rows"]),),
+        align="lrrrrrrrl",
+        notes=tuple(notes),
+        stamp=value["stamp"],
+    )
+
+
+def _row(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+    numbers = {
+        name: _float(row[name])
+        for name in ("value_a", "value_b", "difference", "low", "high", "p_adjusted", "detectable")
+    }
+    texts = (
+        row["label"],
+        str(row["settings"]),
+        number(numbers["value_a"], 3),
+        number(numbers["value_b"], 3),
+        signed(numbers["difference"]),
+        between(numbers["low"], numbers["high"]),
+        p_text(numbers["p_adjusted"]),
+        number(numbers["detectable"], 3),
+        row["reason"] or row["verdict"],
+    )
+    return tuple(Cell(text) for text in texts)
+
+
+def _gap_note(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
+    if len(gaps) != 2:
+        return []
+    texts = []
+    for gap in gaps:
+        value, low, high = (_float(gap[name]) for name in ("gap", "low", "high"))
+        texts.append(f"{number(value, 3)} ({number(low, 3)} … {number(high, 3)})")
+    return [f"Gap internal minus external: {texts[0]} for the challenger, {texts[1]} for the baseline."]
+
+
+def _cautions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    labels: dict[str, list[str]] = {}
+    for row in rows:
+        if row["caution"]:
+            labels.setdefault(row["caution"], []).append(row["label"])
+    return [f"Caution, {', '.join(names)}: {text}." for text, names in labels.items()]
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
