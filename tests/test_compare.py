@@ -114,8 +114,18 @@ def test_the_text_reads_as_promised(good: Path) -> None:
         assert head in lines[3]
     assert lines[4].startswith("Edema")
     assert lines[4].rstrip().endswith("better")
-    assert lines[-1].startswith("gap internal-external: 0.1")
-    assert " against 0.1" in lines[-1]
+    assert lines[7].startswith("gap internal-external: 0.1")
+    assert " against 0.1" in lines[7]
+    assert lines[8] == "one seed a setting: how much two trainings of one method differ is not in these intervals"
+
+
+def test_one_label_has_no_mean_over_labels(tmp_path: Path, make_run: MakeRun) -> None:
+    results = open_results(make_run(tmp_path, {"plain": 1.5, "fancy": 2.5}))
+    scores = results.scores[results.scores["label"] != "Effusion"].reset_index(drop=True)
+    found = compare.compare_runs(
+        replace(results, scores=scores), replace(results, scores=scores), Settings(replicates=100)
+    )
+    assert {row.label for _, row in found.rows} == {"Edema"}
 
 
 def test_the_gap_line_is_internal_minus_external(good: Path) -> None:

@@ -189,6 +189,14 @@ def test_ties_share_the_mark(score_row: Row, small_suite: cards.SuiteCard) -> No
     assert {row[0].text for block in table.blocks for row in block if row[2].best} == {"p", "q"}
 
 
+def test_one_label_has_no_mean_over_labels(score_row: Row, small_suite: cards.SuiteCard) -> None:
+    suite = cards.SuiteCard(title="t", labels=("Edema",), protocol=small_suite.protocol, tables=small_suite.tables)
+    scores = pd.DataFrame([score_row(0.8, label=label) for label in ("Edema", "mean")])
+    table = tables.named(scores, suite, "main")
+    assert [row[1].text for block in table.blocks for row in block] == ["Best Valid AUC", "Edema"]
+    assert sum(map(len, tables.named(scores, suite, "scores").blocks)) == 1
+
+
 def test_seeds_of_a_setting_are_averaged(score_row: Row, small_suite: cards.SuiteCard) -> None:
     scores = pd.DataFrame(
         [score_row(v, seed=s, low=v - 0.1, high=v + 0.1) for s, v in ((0, 0.70), (1, 0.80), (2, 0.90))]

@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tabulate import tabulate
-
 from xrbench import cards, statistics
 from xrbench.compare import pairs as pairing
 from xrbench.compare.differences import Row, Section, Settings, adjusted, gap_of, section
 from xrbench.compare.pairs import CellRow, Pair
 from xrbench.compare.results import STAMP, Results
-from xrbench.compare.words import between, p_text, signed
+from xrbench.compare.words import aligned, between, many, p_text, signed
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.planning import parse_only
 from xrbench.progress import Reporter
 
 PROTOCOLS = ("external", "internal")
+ONE_SEED = "one seed a setting: how much two trainings of one method differ is not in these intervals"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Comparison:
     def _title(self, part: Section) -> str:
         how = "paired over patients" if part.paired else "unpaired (no predictions)"
         metric = "AUC" if self.how.metric == "auc" else self.how.metric
-        return f"{part.title}, {part.protocol} test {metric}, {how}, Holm over {self.measured} comparisons"
+        return f"{part.title}, {part.protocol} test {metric}, {how}, Holm over {many(self.measured, 'comparison')}"
 
 
 def compare_runs(
@@ -163,6 +162,8 @@ def _with_gaps(
     gap_a = gap_of((p.a.fit for p in found), cells[0], sides[0], labels, how)
     gap_b = gap_of((p.b.fit for p in found), cells[1], sides[1], labels, how)
     notes = list(part.notes)
+    if len({(p.b.setting, p.b.model) for p in found}) == len(found):
+        notes.append(ONE_SEED)
     if left_out:
         notes.append(f"{left_out} pairs of cells left out: the weights have seen images of the test dataset")
     gaps = (gap_b, gap_a) if gap_a is not None and gap_b is not None else ()
@@ -204,9 +205,7 @@ def _table(part: Section, how: Settings) -> list[str]:
         )
         for row in part.rows
     ]
-    sides = ("left", "right", "right", "right", "right", "right", "left")
-    made = tabulate(rows, heads, tablefmt="plain", disable_numparse=True, colalign=sides)
-    return [line.rstrip() for line in made.splitlines()]
+    return aligned([heads, *rows], "lrrrrrl")
 
 
 def _gap_line(part: Section) -> list[str]:

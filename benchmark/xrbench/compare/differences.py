@@ -117,6 +117,7 @@ def section(
     undefined = _undefined(found, a, b, how.metric)
     rows = [] if paired else [_unpaired(label, found, a, b, how) for label in (*labels, MEAN)]
     rows = rows or _paired(ready, a, b, labels, how, reporter)
+    rows = rows if len(labels) != 1 else [row for row in rows if row.label != MEAN]
     counted = [replace(row, undefined=tuple(undefined.get(row.label, ()))) for row in rows]
     first = found[0].b
     return Section(

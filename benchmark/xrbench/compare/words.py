@@ -1,8 +1,27 @@
-"""How differences are written: with a sign, an interval, a p-value."""
+"""How differences are written: with a sign, an interval, a p-value, in columns."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+
+SIDES: Mapping[str, Callable[[str, int], str]] = {"l": str.ljust, "r": str.rjust, "c": str.center}
+"""Letter of an alignment -> how a text is padded to a width."""
+
+
+def aligned(rows: Sequence[Sequence[str]], align: str) -> list[str]:
+    """Write rows of texts in columns with two spaces between.
+
+    Args:
+        rows: Texts, as many in each row.
+        align: One of ``l``, ``r``, ``c`` for each column.
+
+    >>> aligned([("label", "AUC"), ("Edema", "0.9")], "lr")
+    ['label  AUC', 'Edema  0.9']
+    """
+    widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
+    padded = ([SIDES[side](text, width) for text, width, side in zip(row, widths, align, strict=True)] for row in rows)
+    return ["  ".join(texts).rstrip() for texts in padded]
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -41,3 +60,12 @@ def p_text(p: float) -> str:
     if math.isnan(p):
         return "n/a"
     return "<0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def many(number: int, thing: str) -> str:
+    """Write a number of things.
+
+    >>> many(1, "comparison"), many(1200, "comparison")
+    ('1 comparison', '1,200 comparisons')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

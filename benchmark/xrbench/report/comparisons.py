@@ -8,7 +8,7 @@ from typing import Any
 
 from xrbench import compare
 from xrbench.cards import SuiteCard
-from xrbench.compare.words import between, p_text, signed
+from xrbench.compare.words import between, many, p_text, signed
 from xrbench.report.numbers import metric_title, number
 from xrbench.report.writers import Cell, Table
 
@@ -49,7 +49,7 @@ def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) ->
     family = sum(row["difference"] is not None for one in value["sections"] for row in one["rows"])
     metric = metric_title(value["metric"])
     notes = [
-        f"{100 * value['level']:g} % intervals; Holm over {family} comparisons. Smallest detectable: the smallest true "
+        f"{100 * value['level']:g} % intervals; Holm over {many(family, 'comparison')}. Smallest detectable: the smallest true "
         "difference that such data would show with 80 % power.",
         *_gap_note(part["gaps"]),
         *part["notes"],

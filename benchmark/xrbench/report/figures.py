@@ -132,6 +132,8 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, at: int) -> None:
 
 
 def _draw_log(axes: Axes, log: pd.DataFrame) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     right = None
     for column, style in LINES.items():
         if column not in log:
@@ -139,12 +141,14 @@ def _draw_log(axes: Axes, log: pd.DataFrame) -> None:
         target = axes
         if column.endswith("auc"):
             right = right or axes.twinx()
-            right.set_ylim(0.4, 1.0)
+            right.set_ylim(min(0.4, float(log[column].min())), 1.0)
             right.spines["right"].set_visible(True)
             right.set_ylabel("AUC")
             target = right
-        target.plot(log["epoch"], log[column], style, color="black", linewidth=1.0)
+        alone = "o" if len(log) == 1 else ""
+        target.plot(log["epoch"], log[column], style, color="black", linewidth=1.0, marker=alone)
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("loss")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from xrbench.cards import TableLayout
 from xrbench.report.numbers import MISSING, metric_title, number, signed
-from xrbench.report.selection import MEAN, Figure, Line, Selection
+from xrbench.report.selection import Figure, Line, Selection
 from xrbench.report.settings import SEEN, any_seen, external_values, seen_note, undefined_notes
 from xrbench.report.writers import Cell, Table
 
@@ -19,7 +19,7 @@ def gap_table(selection: Selection, layout: TableLayout) -> Table:
     A setting's internal figure is the mean over its training datasets; both columns are means over the settings that have an
     internal and an external figure, so that their difference is the mean gap.
     """
-    labels = [*selection.labels, MEAN] if len(selection.labels) > 1 else list(selection.labels)
+    labels = selection.with_mean
     rows: list[tuple[Cell, ...]] = []
     figures: list[Figure | None] = []
     counts: dict[str, dict[int, list[str]]] = {}

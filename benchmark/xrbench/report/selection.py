@@ -80,6 +80,11 @@ class Selection:
         scores: Tidy scores.
         suite: The suite, for the order of methods, settings and labels.
         metric: The metric.
+
+    Attributes:
+        lines, columns, labels: In the suite's order, with what else was measured behind.
+        with_mean: The labels and, where there are several, ``mean``.
+        fixture: Whether any of the scores come from synthetic images.
     """
 
     def __init__(self, scores: pd.DataFrame, suite: SuiteCard, metric: str) -> None:
@@ -88,6 +93,7 @@ class Selection:
         self.lines = _lines(self.scores, suite)
         self.columns = _columns(self.scores, suite)
         self.labels = (*suite.labels, *_others(self.scores["label"], {*suite.labels, MEAN}))
+        self.with_mean = (*self.labels, MEAN) if len(self.labels) != 1 else self.labels
         self.fixture = is_fixture(scores)
         self._rows: dict[tuple[str, ...], list[Record]] = {}
         for row in self.scores.to_dict("records"):

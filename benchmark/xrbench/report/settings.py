@@ -163,10 +163,12 @@ def undefined_notes(figures: Iterable[Figure | None]) -> list[str]:
 
 
 def _kinds(selection: Selection) -> list[_RowKind]:
+    """List the rows of a block; the mean over labels is left out where there is one label."""
     metric = metric_title(selection.metric)
+    mean = [_RowKind(f"Avg Test {metric}", "external", MEAN, selection.external)]
     return [
         _RowKind(f"Best Valid {metric}", "validation", MEAN, selection.validation, ranked=False),
-        _RowKind(f"Avg Test {metric}", "external", MEAN, selection.external),
+        *(mean if MEAN in selection.with_mean else []),
         *(_RowKind(label, "external", label, selection.external) for label in selection.labels),
     ]
 
@@ -210,7 +212,9 @@ def _interval_note(figures: Iterable[Figure | None], *, intervals: bool) -> list
 def _mean_notes(
     selection: Selection, kinds: Sequence[_RowKind], grid: dict[tuple[Line, str, str], Figure | None]
 ) -> list[str]:
-    notes = ["MEAN: mean ± sample standard deviation over settings, from unrounded values."]
+    several = any(figure is not None and len(figure.seeds) > 1 for figure in grid.values())
+    each = "; each setting is the mean over its seeds" if several else ""
+    notes = [f"MEAN: mean ± sample standard deviation over settings, from unrounded values{each}."]
     short: dict[tuple[str, int], list[str]] = {}
     for line in selection.lines:
         for kind in kinds:

@@ -134,8 +134,9 @@ def scores_table(scores: pd.DataFrame, suite: SuiteCard, *, metric: str = "auc",
     """List every cell and label with its interval and its counts."""
     selection = Selection(check_scores(scores), suite, metric)
     blocks = []
+    rows = selection.scores[selection.scores["label"].isin(selection.with_mean)]
     for line in selection.lines:
-        mine = selection.scores[(selection.scores["method"] == line.method) & (selection.scores["model"] == line.model)]
+        mine = rows[(rows["method"] == line.method) & (rows["model"] == line.model)]
         blocks.append(tuple(_score_row(selection.title(line), row, digits) for _, row in mine.iterrows()))
     heads = ("method", "train", "valid", "test", "protocol", "seed", "label", metric_title(metric), "interval")
     return Table(
@@ -201,8 +202,9 @@ def matching_lines(selection: Selection, challenger: str, baseline: str) -> list
 
 def _figures_compared(selection: Selection) -> list[tuple[str, str, str]]:
     metric = metric_title(selection.metric)
-    heads = [(f"Best Valid {metric}", "validation", MEAN), (f"Avg Test {metric}", "external", MEAN)]
-    return heads + [(label, "external", label) for label in selection.labels]
+    mean = [(f"Avg Test {metric}", "external", MEAN)] if MEAN in selection.with_mean else []
+    labels = [(label, "external", label) for label in selection.labels]
+    return [(f"Best Valid {metric}", "validation", MEAN), *mean, *labels]
 
 
 def _delta(ours: Figure | None, theirs: Figure | None, digits: int) -> float | None:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xrbench.compare.words import SIDES, aligned
 from xrbench.errors import StoreError, UnknownNameError
-
-ALIGNMENTS: Mapping[str, Callable[[str, int], str]] = {"l": str.ljust, "r": str.rjust, "c": str.center}
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Table:
         widths = {len(line) for line in self.header} | {len(row) for block in self.blocks for row in block}
         if self.groups:
             widths.add(sum(span for _, span in self.groups))
-        if widths != {len(self.align)} or not set(self.align) <= set(ALIGNMENTS):
+        if widths != {len(self.align)} or not set(self.align) <= set(SIDES):
             raise ValueError(f"table {self.name!r}: {sorted(widths)} columns, alignment {self.align!r}")
 
     def markdown(self) -> str:
@@ -124,14 +123,16 @@ class Table:
             [[_clean(cell.text) + ("*" if cell.best else "") for cell in row] for row in block]
             for block in self._blocks(once=True)
         ]
+        flat = aligned([*head, *(row for block in blocks for row in block)], self.align)
         widths = [
             max(map(len, texts)) for texts in zip(*head, *(row for block in blocks for row in block), strict=True)
         ]
-        rule = "  ".join("-" * width for width in widths)
         lines = [_clean(text) for text in (self.stamp, self.caption) if text]
-        lines += [_aligned(line, widths, self.align) for line in head] + [rule]
+        lines += [*flat[: len(head)], "  ".join("-" * width for width in widths)]
+        at = len(head)
         for number, block in enumerate(blocks):
-            lines += ([""] if number else []) + [_aligned(row, widths, self.align) for row in block]
+            lines += ([""] if number else []) + flat[at : at + len(block)]
+            at += len(block)
         return "\n".join([*lines, *(_clean(note) for note in self.notes)]) + "\n"
 
     def html(self) -> str:
@@ -293,11 +294,6 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _aligned(texts: Sequence[str], widths: Sequence[int], align: str) -> str:
-    padded = (ALIGNMENTS[side](text, width) for text, width, side in zip(texts, widths, align, strict=True))
-    return "  ".join(padded).rstrip()
 
 
 def _pipes(texts: Iterator[str]) -> str:
