@@ -95,14 +95,29 @@ def mylab(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def weights_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def weights_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give every test an empty weights folder of its own, and no network."""
-    monkeypatch.setenv("XRBENCH_WEIGHTS", str(tmp_path / "weights"))
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XRBENCH_WEIGHTS", str(home / "weights"))
     monkeypatch.setenv("XRBENCH_OFFLINE", "1")
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "weights").mkdir()
-    return tmp_path / "weights"
+    monkeypatch.setenv("TORCH_HOME", str(home / "torch"))
+    monkeypatch.setenv("HOME", str(home))
+    (home / "weights").mkdir()
+    return home / "weights"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Tiny tensors are not worth a second thread, and waiting for one is slow on a busy machine."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.train
 from xrbench.training import objectives  # noqa: E402
 
 
-def some(images: int = 40, labels: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def some(images: int = 40, labels: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     truth = (rng.random((images, labels)) < 0.4).astype(np.float32)
     truth[rng.random(truth.shape) < 0.3] = np.nan
@@ -44,7 +44,7 @@ def test_unlabelled_entries_have_exactly_no_gradient(score: float) -> None:
     plain = float(objectives.masked_bce(scores, truth))
     changed = torch.where(hidden, score, scores).requires_grad_()
     loss = objectives.masked_bce(changed, truth)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == plain
     assert changed.grad is not None
     assert torch.equal(changed.grad[hidden], torch.zeros(int(hidden.sum())))
@@ -57,7 +57,7 @@ def test_a_label_without_labelled_images_adds_nothing() -> None:
     truth[:, 0] = torch.nan
     scores.requires_grad_()
     loss = objectives.masked_bce(scores, truth)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == pytest.approx(float(before), rel=1e-6)
     assert scores.grad is not None
     assert float(scores.grad[:, 0].abs().max()) == 0

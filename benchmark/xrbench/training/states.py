@@ -175,7 +175,7 @@ class _TensorsOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle may name."""
-        if module.startswith(LAYERS) and re.fullmatch(r"\w+", name) and name[0].isupper():
+        if module.startswith(LAYERS) and re.fullmatch(r"_?[A-Z]\w*", name):
             return type(name, (_Shell,), {"dump_patches": False})
         try:
             return _ALLOWED[module, name]
