@@ -84,7 +84,9 @@ def write_run(
         "profile_name": "quick",
         "profile": {"image_size": 64, "epochs": 6},
         "data": "FIXTURE",
-        "datasets": [{"dataset": test, "images": 200, "patients": 90, "used": 120} for test in ("a", "b", "c")],
+        "datasets": [
+            {"dataset": test, "images": 200, "patients": 90, "used": 120, "shareable": True} for test in ("a", "b", "c")
+        ],
         "fits": [],
         "cells": entries,
         "command": "xrbench run --suite small --out /somewhere/runs",

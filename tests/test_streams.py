@@ -18,7 +18,7 @@ def test_parts_are_not_glued_together() -> None:
 
 def test_the_global_generator_is_left_alone() -> None:
     np.random.seed(5)
-    before = np.random.get_state()[1].copy()  # type: ignore[union-attr,index]
+    before = np.random.get_state()[1].copy()  # type: ignore[index]
     stream("anything").random(100)
     assert np.array_equal(before, np.random.get_state()[1])  # type: ignore[index]
 

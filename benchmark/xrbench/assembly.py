@@ -62,7 +62,8 @@ class Selected:
     """The rows of one domain that take part in a suite.
 
     Attributes:
-        name, base, root, card: The domain, the dataset whose patients it holds, its folder, the dataset's card.
+        name, base, root, card: The domain, the dataset whose patients it holds, its folder, its card.
+        published: Card of the dataset that the domain is, or is cut from.
         frame: Tidy frame of the selected rows, in published order.
         raw: States as published: 1, 0, -1, NaN, shape (n, labels).
         truth: 1, 0 or NaN after the suite's label policy, float32, shape (n, labels).
@@ -77,6 +78,7 @@ class Selected:
     base: str
     root: Path
     card: cards.DatasetCard
+    published: cards.DatasetCard
     frame: pd.DataFrame
     raw: npt.NDArray[np.float32]
     truth: npt.NDArray[np.float32]
@@ -184,6 +186,23 @@ class Assembly:
             raise type(problems[0])("\n".join(str(problem) for problem in problems))
         self._leave_out_unreadable()
 
+    def reopen_caches(self, catalogue: Catalogue, folder: Path) -> bool:
+        """Open the pixel caches if all of them are there and up to date, without reading an image; say whether they are."""
+        for (base, size), paths in self.needed(catalogue).items():
+            root = next(domain.root for domain in self.domains.values() if domain.base == base)
+            found = caching.peek_cache(
+                cache_folder(folder, base, root),
+                root=root,
+                paths=paths,
+                steps=self.plan.suite.preprocessing,
+                image_size=size,
+                channels=1,
+            )
+            if found is None:
+                return False
+            self.caches[base, size] = found
+        return True
+
     def image_set(self, part: splits.Part, model: cards.ModelCard) -> ImageSet:
         """Put the rows of a part together with their pixels and truth."""
         size = self.image_size(model)
@@ -244,13 +263,15 @@ class Assembly:
             described.append(
                 {
                     "dataset": name,
+                    "base": domain.base,
                     "title": domain.card.title,
                     "images": len(domain.frame),
                     "patients": patients,
                     "used": max(trained, default=0),
                     "pathologies": len(set(domain.labels) - labelling.APART),
-                    "region": domain.card.region,
+                    "region": domain.card.region or domain.published.region,
                     "synthetic": domain.synthetic,
+                    "shareable": domain.synthetic or domain.published.shareable,
                     "digest": domain.digest,
                     "of": domain.total,
                 }
@@ -372,6 +393,7 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
         base=loaded.base,
         root=loaded.root,
         card=loaded.card,
+        published=catalogue.dataset(loaded.base),
         frame=frame,
         raw=labelling.raw(mapped, suite.labels),
         truth=labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank),

@@ -47,6 +47,7 @@ class DatasetCard(Card, frozen=True):
         base: Name of the dataset that this card is a slice of; patients are the base's.
         where: Column -> value, list of values, or ``{ min = .., max = .. }`` that a slice keeps.
         synthetic: True when the images are drawn, not taken: every figure from them is stamped FIXTURE.
+        shareable: True when the terms allow predictions with image and patient ids to be published.
     """
 
     cite: str = ""
@@ -61,6 +62,7 @@ class DatasetCard(Card, frozen=True):
     base: str = ""
     where: dict[str, Any] = {}
     synthetic: bool = False
+    shareable: bool = False
 
 
 class ModelCard(Card, frozen=True):

@@ -167,14 +167,16 @@ def make_plan(
         if card.inference:
             as_is = catalogue.model(card.inference, where=f"method {method}")
             cell = _inference_cell(method, as_is, setting, bases)
-            if _kept(cell, wanted):
+            if _kept(cell, wanted, setting):
                 cells[cell.name] = cell
                 recipes[cell.name] = recipe(suite, chosen, card, as_is, 0)
             continue
         for model in models:
             fit = _fit(method, model, setting, bases)
             measured = [
-                cell for cell in _cells(fit, catalogue.model(model), suite.protocol, bases) if _kept(cell, wanted)
+                cell
+                for cell in _cells(fit, catalogue.model(model), suite.protocol, bases)
+                if _kept(cell, wanted, setting)
             ]
             if any(cell.protocol != "validation" for cell in measured):
                 fits[fit.name] = fit
@@ -340,18 +342,17 @@ def _inference_cell(method: str, model: cards.ModelCard, setting: cards.Setting,
     )
 
 
-def _kept(cell: Cell, wanted: Mapping[str, Sequence[str]]) -> bool:
+def _kept(cell: Cell, wanted: Mapping[str, Sequence[str]], setting: cards.Setting) -> bool:
+    """Say whether a cell of a setting matches; validation goes with its fit, a model used as it comes with its settings."""
     values = {
         "method": cell.method,
         "model": cell.model,
-        "train": "+".join(cell.train),
-        "valid": cell.valid,
+        "train": "+".join(setting.train),
+        "valid": setting.valid,
         "test": cell.test,
-        "seed": str(cell.seed),
+        "seed": str(setting.seed),
     }
-    skipped = {"test"} if cell.protocol == "validation" else set()
-    if not cell.fits:
-        skipped |= {"model", "train", "valid", "seed"}
+    skipped = ("test",) if cell.protocol == "validation" else ("model",) if not cell.fits else ()
     return all(values[field] in accepted for field, accepted in wanted.items() if field not in skipped)
 
 

@@ -25,13 +25,13 @@ from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError, TrainingError
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
+from xrbench.stamp import FIXTURE
 from xrbench.store import Store
 
 if TYPE_CHECKING:
     from xrbench.training.predict import Predictor
 
 FORMAT = "xrbench-run-1"
-FIXTURE = "FIXTURE"
 FAILURES = (TrainingError, StoreError, MemoryError, RuntimeError)
 """What may go wrong with one fit or cell without ending the run; a full disk or a missing card ends it."""
 

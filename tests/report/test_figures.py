@@ -15,7 +15,8 @@ from xrbench import cards
 from xrbench.compare.results import check_scores
 from xrbench.errors import StoreError
 from xrbench.report import figures
-from xrbench.report.selection import STAMP, Selection
+from xrbench.report.selection import Selection
+from xrbench.stamp import STAMP
 
 Row = Callable[..., dict[str, Any]]
 

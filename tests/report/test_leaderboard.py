@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 
 from xrbench import compare, store
 from xrbench.catalogue import Catalogue, open_catalogue, shipped
-from xrbench.compare.results import PREDICTIONS, STAMP, check_scores, open_results
-from xrbench.errors import MeasureError, StoreError
+from xrbench.compare.results import PREDICTIONS, check_scores, open_results
+from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.report import leaderboard
 from xrbench.report.runs import paper_of, read_manifest, suite_of
+from xrbench.stamp import STAMP
 
 MakeRun = Callable[..., Path]
 
@@ -74,6 +76,19 @@ def test_the_page_says_what_the_comparison_says(run: Path, catalogue: Catalogue,
         assert re.search(
             rf"\| {row.label} \| 2 \| .* \| {re.escape(f'{row.difference:+.3f}')} \| .*{row.verdict} \|", text
         )
+
+
+def test_ids_of_patients_are_published_only_where_every_card_allows_it(
+    out: Path, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    run = shutil.copytree(out, tmp_path / "out") / "small" / "r1"
+    manifest = store.read_json(run / store.MANIFEST)
+    manifest["datasets"][1]["shareable"] = False
+    store.write_json(run / store.MANIFEST, manifest)
+    with pytest.raises(UsageError, match="^b: predictions hold image and patient ids"):
+        leaderboard.write(run, tmp_path / "boards", catalogue, predictions=True)
+    assert not (tmp_path / "boards").exists()
+    assert (leaderboard.write(run, tmp_path / "boards", catalogue) / "scores.csv").is_file()
 
 
 def test_a_board_with_predictions_gates_like_the_run(

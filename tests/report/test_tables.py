@@ -16,8 +16,9 @@ from xrbench.compare.results import check_scores
 from xrbench.errors import StoreError, UnknownNameError
 from xrbench.report import tables
 from xrbench.report.papers import Reported
-from xrbench.report.selection import STAMP, Selection
+from xrbench.report.selection import Selection
 from xrbench.report.writers import Table
+from xrbench.stamp import STAMP
 
 Row = Callable[..., dict[str, Any]]
 

@@ -67,12 +67,13 @@ def invoke(arguments: list[str]) -> int:
 
 def _register() -> None:
     """Add the commands of each room; they import what they need when they are called."""
-    from xrbench.cli import data, judge, registry, work
+    from xrbench.cli.data import data
+    from xrbench.cli.judge import COMMANDS as JUDGING
+    from xrbench.cli.registry import COMMANDS as LISTING
+    from xrbench.cli.work import COMMANDS as WORKING
 
-    for module in (registry, work, judge):
-        for command in module.COMMANDS:
-            group.add_command(command)
-    group.add_command(data.data)
+    for command in (*LISTING, *WORKING, *JUDGING, data):
+        group.add_command(command)
 
 
 def _fail(message: str, code: int) -> int:

@@ -53,7 +53,16 @@ def describe(
         from tabulate import tabulate
 
         click.echo("\n".join(found.lines()))
-        click.echo(tabulate(found.table(), headers="keys", tablefmt="plain", showindex=False, floatfmt=".4f", intfmt=","))
+        click.echo(
+            tabulate(
+                found.table().to_dict("list"),
+                headers="keys",
+                tablefmt="plain",
+                showindex=False,
+                floatfmt=".4f",
+                intfmt=",",
+            )
+        )
 
 
 @data.command("check")
@@ -132,9 +141,10 @@ def fixture(folder: Path, seed: int, quiet: bool) -> None:
     Example:  xrbench data fixture phantoms
     """
     from xrbench.data.fixture import write_fixture
+    from xrbench.stamp import STAMP
 
     written = write_fixture(folder, seed=seed, reporter=options.reporter(quiet, False))
-    click.echo(f"FIXTURE: synthetic phantoms, not clinical results   {written}")
+    click.echo(f"{STAMP}   {written}")
 
 
 def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tuple[str, ...]) -> Any:

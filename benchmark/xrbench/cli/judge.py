@@ -47,7 +47,7 @@ RESULTS = click.Path(path_type=Path)
 def score(
     catalogues: tuple[str, ...], as_json: bool, quiet: bool, csv_out: Path | None, html_out: Path | None, **given: Any
 ) -> None:
-    r"""Judge PREDICTIONS from anywhere (CSV or Parquet), or a run folder again.
+    """Judge PREDICTIONS from anywhere (CSV or Parquet), or a run folder again.
 
     The table has a row an image: image, patient_id, and a score a label; see the README for its columns.
 
@@ -86,7 +86,7 @@ def score(
 )
 @options.many(options.only, options.as_json, options.quiet)
 def compare(as_json: bool, quiet: bool, **given: Any) -> int:
-    r"""Compare run B with run A, paired over patients; or, without B, the methods of A.
+    """Compare run B with run A, paired over patients; or, without B, the methods of A.
 
     A and B are run folders, --out folders, leaderboard folders or scores.csv files.
 
@@ -124,7 +124,7 @@ def report(
     out: str | None,
     catalogues: tuple[str, ...],
 ) -> None:
-    r"""Write tables, figures and page of a run again from its stored scores, and print the tables.
+    """Write tables, figures and page of a run again from its stored scores, and print the tables.
 
     \b
     Example:  xrbench report --suite ood-cxr --table table2 --format tex
@@ -150,7 +150,7 @@ def report(
 def reproduce(
     results: Path | None, suite: str | None, out: str | None, catalogues: tuple[str, ...], as_json: bool
 ) -> None:
-    r"""Set the paper's figures beside a run's, with a verdict on each.
+    """Set the paper's figures beside a run's, with a verdict on each.
 
     \b
     Example:  xrbench reproduce --suite ood-cxr
@@ -195,7 +195,7 @@ def leaderboard(
     catalogues: tuple[str, ...],
     **given: Any,
 ) -> None:
-    r"""Write what a run measured to leaderboards/SUITE: scores, page, exact command.
+    """Write what a run measured to leaderboards/SUITE: scores, page, exact command.
 
     \b
     Example:  xrbench leaderboard --suite ood-cxr --into my-catalogue --predictions

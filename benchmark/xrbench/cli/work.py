@@ -57,7 +57,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     Example:  xrbench run --suite ood-cxr --only method=balanced-batching,seed=0 --out runs
     """
     from xrbench import face
-    from xrbench.report import publish
+    from xrbench.report.publish import publish
     from xrbench.running import Options, command_line
 
     say = options.reporter(quiet, verbose)
@@ -74,7 +74,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     )
     result = face.run(bound, options=how, reporter=say)
     face.score(result, reporter=say)
-    written = publish.publish(result.folder, bound.suite.catalogue, reporter=say)
+    written = publish(result.folder, bound.suite.catalogue, reporter=say)
     click.echo(written.summary())
     for name, reason in result.failed.items():
         click.echo(f"failed: {name}: {reason}", err=True)

@@ -11,11 +11,12 @@ from xrbench import cards, statistics
 from xrbench.compare import pairs as pairing
 from xrbench.compare.differences import Row, Section, Settings, adjusted, gap_of, section
 from xrbench.compare.pairs import CellRow, Pair
-from xrbench.compare.results import STAMP, Results
+from xrbench.compare.results import Results
 from xrbench.compare.words import aligned, between, many, p_text, signed
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.planning import parse_only
 from xrbench.progress import Reporter
+from xrbench.stamp import STAMP
 
 PROTOCOLS = ("external", "internal")
 ONE_SEED = "one seed a setting: how much two trainings of one method differ is not in these intervals"

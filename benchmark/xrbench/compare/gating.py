@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 from xrbench.compare.comparison import Comparison, compare_runs
 from xrbench.compare.differences import Row, Section, Settings
-from xrbench.compare.results import STAMP, Results
+from xrbench.compare.results import Results
 from xrbench.compare.words import with_interval
 from xrbench.metrics import parse
 from xrbench.progress import Reporter
+from xrbench.stamp import STAMP
 
 MARGIN = 0.02
 """Loss that is accepted when no margin is given."""

@@ -22,12 +22,7 @@ import pandas as pd
 from xrbench import store
 from xrbench.cards import SuiteCard
 from xrbench.errors import StoreError, suggestion
-
-FIXTURE = "FIXTURE"
-"""What the column ``data`` says of synthetic images."""
-
-STAMP = "FIXTURE: synthetic phantoms, not clinical results"
-"""What stands in front of every figure from synthetic images."""
+from xrbench.stamp import FIXTURE
 
 PREDICTIONS, META = "predictions.parquet", "meta.json"
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from xrbench.data.domains import Domain
+from xrbench.stamp import STAMP
 
 UNKNOWN = "unknown"
 """Name under which missing views and sexes are counted."""
@@ -97,7 +98,7 @@ class Description:
 
     def lines(self) -> list[str]:
         """Say everything but the labels in a few lines."""
-        stamp = ["FIXTURE: synthetic phantoms, not clinical results"] if self.synthetic else []
+        stamp = [STAMP] if self.synthetic else []
         people = "no patient ids" if self.patients is None else f"{self.patients:,} patients"
         studies = "" if self.studies is None else f", {self.studies:,} studies"
         lines = [

@@ -18,7 +18,8 @@ import pandas as pd
 from xrbench import store
 from xrbench.errors import StoreError
 from xrbench.report.numbers import metric_title
-from xrbench.report.selection import MEAN, STAMP, Figure, Selection
+from xrbench.report.selection import MEAN, Figure, Selection
+from xrbench.stamp import STAMP
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,14 +18,15 @@ from xrbench import store
 from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.results import META, PREDICTIONS, Results, open_results, read_scores
-from xrbench.errors import MeasureError, StoreError
+from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.report import tables
 from xrbench.report.comparisons import comparison_tables, declared
 from xrbench.report.papers import Reported
 from xrbench.report.reproduce import reproduction
 from xrbench.report.runs import paper_of, read_manifest, suite_of
-from xrbench.report.selection import STAMP, Selection, is_fixture
+from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.writers import escape_markdown
+from xrbench.stamp import STAMP
 
 FORMAT = "xrbench-leaderboard-1"
 PAGE = "README.md"
@@ -51,8 +52,11 @@ def write(
     Raises:
         StoreError: ``run`` is not a scored run, or the folder cannot be written.
         MeasureError: Predictions are asked for and one is missing.
+        UsageError: Predictions are asked for, and the terms of a dataset do not allow them to be published.
     """
     results = open_results(run)
+    if predictions:
+        _check_shareable(run)
     meta = meta_of(read_manifest(run), declared(results, suite_of(read_manifest(run))), caveats)
     folder = root / suite_of(meta).name
     try:
@@ -65,6 +69,16 @@ def write(
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
     return folder
+
+
+def _check_shareable(run: Path) -> None:
+    """Refuse to publish ids and truth of patients unless every dataset's card says that its terms allow it."""
+    closed = [entry["dataset"] for entry in read_manifest(run)["datasets"] if not entry.get("shareable", False)]
+    if closed:
+        raise UsageError(
+            f"{', '.join(closed)}: predictions hold image and patient ids, which these terms do not allow to be published "
+            "(a dataset card says otherwise with shareable = true); leave out --predictions"
+        )
 
 
 def render(folder: Path, catalogue: Catalogue) -> str:

@@ -13,9 +13,8 @@ from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
 from xrbench.planning import Fit
 from xrbench.progress import clock
+from xrbench.stamp import STAMP
 from xrbench.store import MANIFEST, Store, read_json
-
-STAMP = "FIXTURE: synthetic phantoms, not clinical results"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from xrbench.report import figures, leaderboard, tables, writers
 from xrbench.report.runs import paper_of as paper_of
 from xrbench.report.runs import read_manifest as read_manifest
 from xrbench.report.runs import suite_of as suite_of
-from xrbench.report.selection import STAMP, Selection, is_fixture
+from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.writers import Table
+from xrbench.stamp import STAMP
 
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"

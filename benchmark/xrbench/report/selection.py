@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import SuiteCard
-from xrbench.compare.results import FIXTURE
-from xrbench.compare.results import STAMP as STAMP
 from xrbench.planning import settings_of
+from xrbench.stamp import FIXTURE, STAMP
 
 MEAN = "mean"
 Record = dict[str, Any]

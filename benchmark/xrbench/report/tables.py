@@ -13,9 +13,10 @@ from xrbench.errors import UnknownNameError
 from xrbench.report.gaps import gap_table
 from xrbench.report.numbers import MISSING, count, interval, metric_title, number, signed
 from xrbench.report.papers import Reported
-from xrbench.report.selection import MEAN, STAMP, Figure, Line, Selection, is_fixture
+from xrbench.report.selection import MEAN, Figure, Line, Selection, is_fixture
 from xrbench.report.settings import SEEN, seen_note, settings_table
 from xrbench.report.writers import Cell, Table
+from xrbench.stamp import STAMP
 
 Descriptions = Sequence[Mapping[str, Any]]
 SCORES = "scores"
