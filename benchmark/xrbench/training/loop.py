@@ -111,7 +111,7 @@ class Loop:
             raise TrainingError(
                 f"epoch {number + 1}: {self.device}: memory is full with batch_size {size} at {side} px"
             ) from error
-        mean = float(torch.stack(losses).double().mean())
+        mean = float(torch.stack(losses).cpu().double().mean())
         return Epoch(
             loss=mean,
             lr=lr,
@@ -187,10 +187,10 @@ class Loop:
         if (step + 1) % waiting and not last:
             return
         recent = torch.stack(losses[-waiting:]).tolist()
-        for back, loss in enumerate(reversed(recent)):
+        for at, loss in enumerate(recent, start=step + 2 - len(recent)):
             if not math.isfinite(loss):
                 raise TrainingError(
-                    f"epoch {number + 1}, step {step + 1 - back}: the loss is {loss}: a lower learning rate may help "
+                    f"epoch {number + 1}, step {at}: the loss is {loss}: a lower learning rate may help "
                     f"(lr was {self.optimiser.param_groups[0]['lr']:g})"
                 )
 
