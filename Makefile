@@ -22,7 +22,7 @@ perf: $(READY)
 	$(BIN)/pytest -q -p no:xdist -m perf tests/perf
 
 lock:
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra train --extra dev --extra cluster pyproject.toml -o requirements.lock
 
 clean:
