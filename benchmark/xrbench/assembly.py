@@ -468,15 +468,17 @@ def _check_learnable(fit: Fit, parts: splits.Parts, domains: Mapping[str, Select
 
 def _costs(plan: Plan, parts: Mapping[str, splits.Parts]) -> list[str]:
     """Say once for each setting how many images the rule of one side a patient costs."""
-    said: dict[str, None] = {}
+    seeds: dict[tuple[str, str], dict[int, None]] = {}
     for fit in plan.fits:
         for name, count in parts[fit.name].excluded.items():
             role = "training" if name in fit.train else "validation"
             roles = f"train {'+'.join(fit.train)}, valid {fit.valid}, test {fit.test}"
-            said[
-                f"{roles}, seed {fit.seed}: {count:,} {role} images of {name} left out, their patients are on another side"
-            ] = None
-    return list(said)
+            cost = f"{count:,} {role} images of {name} left out, their patients are on another side"
+            seeds.setdefault((roles, cost), {})[fit.seed] = None
+    return [
+        f"{roles}, seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}: {cost}"
+        for (roles, cost), of in seeds.items()
+    ]
 
 
 def _all_parts(parts: splits.Parts) -> tuple[splits.Part, ...]:
