@@ -103,6 +103,7 @@ class Assembly:
         notes: Things to be said once, such as patients that cost images.
         settings_left_out: How many settings cannot run for want of data.
         caches: (base, image size) -> pixel cache, once opened.
+        unreadable: Dataset -> which of its rows have no pixels, where some have none.
     """
 
     plan: Plan
@@ -112,6 +113,7 @@ class Assembly:
     notes: list[str]
     settings_left_out: int = 0
     caches: dict[tuple[str, int], caching.PixelCache] = field(default_factory=dict)
+    unreadable: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def fixture(self) -> bool:
@@ -121,8 +123,9 @@ class Assembly:
     def part(self, cell: Cell) -> splits.Part:
         """Return the rows a cell is measured on."""
         if not cell.fits:
-            rows = np.arange(len(self.domains[cell.test].frame))
-            return {cell.test: rows[: self.plan.profile.limits.test or None]}
+            rows = np.arange(len(self.domains[cell.test].frame))[: self.plan.profile.limits.test or None]
+            unreadable = self.unreadable.get(cell.test)
+            return {cell.test: rows if unreadable is None else rows[~unreadable[rows]]}
         parts = self.parts[cell.fits[0]]
         if cell.protocol == "validation":
             return parts.valid
@@ -295,19 +298,21 @@ class Assembly:
         return kept
 
     def _leave_out_unreadable(self) -> None:
+        """Take images without pixels out of every part; what is left must still be enough to learn from."""
         for name, domain in self.domains.items():
-            readable = np.ones(len(domain.frame), bool)
-            for (base, _), cache in self.caches.items():
-                if base == domain.base and cache.unreadable:
-                    readable &= ~domain.frame["path"].isin(list(cache.unreadable)).to_numpy()
-            if not readable.all():
-                self.notes.append(
-                    f"{name}: {int((~readable).sum()):,} unreadable images are left out (--skip-unreadable)"
-                )
-                for parts in self.parts.values():
-                    for part in _all_parts(parts):
-                        if name in part:
-                            part[name] = part[name][readable[part[name]]]
+            bad = {path for (base, _), cache in self.caches.items() if base == domain.base for path in cache.unreadable}
+            without = domain.frame["path"].isin(list(bad)).to_numpy()
+            if not without.any():
+                continue
+            self.unreadable[name] = without
+            self.notes.append(f"{name}: {int(without.sum()):,} unreadable images are left out (--skip-unreadable)")
+            for parts in self.parts.values():
+                for part in _all_parts(parts):
+                    if name in part:
+                        part[name] = part[name][~without[part[name]]]
+        if self.unreadable:
+            for fit in self.plan.fits:
+                _check_learnable(fit, self.parts[fit.name], self.domains, self.plan.suite.labels)
 
 
 def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missing: bool = False) -> Assembly:
@@ -336,6 +341,7 @@ def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missin
     notes = [
         f"{d.name}: no patient ids; splits and intervals are by image" for d in domains.values() if not d.by_patient
     ]
+    notes += [f"{d.name}: has no label {', '.join(d.lacking)}; masked there" for d in domains.values() if d.lacking]
     members = {name: domain.members for name, domain in domains.items()}
     parts = {fit.name: _divide(fit, kept, members, population) for fit in kept.fits}
     for fit in kept.fits:

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from xrbench import cards
+from xrbench.assembly import Assembly, DataRoots, assemble
+from xrbench.catalogue import Catalogue, open_catalogue
+from xrbench.errors import DataError, MissingDataError
+from xrbench.planning import make_plan, without_datasets
+
+SUITE = """
+title = "Tiny"
+labels = ["Edema"]
+models = ["resnet18-scratch"]
+methods = ["random-batching"]
+[protocol]
+datasets = ["one", "two", "three"]
+train_size = 2
+[profiles.only]
+image_size = 8
+split = { kind = "patients", test_fraction = 0.25, valid_fraction = 0.25, seed = 0 }
+"""
+
+
+def hospital(root: Path, name: str, *, patients: int = 12, change: str = "") -> None:
+    folder = root / name / "images"
+    folder.mkdir(parents=True)
+    rows = []
+    for number in range(2 * patients):
+        Image.fromarray(np.full((10, 12), 9 * number % 256, np.uint8)).save(folder / f"{number}.png")
+        rows.append(
+            {
+                "image": f"{number}.png",
+                "patient_id": f"{name}-{number // 2}",
+                "view": "PA",
+                "age": 50,
+                "sex": "F",
+                "Edema": number % 3 % 2,
+            }
+        )
+        os.utime(folder / f"{number}.png", (1e9, 1e9))  # long ago, as published files are
+    frame = pd.DataFrame(rows).astype({"patient_id": object})
+    if change == "one class":
+        frame["Edema"] = 0
+    if change == "no patients":
+        frame["patient_id"] = None
+    if change == "one without patient":
+        frame.loc[3, "patient_id"] = None
+    if change == "no such label":
+        frame = frame.rename(columns={"Edema": "Fracture"})
+    frame.to_csv(root / name / "labels.csv", index=False)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    for name in ("one", "two", "three"):
+        path = tmp_path / "lab" / "registry" / "datasets" / f"{name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'title = "{name}"\nreader = "table"\n')
+    suites = tmp_path / "lab" / "registry" / "suites"
+    suites.mkdir()
+    (suites / "tiny.toml").write_text(SUITE)
+    return open_catalogue([tmp_path / "lab"])
+
+
+def bound(catalogue: Catalogue, root: Path, *, allow_missing: bool = False) -> Assembly:
+    return assemble(
+        make_plan(catalogue.suite("tiny"), catalogue), catalogue, DataRoots(root), allow_missing=allow_missing
+    )
+
+
+def test_rows_are_counted_and_keys_follow_pixels(catalogue: Catalogue, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        hospital(tmp_path / "data", name)
+    first = bound(catalogue, tmp_path / "data")
+    parts = first.parts[first.plan.fits[0].name]
+    # 12 patients with two films each: ceil(12/4) = 3 for test, ceil(9/4) = 3 for validation, 6 train
+    assert [len(rows) for rows in parts.train.values()] == [12, 12]
+    assert [len(rows) for rows in parts.valid.values()] == [6, 6]
+    assert [len(rows) for rows in parts.internal.values()] == [6, 6]
+    assert len(parts.external["three"]) == 24
+    assert not first.reopen_caches(catalogue, tmp_path / "cache"), "nothing is prepared yet"
+    first.open_caches(catalogue, tmp_path / "cache", jobs=1)
+    before = {fit.name: first.fit_key(fit) for fit in first.plan.fits}
+    again = bound(catalogue, tmp_path / "data")
+    assert again.reopen_caches(catalogue, tmp_path / "cache")
+    assert {fit.name: again.fit_key(fit) for fit in again.plan.fits} == before
+
+    trained = again.domains["one"].frame["path"].iloc[int(parts.train["one"][0])]
+    Image.fromarray(np.full((10, 12), 255, np.uint8)).save(tmp_path / "data" / "one" / trained)
+    changed = bound(catalogue, tmp_path / "data")
+    assert not changed.reopen_caches(catalogue, tmp_path / "cache")
+    changed.open_caches(catalogue, tmp_path / "cache", jobs=1)
+    after = {fit.name: changed.fit_key(fit) for fit in changed.plan.fits}
+    differing = {changed.plan.fit(name).train for name in before if before[name] != after[name]}
+    assert differing == {("one", "two"), ("one", "three")}, "only fits that learn from the image are others now"
+
+
+def test_images_and_frames_agree_row_by_row(catalogue: Catalogue, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        hospital(tmp_path / "data", name)
+    found = bound(catalogue, tmp_path / "data")
+    found.open_caches(catalogue, tmp_path / "cache", jobs=1)
+    cell = next(cell for cell in found.plan.cells if cell.protocol == "validation")
+    part = found.part(cell)
+    images, frame = found.image_set(part, catalogue.model(cell.model)), found.frame(part)
+    assert len(images) == len(frame)
+    assert np.array_equal(images.truth[:, 0], frame["truth:Edema"])
+    grey = images.gather(np.arange(len(images)))[:, 0, 4, 4]
+    assert grey.tolist() == [9 * int(name.removesuffix(".png")) % 256 for name in frame["image"]]
+    assert frame["dataset"].tolist() == [images.domains[d] for d in images.domain]
+
+
+def test_missing_datasets_are_all_named_with_where_to_ask(catalogue: Catalogue, tmp_path: Path) -> None:
+    hospital(tmp_path / "data", "one")
+    with pytest.raises(MissingDataError) as caught:
+        bound(catalogue, tmp_path / "data")
+    assert "missing: two" in str(caught.value)
+    assert "missing: three" in str(caught.value)
+    assert "xrbench data check two" in str(caught.value)
+    with pytest.raises(MissingDataError, match="nothing of suite tiny can run without them"):
+        bound(catalogue, tmp_path / "data", allow_missing=True)
+
+
+def test_a_label_with_one_class_cannot_be_learned(catalogue: Catalogue, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        hospital(tmp_path / "data", name, change="one class")
+    with pytest.raises(DataError, match=r"one\+two: label 'Edema' has 0 positive and 24 negative training images"):
+        bound(catalogue, tmp_path / "data")
+
+
+def test_a_label_that_one_hospital_lacks_is_masked_there_and_said(catalogue: Catalogue, tmp_path: Path) -> None:
+    hospital(tmp_path / "data", "one", change="no such label")
+    hospital(tmp_path / "data", "two")
+    hospital(tmp_path / "data", "three")
+    found = bound(catalogue, tmp_path / "data")
+    assert "one: has no label Edema; masked there" in found.notes
+    assert np.isnan(found.domains["one"].truth).all()
+
+
+def test_without_patient_ids_images_are_the_unit_and_it_is_said(catalogue: Catalogue, tmp_path: Path) -> None:
+    hospital(tmp_path / "data", "one", change="no patients")
+    hospital(tmp_path / "data", "two")
+    hospital(tmp_path / "data", "three")
+    found = bound(catalogue, tmp_path / "data")
+    assert "one: no patient ids; splits and intervals are by image" in found.notes
+
+
+def test_some_images_without_patient_id_are_an_error_that_names_the_first(catalogue: Catalogue, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        hospital(tmp_path / "data", name, change="one without patient" if name == "one" else "")
+    with pytest.raises(DataError, match=r"one: .*'3\.png'.*row 4.* no patient id"):
+        bound(catalogue, tmp_path / "data")
+
+
+def test_leaving_out_datasets_keeps_what_does_not_need_them(catalogue: Catalogue) -> None:
+    plan = make_plan(catalogue.suite("tiny"), catalogue)
+    assert without_datasets(plan, ["three"]).fits == ()
+    assert isinstance(plan.suite, cards.SuiteCard)
