@@ -6,7 +6,7 @@ replicate, and every cell of the domain sees the same draw; domains are independ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,8 +18,9 @@ from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter
-from xrbench.statistics.estimates import matrices
-from xrbench.statistics.replicates import key_of, replicate
+from xrbench.statistics.estimates import by_group, matrices, positives
+from xrbench.statistics.jackknife import Left, groups_of
+from xrbench.statistics.replicates import Source, key_of, replicate
 from xrbench.statistics.samples import Column, column
 
 Thresholds = Mapping[tuple[str, str], float]
@@ -76,20 +77,52 @@ class PairedCell:
         )
 
 
-class CellValues(NamedTuple):
+class Domain(NamedTuple):
+    """One domain's share of the left-out values.
+
+    Attributes:
+        cells: Numbers of the domain's cells.
+        left_out: Their values without each group of patients, shape (groups, cells of the domain, labels).
+        positive: Whether a group has positives, shape (groups, labels).
+    """
+
+    cells: list[int]
+    left_out: FloatArray
+    positive: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CellValues:
     """One metric of each cell and label.
 
     Attributes:
         value: On the samples themselves, shape (cells, labels); NaN where undefined.
         replicates: Shape (replicates, cells, labels).
+        domains: Left-out values, domain by domain.
         columns: The columns behind them, by cell and label.
         unit: ``patient`` when every cell has patients, else ``image``.
     """
 
     value: FloatArray
     replicates: FloatArray
+    domains: list[Domain]
     columns: list[list[Column]]
     unit: str
+
+    def parts(self, statistic: Callable[[FloatArray], FloatArray], labels: Sequence[int]) -> list[Left]:
+        """Leave out each domain's groups of patients from a figure made of all cells.
+
+        Args:
+            statistic: Turns values of shape (groups, cells, labels) into figures of shape (groups,).
+            labels: Numbers of the labels that it looks at; one alone parts the groups by its positives.
+        """
+        found = []
+        for domain in self.domains:
+            values = np.repeat(self.value[None], len(domain.left_out), axis=0)
+            values[:, domain.cells] = domain.left_out
+            stratum = domain.positive[:, labels[0]] if len(labels) == 1 else np.zeros(len(values), np.int64)
+            found.append(Left(statistic(values), stratum))
+        return found
 
 
 def cell_values(
@@ -102,28 +135,57 @@ def cell_values(
     threads: int | None = None,
     reporter: Reporter | None = None,
 ) -> CellValues:
-    """Compute a metric of every cell and label, and its replicates."""
-    from xrbench.statistics.draws import Bootstrap, Once
+    """Compute a metric of every cell and label, its replicates and its left-out values."""
+    from xrbench.statistics.draws import Bootstrap, Jackknife, Once
 
     if not cells:
         raise MeasureError("nothing to measure: no cell was given")
     shape = (len(cells), len(labels))
     value, drawn = np.full(shape, np.nan), np.full((replicates, *shape), np.nan)
     laid: dict[int, list[Column]] = {}
-    units = set()
-    for domain in dict.fromkeys(cell.domain for cell in cells):
-        mine = [i for i, cell in enumerate(cells) if cell.domain == domain]
+    domains, units = [], set()
+    for name in dict.fromkeys(cell.domain for cell in cells):
+        mine = [i for i, cell in enumerate(cells) if cell.domain == name]
         codes, size, unit = _codes([cells[i] for i in mine])
         units.add(unit)
-        for i, code in zip(mine, codes, strict=True):
-            laid[i] = _columns(cells[i], code, spec, labels)
+        laid.update({i: _columns(cells[i], code, spec, labels) for i, code in zip(mine, codes, strict=True)})
         columns = [one for i in mine for one in laid[i]]
-        part = replicate(columns, Once(size), 1, threads=1)[0, :, 0]
-        value[mine] = part.reshape(len(mine), -1)
-        source = Bootstrap(size, key_of(seed, domain))
-        part = replicate(columns, source, replicates, threads=threads, reporter=reporter, label=domain)[:, :, 0]
-        drawn[:, mine] = part.reshape(replicates, len(mine), -1)
-    return CellValues(value, drawn, [laid[i] for i in range(len(cells))], "image" if "image" in units else "patient")
+        group = groups_of(size)
+
+        def run(
+            source: Source, count: int, columns: list[Column] = columns, here: int = len(mine), name: str = name
+        ) -> FloatArray:
+            found = replicate(columns, source, count, threads=threads, reporter=reporter, label=name)[:, :, 0]
+            return found.reshape(count, here, len(labels))
+
+        value[mine] = run(Once(size), 1)[0]
+        drawn[:, mine] = run(Bootstrap(size, key_of(seed, name)), replicates)
+        left_out = run(Jackknife(group), int(group.max()) + 1 if size else 0)
+        domains.append(Domain(mine, left_out, _positive([laid[i] for i in mine], size, group)))
+    unit = "image" if "image" in units else "patient"
+    return CellValues(value, drawn, domains, [laid[i] for i in range(len(cells))], unit)
+
+
+def average(values: FloatArray, kept: npt.NDArray[np.bool_]) -> FloatArray:
+    """Average over labels in each cell, then over cells, using the entries that are kept.
+
+    Args:
+        values: Shape (..., cells, labels).
+        kept: Which entries have a value on the samples themselves, shape (cells, labels).
+
+    >>> average(np.array([[1.0, 3.0], [5.0, np.nan]]), np.array([[True, True], [True, False]]))
+    array(3.5)
+    """
+    rows = np.flatnonzero(kept.any(axis=1))
+    if not len(rows):
+        return np.full(values.shape[:-2], np.nan)
+    return np.asarray(np.mean([values[..., row, kept[row]].mean(axis=-1) for row in rows], axis=0))
+
+
+def _positive(laid: Sequence[Sequence[Column]], patients: int, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Mark the groups with positives of each label in any cell, shape (groups, labels)."""
+    by_label = [np.max([positives(row[i], patients) for row in laid], axis=0) for i in range(len(laid[0]))]
+    return np.stack([by_group(kind, group) for kind in by_label], axis=1)
 
 
 def _columns(cell: Cell, code: npt.NDArray[np.int32], spec: MetricSpec, labels: Sequence[str]) -> list[Column]:

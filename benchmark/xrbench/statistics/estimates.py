@@ -1,12 +1,8 @@
 """Every metric of every label with its interval: the table that a page prints.
 
-Kinds of interval
-- ``bootstrap``: percentiles of replicates in which patients (with all their images) are drawn with replacement.
-- ``bca``: the same replicates, bias-corrected and accelerated.
-- ``delong``: without resampling, for the AUC only; other metrics then take ``bootstrap``.
-
-A replicate in which a figure does not exist (such as one without positives) is dropped and counted. When more than
-``DROPPED_LIMIT`` of them are, the label has too few patients for an interval: it is NaN and the reason says so.
+The kinds of interval are described in ``kinds``. Where replicates are drawn, one in which a figure does not exist (such as
+one without positives) is dropped and counted; when more than 5 % are, the label has too few patients for an interval: it is
+NaN and the reason says so.
 """
 
 from __future__ import annotations
@@ -21,21 +17,15 @@ from xrbench.errors import MeasureError, UsageError, suggestion
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
-from xrbench.statistics import intervals
-from xrbench.statistics.delong import delong_interval
+from xrbench.statistics.intervals import check_level
+from xrbench.statistics.jackknife import groups_of
+from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, KINDS, Figure, chosen, interval, patients_of
 from xrbench.statistics.patients import Patients, encode
 from xrbench.statistics.replicates import key_of, replicate
 from xrbench.statistics.samples import Column, column
 
-KINDS = ("bootstrap", "bca", "delong")
 MEAN = "mean"
 """The label of the macro mean."""
-DROPPED_LIMIT = 0.05
-"""Share of replicates that may be without a value before there is no interval."""
-ENOUGH = 20
-"""Positive and negative patients from which intervals are known to hold."""
-GROUPS = 2048
-"""At most so many groups of patients are left out in turn for ``bca``; with fewer patients each is its own group."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +40,7 @@ class Estimate:
         interval: Kind of interval that was computed.
         unit: What was resampled: ``patient``, or ``image`` when no ids are known.
         level: Confidence level.
-        replicates: Replicates drawn.
+        replicates: Replicates drawn; 0 for kinds that draw none.
         dropped: Replicates in which the figure was undefined.
         threshold: At or above it an image was called positive; NaN when the metric has none.
         n_positive, n_negative, n_masked: Images with label 1, label 0, no label; of ``mean`` their sums over labels.
@@ -88,7 +78,7 @@ def estimate(
     labels: Sequence[str],
     metrics: Sequence[str] = ("auc",),
     thresholds: Mapping[tuple[str, str], float] | None = None,
-    kind: str = "bootstrap",
+    kind: str = "default",
     unit: str = "patient",
     replicates: int = 1000,
     level: float = 0.95,
@@ -105,7 +95,7 @@ def estimate(
         labels: Names of the columns.
         metrics: Names such as ``"auc"`` or ``"recall@specificity=0.9"``.
         thresholds: (label, metric) -> threshold chosen on the validation set, for metrics that need one.
-        kind: ``bootstrap``, ``bca`` or ``delong``.
+        kind: Kind of interval, see ``kinds``; one that does not apply to a metric gives way to the default.
         unit: ``patient``, or ``image`` to treat images as independent although patients are known.
         replicates: Bootstrap replicates.
         level: Confidence level, between 0 and 1.
@@ -134,116 +124,150 @@ def estimate(
         column(true[:, i], given[:, i], patients.code, label=label, specs=specs, thresholds=thresholds)
         for i, label in enumerate(labels)
     ]
-    drawn = _Drawn(columns, patients, kind, replicates, key_of(seed), threads, reporter)
-    blanks = [_blank(label, patients, len(true), kind, level, replicates) for label in (*labels, MEAN)]
-    counted = [_counted(blank, [c]) for blank, c in zip(blanks, columns, strict=False)]
-    counted.append(_counted(blanks[-1], columns))
-    return [
-        row for number, spec in enumerate(specs) for row in _of_metric(spec, number, columns, counted, drawn, level)
-    ]
+    drawn = _Drawn(columns, patients, replicates, key_of(seed), threads, reporter)
+    blank = _blank(patients, len(true), level)
+    counted = [_counted(replace(blank, label=name), [one]) for name, one in zip(labels, columns, strict=True)]
+    mean = _counted(replace(blank, label=MEAN), columns)
+    found = []
+    for number, spec in enumerate(specs):
+        rows = [_of_label(spec, number, i, counted[i], drawn, kind) for i in range(len(columns))]
+        found += [*rows, _of_mean(spec, number, rows, mean, drawn, kind)]
+    return found
 
 
 class _Drawn:
-    """The sample's own values, its replicates and, for BCa, its left-out values; each (rows, labels, metrics)."""
+    """The sample's own values and, once something asks for them, its replicates and its left-out values."""
 
     def __init__(
         self,
         columns: Sequence[Column],
         patients: Patients,
-        kind: str,
         replicates: int,
         key: int,
         threads: int | None,
         reporter: Reporter | None,
     ) -> None:
-        from xrbench.statistics.draws import Bootstrap, Jackknife, Once
+        from xrbench.statistics.draws import Once
 
-        self.patients, self.kind = patients, kind
+        self.columns, self.patients, self.size, self.key = columns, patients, replicates, key
+        self.threads, self.reporter = threads, reporter
         self.value = replicate(columns, Once(patients.size), 1, threads=1)[0]
-        source = Bootstrap(patients.size, key)
-        self.replicates = replicate(columns, source, replicates, threads=threads, reporter=reporter, label="bootstrap")
-        self.left_out: FloatArray | None = None
-        if kind == "bca":
-            groups = min(patients.size, GROUPS)
-            jackknife = Jackknife(np.arange(patients.size) % groups)
-            self.left_out = replicate(columns, jackknife, groups, threads=threads, reporter=reporter, label="jackknife")
+        self.group = groups_of(patients.size)
+        self._kept: dict[str, FloatArray] = {}
+
+    def replicates(self) -> FloatArray:
+        """Draw patients for all labels at once, shape (replicates, labels, metrics)."""
+        from xrbench.statistics.draws import Bootstrap
+
+        if "plain" not in self._kept:
+            source = Bootstrap(self.patients.size, self.key)
+            self._kept["plain"] = replicate(
+                self.columns, source, self.size, threads=self.threads, reporter=self.reporter, label="bootstrap"
+            )
+        return self._kept["plain"]
+
+    def stratified(self, label: int) -> FloatArray:
+        """Draw patients with and without positives of one label apart, shape (replicates, 1, metrics)."""
+        from xrbench.statistics.draws import Bootstrap
+
+        name = f"stratified {label}"
+        if name not in self._kept:
+            source = Bootstrap(self.patients.size, self.key, positives(self.columns[label], self.patients.size))
+            self._kept[name] = replicate([self.columns[label]], source, self.size, threads=self.threads)
+        return self._kept[name]
+
+    def left_out(self) -> FloatArray:
+        """Leave out each group of patients in turn, shape (groups, labels, metrics)."""
+        from xrbench.statistics.draws import Jackknife
+
+        if "left out" not in self._kept:
+            groups = int(self.group.max()) + 1 if len(self.group) else 0
+            source = Jackknife(self.group)
+            self._kept["left out"] = replicate(
+                self.columns, source, groups, threads=self.threads, reporter=self.reporter, label="jackknife"
+            )
+        return self._kept["left out"]
+
+    def stratum(self, label: int) -> npt.NDArray[np.int64]:
+        """Tell the groups with positives of a label from those without."""
+        return by_group(positives(self.columns[label], self.patients.size), self.group)
 
 
-def _of_metric(
-    spec: MetricSpec,
-    number: int,
-    columns: Sequence[Column],
-    counted: Sequence[Estimate],
-    drawn: _Drawn,
-    level: float,
-) -> list[Estimate]:
-    rows = []
-    for i, (one, blank) in enumerate(zip(columns, counted[:-1], strict=True)):
-        left_out = None if drawn.left_out is None else drawn.left_out[:, i, number]
-        row = replace(blank, metric=spec.name, value=float(drawn.value[i, number]), threshold=one.thresholds[number])
-        reason = _why(spec, one, number) if np.isnan(row.value) else ""
-        row = replace(row, reason=reason, caution=_few(one))
-        rows.append(_with_interval(row, drawn.replicates[:, i, number], left_out, drawn, level, one))
+def positives(one: Column, patients: int) -> npt.NDArray[np.int64]:
+    """Give 1 for each patient with a positive image and 0 for all others."""
+    found = np.zeros(patients, np.int64)
+    found[one.code[one.rows.positive]] = 1
+    return found
+
+
+def by_group(kind: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Give each group the highest kind among its patients."""
+    found = np.zeros(int(group.max()) + 1 if len(group) else 0, np.int64)
+    np.maximum.at(found, group, kind)
+    return found
+
+
+def _of_label(spec: MetricSpec, number: int, i: int, blank: Estimate, drawn: _Drawn, kind: str) -> Estimate:
+    one, value = drawn.columns[i], float(drawn.value[i, number])
+    row = replace(blank, metric=spec.name, value=value, threshold=one.thresholds[number])
+    if np.isnan(value):
+        return replace(row, reason=_why(spec, one, number))
+    kind = chosen(kind, spec)
+    figure = Figure(
+        spec,
+        value,
+        row.level,
+        one,
+        lambda: drawn.stratified(i)[:, 0, number] if kind == "stratified" else drawn.replicates()[:, i, number],
+        lambda: drawn.left_out()[:, i, number],
+        drawn.stratum(i),
+    )
+    return replace(_with_interval(row, kind, figure, drawn), caution=_few(one, kind))
+
+
+def _of_mean(
+    spec: MetricSpec, number: int, rows: Sequence[Estimate], blank: Estimate, drawn: _Drawn, kind: str
+) -> Estimate:
     defined = [i for i, row in enumerate(rows) if not np.isnan(row.value)]
-    return [*rows, _macro(spec, number, rows, defined, counted[-1], drawn, level)]
-
-
-def _macro(
-    spec: MetricSpec,
-    number: int,
-    rows: Sequence[Estimate],
-    defined: Sequence[int],
-    blank: Estimate,
-    drawn: _Drawn,
-    level: float,
-) -> Estimate:
+    row = replace(blank, metric=spec.name)
     if not defined:
-        return replace(blank, metric=spec.name, interval="", reason="no label has a value")
-    left_out = None if drawn.left_out is None else drawn.left_out[:, defined, number].mean(axis=1)
+        return replace(row, reason="no label has a value")
+    if len(rows) == 1:
+        return replace(rows[0], label=MEAN, threshold=float("nan"))
+    row = replace(row, value=float(drawn.value[defined, number].mean()), caution=_mean_caution(rows, defined))
+    figure = Figure(
+        spec,
+        row.value,
+        row.level,
+        None,
+        lambda: drawn.replicates()[:, defined, number].mean(axis=1),
+        lambda: drawn.left_out()[:, defined, number].mean(axis=1),
+        np.zeros(int(drawn.group.max()) + 1, np.int64),
+    )
+    return _with_interval(row, chosen(kind, spec, mean=True), figure, drawn)
+
+
+def _with_interval(row: Estimate, kind: str, figure: Figure, drawn: _Drawn) -> Estimate:
+    if drawn.patients.size < 2:
+        return replace(row, interval=kind, reason=f"interval: one {drawn.patients.unit} cannot be resampled")
+    found = interval(kind, figure)
+    return replace(
+        row,
+        low=found.low,
+        high=found.high,
+        interval=kind,
+        reason=found.reason,
+        replicates=found.replicates,
+        dropped=found.dropped,
+    )
+
+
+def _mean_caution(rows: Sequence[Estimate], defined: Sequence[int]) -> str:
     names = ", ".join(row.label for i, row in enumerate(rows) if i not in defined)
-    caution = f"mean of {len(defined)} of {len(rows)} labels: {names} undefined" if names else ""
+    if names:
+        return f"mean of {len(defined)} of {len(rows)} labels: {names} undefined"
     few = [row.label for row in rows if row.caution]
-    caution = caution or (f"few patients: {', '.join(few)}" if few else "")
-    row = replace(blank, metric=spec.name, value=float(drawn.value[defined, number].mean()), caution=caution)
-    return _with_interval(row, drawn.replicates[:, defined, number].mean(axis=1), left_out, drawn, level, None)
-
-
-def _with_interval(
-    row: Estimate,
-    replicates: FloatArray,
-    left_out: FloatArray | None,
-    drawn: _Drawn,
-    level: float,
-    one: Column | None,
-) -> Estimate:
-    if np.isnan(row.value):
-        return replace(row, interval="")
-    dropped = int(np.isnan(replicates).sum())
-    reason = no_interval(drawn.patients, dropped, len(replicates))
-    if one is not None and row.interval == "delong" and row.metric == "auc":
-        low, high = delong_interval(one.rows.positive, one.rows.score, patient=one.code, level=level)
-        reason = "DeLong's variance needs two positive and two negative patients" if np.isnan(low) else ""
-        return replace(row, low=low, high=high, replicates=0, reason=reason)
-    row = replace(row, dropped=dropped, reason=reason, interval="bca" if left_out is not None else "bootstrap")
-    if reason:
-        return row
-    if left_out is None:
-        low, high = intervals.percentile(replicates, level)
-    else:
-        low, high = intervals.bca(row.value, replicates, left_out, level)
-    return replace(row, low=low, high=high)
-
-
-def no_interval(patients: Patients, dropped: int, replicates: int) -> str:
-    """Say why replicates give no interval, if they do not."""
-    if patients.size < 2:
-        return f"interval: one {patients.unit} cannot be resampled"
-    if dropped > DROPPED_LIMIT * replicates:
-        return (
-            f"interval: {dropped:,} of {replicates:,} replicates have no value (at most {DROPPED_LIMIT:.0%} may), "
-            f"too few {patients.unit}s"
-        )
-    return ""
+    return f"few patients: {', '.join(few)}" if few else ""
 
 
 def matrices(truth: npt.ArrayLike, score: npt.ArrayLike, labels: Sequence[str]) -> tuple[FloatArray, FloatArray]:
@@ -272,14 +296,12 @@ def _check_options(kind: str, replicates: int, level: float) -> None:
         raise UsageError(f"unknown kind of interval {kind!r}{suggestion(kind, KINDS)}")
     if replicates < 1:
         raise UsageError(f"replicates {replicates} is below 1")
-    intervals.check_level(level)
+    check_level(level)
 
 
-def _blank(label: str, patients: Patients, images: int, kind: str, level: float, replicates: int) -> Estimate:
+def _blank(patients: Patients, images: int, level: float) -> Estimate:
     nan = float("nan")
-    return Estimate(
-        label, "", nan, nan, nan, kind, patients.unit, level, replicates, 0, nan, 0, 0, 0, 0, n_images=images
-    )
+    return Estimate("", "", nan, nan, nan, "", patients.unit, level, 0, 0, nan, 0, 0, 0, 0, n_images=images)
 
 
 def _counted(blank: Estimate, columns: Sequence[Column]) -> Estimate:
@@ -308,9 +330,9 @@ def _why(spec: MetricSpec, one: Column, number: int) -> str:
     return "no image is called negative" if spec.base == "npv" else "no image is called positive"
 
 
-def _few(one: Column) -> str:
-    for word, kind in (("positive", True), ("negative", False)):
-        count = len(np.unique(one.code[one.rows.positive == kind]))
-        if 0 < count < ENOUGH:
-            return f"{count} {word} patients: intervals are known to hold from {ENOUGH}"
+def _few(one: Column, kind: str) -> str:
+    enough = ENOUGH_FOR.get(kind, ENOUGH)
+    for word, count in zip(("positive", "negative"), patients_of(one), strict=True):
+        if 0 < count < enough:
+            return f"{count} {word} patients: {kind} intervals are known to hold from {enough}"
     return ""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.metrics.names import parse
+from xrbench.metrics.checks import FloatArray
+from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
-from xrbench.statistics.cells import Cell, CellValues, cell_values
-from xrbench.statistics.comparing import average
-from xrbench.statistics.estimates import DROPPED_LIMIT, MEAN
-from xrbench.statistics.intervals import NOTHING, check_level, percentile
+from xrbench.statistics.cells import Cell, CellValues, average, cell_values
+from xrbench.statistics.estimates import MEAN
+from xrbench.statistics.intervals import NOTHING, check_level
+from xrbench.statistics.jackknife import Contrast, contrast, scale_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Gap:
         metric: Name of the metric.
         internal, external: Mean over the cells of each side that have a value.
         gap: Internal minus external.
-        low, high: Percentile bootstrap interval over patients.
+        low, high: Jackknife interval over patients.
         error: Standard error of the gap.
         unit: ``patient`` or ``image``.
         level: Confidence level.
@@ -65,15 +66,15 @@ def gap(
 ) -> list[Gap]:
     """Compute the generalization gap for each label and for the macro mean.
 
-    Patients of different domains are drawn independently; cells of one domain, on whichever side, share their draw. A
-    label's mean is over the cells in which it has a value, on each side by itself.
+    Patients are left out one at a time, from all cells of their domain together, on whichever side those are. A label's mean
+    is over the cells in which it has a value, on each side by itself.
 
     Args:
         internal: Cells on held-out patients of the training domains.
         external: Cells on other domains.
         metric: Such as ``"auc"``.
         labels: Names of the columns of every cell.
-        replicates: Bootstrap replicates.
+        replicates: Bootstrap replicates, for the standard error that stands beside.
         level: Confidence level, between 0 and 1.
         seed: Names the replicates' streams.
         threads: At most so many; the figures do not depend on it.
@@ -94,39 +95,61 @@ def gap(
         [*internal, *external], spec, labels, replicates=replicates, seed=seed, threads=threads, reporter=reporter
     )
     kept = ~np.isnan(values.value)
-    rows = []
-    for number, label in enumerate((*labels, MEAN)):
-        mask = kept.copy() if label == MEAN and number == len(labels) else kept & (np.arange(len(labels)) == number)
-        rows.append(_gap(label, spec.name, values, mask, len(internal), level))
-    return rows
+    numbers: list[Sequence[int]] = [[number] for number in range(len(labels))]
+    return [
+        _gap(label, spec, values, _only(kept, mine), len(internal), level, mine)
+        for label, mine in zip((*labels, MEAN), [*numbers, range(len(labels))], strict=True)
+    ]
 
 
-def _gap(label: str, metric: str, values: CellValues, kept: npt.NDArray[np.bool_], inside: int, level: float) -> Gap:
-    sides = [(slice(None, inside), kept[:inside]), (slice(inside, None), kept[inside:])]
-    internal, external = (float(average(values.value[part], mask)) for part, mask in sides)
-    drawn = average(values.replicates[:, sides[0][0]], sides[0][1]) - average(
-        values.replicates[:, sides[1][0]], sides[1][1]
-    )
-    reason, dropped = "", int(np.isnan(drawn).sum())
-    if np.isnan(internal) or np.isnan(external):
-        reason, dropped = f"no {'internal' if np.isnan(internal) else 'external'} cell has a value", 0
-    elif dropped > DROPPED_LIMIT * len(drawn):
-        reason = f"interval: {dropped:,} of {len(drawn):,} replicates have no value, too few patients"
-    low, high = NOTHING if reason else percentile(drawn, level)
+def _only(kept: npt.NDArray[np.bool_], labels: Sequence[int]) -> npt.NDArray[np.bool_]:
+    mask = np.zeros_like(kept)
+    mask[:, list(labels)] = kept[:, list(labels)]
+    return mask
+
+
+def _gap(
+    label: str,
+    spec: MetricSpec,
+    values: CellValues,
+    kept: npt.NDArray[np.bool_],
+    inside: int,
+    level: float,
+    labels: Sequence[int],
+) -> Gap:
+    def mean_inside(array: FloatArray) -> FloatArray:
+        return average(array[..., :inside, :], kept[:inside])
+
+    def mean_outside(array: FloatArray) -> FloatArray:
+        return average(array[..., inside:, :], kept[inside:])
+
+    internal, external = float(mean_inside(values.value)), float(mean_outside(values.value))
+    found = None
+    if not np.isnan(internal - external):
+        parts = (values.parts(mean_outside, labels), values.parts(mean_inside, labels))
+        found = contrast((external, internal), parts, bound=scale_of(spec))
+    low, high = NOTHING if found is None else found.limits(1 - level)
+    drawn = mean_inside(values.replicates) - mean_outside(values.replicates)
     return Gap(
         label=label,
-        metric=metric,
+        metric=spec.name,
         internal=internal,
         external=external,
         gap=internal - external,
         low=low,
         high=high,
-        error=float("nan") if reason else float(np.nanstd(drawn, ddof=1)),
+        error=float("nan") if found is None else found.error,
         unit=values.unit,
         level=level,
         replicates=len(drawn),
-        dropped=dropped,
-        n_internal=int(sides[0][1].any(axis=1).sum()),
-        n_external=int(sides[1][1].any(axis=1).sum()),
-        reason=reason,
+        dropped=0 if np.isnan(internal - external) else int(np.isnan(drawn).sum()),
+        n_internal=int(kept[:inside].any(axis=1).sum()),
+        n_external=int(kept[inside:].any(axis=1).sum()),
+        reason=_why(internal, external, found),
     )
+
+
+def _why(internal: float, external: float, found: Contrast | None) -> str:
+    if np.isnan(internal) or np.isnan(external):
+        return f"no {'internal' if np.isnan(internal) else 'external'} cell has a value"
+    return "interval: one patient alone carries what a figure is made of" if found is None else ""

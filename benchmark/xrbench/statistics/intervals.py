@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+from scipy import optimize, special
 
 from xrbench.errors import UsageError
 from xrbench.metrics.checks import FloatArray
@@ -109,23 +109,59 @@ def logit_normal(value: float, error: float, level: float) -> tuple[float, float
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))
 
 
-def wilson(share: float, size: float, level: float) -> tuple[float, float]:
+def wilson(share: float, size: float, level: float, *, df: float = np.inf) -> tuple[float, float]:
     """Compute Wilson's score interval of a proportion (Wilson 1927, JASA 22:209).
 
     Args:
         share: Observed proportion, 0..1.
         size: Number it is a proportion of; with clustered data the effective number, which need not be whole.
         level: Confidence level, between 0 and 1.
+        df: Degrees of freedom when the effective number is itself estimated: Student's quantile replaces the normal one.
 
     >>> tuple(round(end, 4) for end in wilson(0.9, 10, 0.95))
     (0.5958, 0.9821)
     """
     if not size > 0 or not 0 <= share <= 1:
         return NOTHING
-    z2 = quantile(level) ** 2
+    z2 = float(special.stdtrit(df, (1 + level) / 2)) ** 2 if np.isfinite(df) else quantile(level) ** 2
     centre = (share + z2 / (2 * size)) / (1 + z2 / size)
     reach = np.sqrt(z2 / size * (share * (1 - share) + z2 / (4 * size))) / (1 + z2 / size)
     return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def newcombe(auc: float, positive: int, negative: int, level: float) -> tuple[float, float]:
+    """Compute the score interval of an AUC of exactly 0 or 1, where no spread is left to estimate an error from.
+
+    The other end is the AUC at which the observed one is ``quantile(level)`` standard errors away, with Hanley & McNeil's
+    error at that AUC (Newcombe 2006, Stat Med 25:559, method 5).
+
+    Args:
+        auc: 0 or 1.
+        positive: Independent positives: patients.
+        negative: Independent negatives.
+        level: Confidence level, between 0 and 1.
+
+    >>> [round(end, 3) for end in newcombe(1.0, 20, 80, 0.95)]
+    [0.912, 1.0]
+    """
+    z2 = quantile(level) ** 2
+
+    def excess(gap: float) -> float:
+        return gap**2 - z2 * hanley_mcneil(1 - gap, positive, negative)
+
+    low = 1 - float(optimize.brentq(excess, 1e-12, 1 - 1e-12)) if excess(1 - 1e-12) > 0 else 0.0
+    return (low, 1.0) if auc == 1 else (0.0, 1 - low)
+
+
+def hanley_mcneil(auc: float, positive: float, negative: float) -> float:
+    """Compute the variance of an AUC from its size and the counts alone (Hanley & McNeil 1982, Radiology 143:29).
+
+    >>> round(hanley_mcneil(0.8, 50, 50) ** 0.5, 4)
+    0.0445
+    """
+    same_positive, same_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    parts = (positive - 1) * (same_positive - auc**2) + (negative - 1) * (same_negative - auc**2)
+    return (auc * (1 - auc) + parts) / (positive * negative)
 
 
 def _kept(values: npt.ArrayLike) -> FloatArray:

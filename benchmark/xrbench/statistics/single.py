@@ -15,7 +15,7 @@ def auc_interval(
     score: npt.ArrayLike,
     *,
     patient: npt.ArrayLike | None = None,
-    kind: str = "bootstrap",
+    kind: str = "default",
     level: float = 0.95,
     replicates: int = 1000,
     seed: int = 0,
@@ -26,7 +26,7 @@ def auc_interval(
         truth: 1, 0 or NaN (left out), shape (n,).
         score: Higher for positive, shape (n,).
         patient: Patient id of each image, shape (n,); None takes images as independent.
-        kind: ``bootstrap``, ``bca`` or ``delong``.
+        kind: Kind of interval, see ``kinds``.
         level: Confidence level, between 0 and 1.
         replicates: Bootstrap replicates.
         seed: Names the replicates' streams.
