@@ -288,7 +288,6 @@ def test_an_opacity_whitens_the_lung_the_more_the_graver_it_is(finding: str) -> 
     textures, whitened = Textures.make("test", tiles=2), []
     for amount in (0.0, 0.3, 0.6, 1.0):
         chest = frontal(Grid.of(112, 112), Body(), textures, stream("test", "body"))
-        before = chest.density.copy()
         draw(chest, {finding: amount}, {finding: Place(1, 0.5, 0.6, False)}, textures, stream("test", "finding"))
         whitened.append(float(chest.density.sum()))
     assert all(np.diff(whitened) > 0)
