@@ -124,7 +124,7 @@ def test_a_step_costs_hardly_more_than_a_bare_loop(name: str, precision: str) ->
     made = recipe(name, precision, channels_last=True)
     mine, theirs = best(ROUNDS, ours(made), bare(made))
     rate = STEPS * 2 * BATCH / mine
-    print(f"\n{name} {precision}: {mine / theirs - 1:+.1%} beside a bare loop, {rate:.0f} images/s")  # noqa: T201
+    print(f"\n{name} {precision}: {mine / theirs - 1:+.1%} beside a bare loop, {rate:.0f} images/s")
     assert mine / theirs < 1 + OVERHEAD
 
 
@@ -135,5 +135,5 @@ def test_bfloat16_and_channels_last_are_faster_than_a_plain_loop(name: str) -> N
         ours(recipe(name, "bfloat16", channels_last=True)),
         bare(recipe(name, "float32", channels_last=False)),
     )
-    print(f"\n{name}: {plain / fast:.2f} times as fast as plain float32")  # noqa: T201
+    print(f"\n{name}: {plain / fast:.2f} times as fast as plain float32")
     assert plain / fast > SPEED_UP
