@@ -5,7 +5,8 @@ NaN; a NaN score where a label exists is an error that names the row; options ar
 
 Metrics: of the order of scores ``auc``, ``average_precision``; of a decision at a threshold ``recall``, ``specificity``,
 ``ppv``, ``npv``, ``f1``, ``accuracy``, ``macro_recall``, ``alarms_per_1000``, ``net_benefit``; of probabilities ``brier``,
-``expected_calibration_error``, ``calibration_slope``, ``calibration_intercept``.
+``expected_calibration_error``, ``calibration_slope``, ``calibration_intercept``; of exclusive classes ``multiclass_auc``,
+``multiclass_accuracy``, ``multiclass_macro_recall``, ``multiclass_macro_f1``.
 """
 
 from xrbench.metrics.calibration import brier, calibration_intercept, calibration_slope, expected_calibration_error
@@ -23,6 +24,13 @@ from xrbench.metrics.decisions import (
     specificity,
 )
 from xrbench.metrics.evaluation import evaluate, validation_threshold
+from xrbench.metrics.multiclass import (
+    multiclass_accuracy,
+    multiclass_auc,
+    multiclass_confusion,
+    multiclass_macro_f1,
+    multiclass_macro_recall,
+)
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.metrics.ranking import auc, average_precision
 from xrbench.metrics.thresholds import threshold_at
@@ -41,6 +49,11 @@ __all__ = [
     "expected_calibration_error",
     "f1",
     "macro_recall",
+    "multiclass_accuracy",
+    "multiclass_auc",
+    "multiclass_confusion",
+    "multiclass_macro_f1",
+    "multiclass_macro_recall",
     "net_benefit",
     "npv",
     "parse",

@@ -116,7 +116,7 @@ def estimate(
     >>> [(row.label, round(row.value, 3), row.unit, row.n_positive) for row in found]
     [('Edema', 0.889, 'image', 3), ('mean', 0.889, 'image', 3)]
     """
-    _check_options(kind, replicates, level)
+    check_options(kind, replicates, level)
     specs = [parse(name) for name in metrics]
     true, given = matrices(truth, score, labels)
     patients = encode(patient, len(true), unit=unit)
@@ -291,7 +291,12 @@ def matrices(truth: npt.ArrayLike, score: npt.ArrayLike, labels: Sequence[str]) 
     return found[0], found[1]
 
 
-def _check_options(kind: str, replicates: int, level: float) -> None:
+def check_options(kind: str, replicates: int, level: float) -> None:
+    """Refuse an unknown kind of interval, fewer than one replicate, or a level outside 0..1.
+
+    Raises:
+        UsageError: One of them.
+    """
     if kind not in KINDS:
         raise UsageError(f"unknown kind of interval {kind!r}{suggestion(kind, KINDS)}")
     if replicates < 1:

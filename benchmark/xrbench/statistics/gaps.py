@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from xrbench.statistics.cells import Cell, CellValues, average, cell_values
 from xrbench.statistics.estimates import MEAN
 from xrbench.statistics.intervals import NOTHING, check_level
 from xrbench.statistics.jackknife import Contrast, contrast, scale_of
+from xrbench.statistics.seeds import MeanAndSpread, mean_and_spread
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Gap:
         replicates, dropped: Replicates drawn, and those without a value.
         n_internal, n_external: Cells with a value.
         reason: Why there is no figure; else empty.
+        p: Two-sided p-value of no gap.
     """
 
     label: str
@@ -50,6 +52,7 @@ class Gap:
     n_internal: int
     n_external: int
     reason: str = ""
+    p: float = float("nan")
 
 
 def gap(
@@ -146,6 +149,7 @@ def _gap(
         n_internal=int(kept[:inside].any(axis=1).sum()),
         n_external=int(kept[inside:].any(axis=1).sum()),
         reason=_why(internal, external, found),
+        p=float("nan") if found is None else found.p(),
     )
 
 
@@ -153,3 +157,22 @@ def _why(internal: float, external: float, found: Contrast | None) -> str:
     if np.isnan(internal) or np.isnan(external):
         return f"no {'internal' if np.isnan(internal) else 'external'} cell has a value"
     return "interval: one patient alone carries what a figure is made of" if found is None else ""
+
+
+def domain_matrix(
+    values: Mapping[tuple[str, str], Sequence[float]], *, level: float = 0.95
+) -> dict[tuple[str, str], MeanAndSpread]:
+    """Summarise figures by training domain and test domain; the diagonal is internal.
+
+    Args:
+        values: (training domain, test domain) -> the figures of all settings and seeds that have both.
+        level: Confidence level of the t-interval of each mean.
+
+    Returns:
+        (training domain, test domain) -> mean, sample SD, interval and number.
+
+    >>> found = domain_matrix({("nih", "nih"): [0.9, 0.88], ("nih", "mimic"): [0.8]})
+    >>> round(found["nih", "nih"].mean, 2), found["nih", "mimic"].n
+    (0.89, 1)
+    """
+    return {pair: mean_and_spread(list(figures), level=level) for pair, figures in values.items()}

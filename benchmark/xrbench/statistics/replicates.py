@@ -16,13 +16,28 @@ import numpy.typing as npt
 
 from xrbench import streams
 from xrbench.metrics.checks import FloatArray
+from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter, Silent
-from xrbench.statistics.samples import Column
 
 MEMORY = 512 * 2**20
 """Bytes that all threads' patient counts may take together (one thread is always allowed)."""
 SILENT_WORK = 2e10
 """Image-replicates below which no progress bar is shown: about a second's work."""
+
+
+class Figures(Protocol):
+    """What can be computed from patient counts: a ``Column``, or anything of its form."""
+
+    @property
+    def specs(self) -> tuple[MetricSpec, ...]:
+        """The metrics, in order."""
+
+    @property
+    def code(self) -> npt.NDArray[np.int32]:
+        """Patient number of each labelled row."""
+
+    def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
+        """Compute every metric in every lane, shape (metrics, 64)."""
 
 
 class Source(Protocol):
@@ -40,7 +55,7 @@ def key_of(seed: int, *purpose: str | int) -> int:
 
 
 def replicate(
-    columns: Sequence[Column],
+    columns: Sequence[Figures],
     source: Source,
     replicates: int,
     *,
