@@ -47,7 +47,7 @@ def decompose(values: Sequence[float], sources: Mapping[str, Sequence[Any]], *, 
     Raises:
         MeasureError: Lengths differ, a source has a single level, or there are too few scores.
 
-    >>> rows = [(m, s, 0.80 + 0.05 * m + 0.001 * s) for m in range(4) for s in range(5)]
+    >>> rows = [(m, s, 0.80 + 0.05 * m + 0.002 * (m * s % 3)) for m in range(4) for s in range(5)]
     >>> found = decompose([r[2] for r in rows], {"method": [r[0] for r in rows], "seed": [r[1] for r in rows]})
     >>> max(found.shares, key=found.shares.get), found.n
     ('method', 20)
@@ -89,6 +89,20 @@ def _fit(scores: Any, levels: Mapping[str, Any]) -> tuple[dict[str, float], bool
     with warnings.catch_warnings():
         # A variance of exactly 0 lies on the border of what is allowed; statsmodels warns, the figure is right.
         warnings.simplefilter("ignore")
-        found = model.fit(reml=True, method=["lbfgs", "powell"])
+        # Each search stops early on some tables and calls it converged: the highest likelihood of several is kept.
+        found = None
+        for search in ("powell", "nm", "bfgs", "nm"):
+            try:
+                fit = model.fit(
+                    reml=True,
+                    method=[search],
+                    maxiter=5000,
+                    start_params=None if found is None else found.params_object,
+                )
+            except np.linalg.LinAlgError:
+                continue
+            found = fit if found is None or fit.llf > found.llf else found
+    if found is None:
+        raise MeasureError("the variance parts cannot be told apart: the scores leave no rest that is not explained")
     parts = dict(zip(levels, (max(0.0, float(part)) for part in found.vcomp), strict=True))
     return {**parts, RESIDUAL: float(found.scale)}, bool(found.converged)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xrbench import metrics, statistics
+from xrbench.errors import MeasureError
+
+
+def test_groups_worst_and_gap(films: Callable[..., Any]) -> None:
+    data = films(1, 300, 2)
+    sex = np.array(["F", "M", "X"], object)[np.minimum(data.patient % 40, 2)]
+    sex[data.patient % 2 == 0] = "F"
+    score = data.score.copy()
+    rng = np.random.default_rng(0)
+    score[sex == "F"] = rng.random(score[sex == "F"].shape)
+    tables = statistics.subgroups(data.truth, score, data.patient, sex, labels=["a", "b"], column="sex", minimum=20)
+    assert [table.label for table in tables] == ["a", "b", "mean"]
+    first = tables[0]
+    assert [part.name for part in first.groups] == ["F", "M", "X"]
+    shown = [part for part in first.groups if not part.suppressed]
+    for part in shown:
+        rows = sex == part.name
+        assert part.row.value == pytest.approx(metrics.auc(data.truth[rows, 0], score[rows, 0]))
+        assert part.row.n_patients == len(np.unique(data.patient[rows]))
+    assert first.worst == "F"
+    assert first.gap is not None
+    assert first.gap.low > 0
+    adjusted = statistics.gap_pvalues(tables)
+    assert adjusted["a", "F"] < 0.05
+    assert set(adjusted) == {(table.label, part.name) for table in tables for part in table.groups if part.behind}
+
+
+def test_small_groups_show_nothing(films: Callable[..., Any]) -> None:
+    data = films(2, 60)
+    view = np.where(data.patient < 5, "LATERAL", "PA")
+    table = statistics.subgroups(data.truth, data.score, data.patient, view, labels=["a"], column="view")[0]
+    lateral = table.groups[0]
+    assert lateral.suppressed
+    assert math.isnan(lateral.row.value)
+    assert (lateral.row.n_images, lateral.row.n_positive) == (0, 0)
+    assert lateral.row.reason == "suppressed: fewer than 20 patients"
+    assert (table.worst, table.gap) == ("", None)
+
+
+def test_patients_in_two_groups_are_shared(films: Callable[..., Any]) -> None:
+    data = films(3, 200)
+    both = [np.concatenate([part, part]) for part in data]
+    view = np.repeat(["AP", "PA"], len(data.truth))
+    table = statistics.subgroups(both[0], both[1], both[2], view, labels=["a"], column="view")[0]
+    assert table.groups[0].behind is not None
+    # The same films in both groups: their difference is 0 without any doubt.
+    assert (table.groups[0].behind.low, table.groups[0].behind.high) == (0.0, 0.0)
+
+
+def test_missing_values_form_no_group_and_lengths_must_fit(films: Callable[..., Any]) -> None:
+    data = films(4, 80)
+    age = statistics.bands(np.where(data.patient % 4 == 0, np.nan, 20 + data.patient % 50))
+    table = statistics.subgroups(data.truth, data.score, data.patient, age, labels=["a"], column="age")[0]
+    assert table.n_missing == int((data.patient % 4 == 0).sum())
+    assert [part.name for part in table.groups] == ["18-39", "40-59", "60-79"]
+    with pytest.raises(MeasureError, match="age has 3 rows"):
+        statistics.subgroups(data.truth, data.score, data.patient, ["a", "b", "c"], labels=["a"], column="age")
