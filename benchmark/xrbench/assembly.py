@@ -14,81 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import cards, keys, planning
+from xrbench import cards, keys, planning, sources
 from xrbench.catalogue import Catalogue
 from xrbench.data import cache as caching
 from xrbench.data import labels as labelling
 from xrbench.data import preprocessing, splits
-from xrbench.data.domains import Domain, find_folder, load_domain, select, slice_of
 from xrbench.data.imageset import ImageSet
-from xrbench.errors import DataError, MissingDataError, UsageError
+from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import HELD_OUT, Cell, Fit, Plan
 from xrbench.progress import Reporter, Silent
+from xrbench.sources import DataRoots, Selected
 
 STANDARD = ("view", "age", "sex")
 """Columns that travel from the tidy frame into predictions, for subgroups."""
-
-
-@dataclass(frozen=True)
-class DataRoots:
-    """Where the data are.
-
-    Attributes:
-        default: Folder with one folder a dataset; None when there is none.
-        datasets: Folders of single datasets, which go before the default.
-    """
-
-    default: Path | None = None
-    datasets: Mapping[str, Path] = field(default_factory=dict)
-
-    def folder(self, card: cards.DatasetCard) -> Path | None:
-        """Return the folder of a dataset, or None when it is not there.
-
-        Raises:
-            UsageError: A root is a file or does not exist.
-        """
-        if card.name in self.datasets:
-            folder = self.datasets[card.name]
-            if not folder.is_dir():
-                raise UsageError(
-                    f"data root of {card.name}: {folder}: {'not a folder' if folder.exists() else 'no such folder'}"
-                )
-            return folder
-        return find_folder(card, self.default) if self.default is not None else None
-
-
-@dataclass(frozen=True)
-class Selected:
-    """The rows of one domain that take part in a suite.
-
-    Attributes:
-        name, base, root, card: The domain, the dataset whose patients it holds, its folder, its card.
-        published: Card of the dataset that the domain is, or is cut from.
-        frame: Tidy frame of the selected rows, in published order.
-        raw: States as published: 1, 0, -1, NaN, shape (n, labels).
-        truth: 1, 0 or NaN after the suite's label policy, float32, shape (n, labels).
-        members: Base and patient of each row; images without a patient id count as a patient of their own.
-        labels: All labels that the dataset has.
-        lacking: Labels of the suite that it does not have at all: they are masked in every image.
-        total: Rows of the dataset before selection.
-        by_patient: False when the dataset has no patient ids.
-    """
-
-    name: str
-    base: str
-    root: Path
-    card: cards.DatasetCard
-    published: cards.DatasetCard
-    frame: pd.DataFrame
-    raw: npt.NDArray[np.float32]
-    truth: npt.NDArray[np.float32]
-    members: splits.Members
-    labels: tuple[str, ...]
-    lacking: tuple[str, ...]
-    total: int
-    by_patient: bool
-    synthetic: bool
-    digest: str
 
 
 @dataclass
@@ -328,7 +266,7 @@ def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missin
         MissingDataError: Datasets are not there (all are named), or none of the plan can run without them.
         DataError: Metadata are not as their layout promises, or a label cannot be learned.
     """
-    domains, missing = _load(plan, catalogue, roots)
+    domains, missing = sources.load_all(plan, catalogue, roots)
     if missing and not allow_missing:
         raise MissingDataError("\n".join(missing.values()))
     kept = planning.without_datasets(plan, list(missing)) if missing else plan
@@ -351,92 +289,9 @@ def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missin
     return Assembly(kept, domains, parts, missing, notes, settings_left_out=left_out)
 
 
-def load(name: str, catalogue: Catalogue, roots: DataRoots) -> Domain:
-    """Read the metadata of one dataset or slice.
-
-    Raises:
-        MissingDataError: It is not there; the message says where it is expected and where to ask for it.
-    """
-    chain = chain_of(name, catalogue)
-    folder = roots.folder(chain[-1])
-    if folder is None:
-        raise MissingDataError(_missing(name, chain[-1], roots))
-    return load_domain(chain[0], chain[1:], catalogue.vocabulary, folder.parent, folder=folder)
-
-
-def chain_of(name: str, catalogue: Catalogue) -> list[cards.DatasetCard]:
-    """List a domain's card and the cards below it, down to the dataset that it is cut from."""
-    chain = [catalogue.dataset(name)]
-    while chain[-1].base:
-        chain.append(catalogue.dataset(chain[-1].base, where=f"dataset {chain[-1].name}"))
-    return chain
-
-
 def cache_folder(folder: Path, base: str, root: Path) -> Path:
     """Choose the folder of a dataset's caches; copies of it in different places have different ones."""
     return folder / hashlib.blake2b(str(root.resolve()).encode(), digest_size=4).hexdigest() / base
-
-
-def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
-    """Keep the rows of a domain that a suite uses and apply its label policy."""
-    suite, name = plan.suite, loaded.name
-    frame = (select(loaded.frame, suite.where, name=name) if suite.where else loaded.frame).reset_index(drop=True)
-    if not len(frame):
-        raise DataError(f"{name}: no image is left where {suite.where}")
-    mapped = labelling.with_mappings(frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings])
-    lacking = labelling.lacking(mapped, suite.labels)
-    patients = frame["patient_id"]
-    by_patient = not patients.isna().all()
-    if by_patient and patients.isna().any():
-        row = int(np.flatnonzero(patients.isna())[0])
-        image = frame["image"].iloc[row]
-        raise DataError(
-            f"{name}: image {image!r} (row {row + 1}) has no patient id, others have; splits need one for every image"
-        )
-    people = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
-    return Selected(
-        name=name,
-        base=loaded.base,
-        root=loaded.root,
-        card=loaded.card,
-        published=catalogue.dataset(loaded.base),
-        frame=frame,
-        raw=labelling.raw(mapped, suite.labels),
-        truth=labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank),
-        members=splits.Members(loaded.base, people),
-        labels=loaded.labels,
-        lacking=lacking,
-        total=len(loaded.frame),
-        by_patient=by_patient,
-        synthetic=loaded.synthetic,
-        digest=loaded.digest,
-    )
-
-
-def _load(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[str, Selected], dict[str, str]]:
-    """Read every dataset of a plan, the metadata of a common base only once."""
-    bases: dict[str, Domain] = {}
-    domains: dict[str, Selected] = {}
-    missing: dict[str, str] = {}
-    for name in plan.datasets:
-        base = plan.bases[name]
-        card = catalogue.dataset(base)
-        if base not in bases:
-            if roots.folder(card) is None:
-                missing[name] = _missing(name, card, roots)
-                continue
-            bases[base] = load(base, catalogue, roots)
-        domain = bases[base]
-        for piece in reversed(chain_of(name, catalogue)[:-1]):
-            domain = slice_of(domain, piece)
-        domains[name] = select_rows(domain, plan, catalogue)
-    return domains, missing
-
-
-def _missing(name: str, card: cards.DatasetCard, roots: DataRoots) -> str:
-    place = f"{roots.default / card.name}" if roots.default else "a data root (--data-root)"
-    access = f"; {card.access}" if card.access else ""
-    return f"missing: {name}   expected in {place}{access}; then `xrbench data check {name}`"
 
 
 def _population(domains: Mapping[str, Selected]) -> dict[str, list[str]]:

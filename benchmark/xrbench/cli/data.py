@@ -10,10 +10,10 @@ import click
 from xrbench.cli import options
 
 if TYPE_CHECKING:
-    from xrbench.assembly import DataRoots
     from xrbench.catalogue import Catalogue
     from xrbench.data.check import Check
     from xrbench.progress import Reporter
+    from xrbench.sources import DataRoots
 
 FIXTURE_OUT = "runs/fixture"
 
@@ -149,7 +149,7 @@ def fixture(folder: Path, seed: int, quiet: bool) -> None:
 
 def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tuple[str, ...]) -> Any:
     """Load a dataset or slice, with further conditions from the command line."""
-    from xrbench.assembly import load
+    from xrbench.sources import load
 
     loaded = load(name, cards, _roots(cards, data_roots))
     conditions: dict[str, Any] = {}
@@ -162,8 +162,8 @@ def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tup
 
 
 def _check(name: str, cards: Catalogue, roots: DataRoots, *, read_pixels: bool, jobs: int, say: Reporter) -> Check:
-    from xrbench.assembly import chain_of
     from xrbench.data.check import check as checked
+    from xrbench.sources import chain_of
 
     chain = chain_of(name, cards)
     folder = roots.folder(chain[-1])
@@ -174,7 +174,7 @@ def _check(name: str, cards: Catalogue, roots: DataRoots, *, read_pixels: bool, 
 
 
 def _roots(cards: Catalogue, data_roots: tuple[str, ...]) -> DataRoots:
-    from xrbench.assembly import DataRoots
+    from xrbench.sources import DataRoots
 
     root, folders = options.folders(data_roots, cards)
     return DataRoots(root, folders)

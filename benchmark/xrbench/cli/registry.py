@@ -154,7 +154,7 @@ def _datasets(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, A
 
 def _present(cards: Catalogue, data_roots: tuple[str, ...]) -> dict[str, str]:
     """Say where each dataset's folder is, if it is there."""
-    from xrbench.assembly import DataRoots
+    from xrbench.sources import DataRoots
 
     root, folders = options.folders(data_roots, cards)
     roots = DataRoots(root, folders)
