@@ -18,6 +18,7 @@ what the command line returns: 1 for "the thing asked about is not so", 3 for "i
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -89,3 +90,16 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         return f"; did you mean {folded[near[0]]!r}?"
     shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
     return f"; known: {shown}" if names else "; none is known"
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Say whether an error, or one that it comes from, is that nothing more can be written.
+
+    >>> disk_is_full(OSError(28, "No space left on device")), disk_is_full(KeyError("x"))
+    (True, False)
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return True
+        error = error.__cause__
+    return False

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from xrbench import cards
+from xrbench.catalogue import PATH_VARIABLE
 from xrbench.errors import UsageError, suggestion
 
 FILE = "xrbench.toml"
@@ -41,7 +42,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     out: str | None = None
     cache: str | None = None
     device: str | None = None
-    jobs: int | None = None
+    jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
     data_root: str | None = None
     weights: str | None = None
     catalogues: tuple[str, ...] = ()
@@ -71,6 +72,16 @@ def resolve(given: Mapping[str, Any], *, folder: Path | None = None) -> dict[str
     path = (folder or Path.cwd()) / FILE
     written = cards.convert(cards.read_toml(path), SettingsFile, where=str(path)) if path.is_file() else SettingsFile()
     return {name: _resolve(name, given.get(name), written, path) for name in DEFAULTS}
+
+
+def every(folder: Path | None = None) -> list[Setting]:
+    """List all settings as they hold without options, the folders of catalogues and of single datasets among them."""
+    written, path = file_of(folder), str((folder or Path.cwd()) / FILE)
+    found = list(resolve({}, folder=folder).values())
+    named = [part for part in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if part]
+    found += [Setting("catalogue", part, f"variable {PATH_VARIABLE}") for part in named]
+    found += [Setting("catalogue", part, path) for part in written.catalogues]
+    return found + [Setting(f"data.{name}", place, path) for name, place in written.data.items()]
 
 
 def file_of(folder: Path | None = None) -> SettingsFile:

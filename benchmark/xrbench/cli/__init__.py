@@ -6,21 +6,27 @@ do it on; 3 input or usage is wrong; 130 interrupted.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
 
 from xrbench import __version__
-from xrbench.errors import XrbenchError
+from xrbench.cli import options
+from xrbench.errors import XrbenchError, disk_is_full
 
 USAGE = 3
 INTERRUPTED = 130
+KEPT = "what was done is kept, make room and give the same command again"
+TRACEBACK = "XRBENCH_TRACEBACK"
+"""A variable that is set when the place of an error is to be shown, as by ``--verbose``."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, invoke_without_command=True
+)
 @click.version_option(__version__, prog_name="xrbench")
 def group() -> None:
     """Measure whether a medical-image classifier holds up on another hospital's images.
@@ -29,11 +35,17 @@ def group() -> None:
     A first run, on synthetic images:   xrbench run --suite ood-cxr
     What there is:                      xrbench list suites
     """
+    options.ask_for_command()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code; a user's mistake is one line on standard error."""
-    sys.exit(invoke(list(sys.argv[1:] if arguments is None else arguments)))
+    code = invoke(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _say_no_more()
+    sys.exit(code)
 
 
 def invoke(arguments: list[str]) -> int:
@@ -44,25 +56,35 @@ def invoke(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.UsageError as error:
-        return _fail(_usage(error), USAGE)
-    except click.ClickException as error:
-        return _fail(error.format_message(), USAGE)
-    except XrbenchError as error:
-        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        _say_no_more()
+        return 0
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; what was done is kept, the same command goes on from there", INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        return _fail(_system(error), USAGE)
     except Exception as error:
-        if "--verbose" in arguments or os.environ.get("XRBENCH_TRACEBACK"):
-            raise
-        return _fail(
-            f"unexpected {type(error).__name__}: {error}; --verbose shows where (this is a fault in xrbench)", USAGE
-        )
+        if {"--verbose", "-v"} & set(arguments) or os.environ.get(TRACEBACK):
+            click.echo(traceback.format_exc(), err=True)
+        return _fail(*_said(error))
+
+
+def _say_no_more() -> None:
+    """Send what is still to be said nowhere: who was reading has gone, as `head` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _said(error: Exception) -> tuple[str, int]:
+    """Put an error into one line, with the exit code that it means."""
+    if isinstance(error, click.UsageError):
+        return _usage(error), USAGE
+    if isinstance(error, click.ClickException):
+        return error.format_message(), USAGE
+    if isinstance(error, XrbenchError):
+        full = disk_is_full(error) and "what was done is kept" not in str(error)
+        return (f"{error}; {KEPT}" if full else str(error)), error.exit_code
+    if isinstance(error, OSError):
+        return _system(error), USAGE
+    name = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"unexpected {name}; {TRACEBACK}=1 shows where (this is a fault in xrbench)", USAGE
 
 
 def _register() -> None:
@@ -90,6 +112,6 @@ def _usage(error: click.UsageError) -> str:
 
 def _system(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename else ""
-    if error.errno == errno.ENOSPC:
-        return f"{place}the disk is full; what was done is kept, make room and give the same command again"
+    if disk_is_full(error):
+        return f"{place}the disk is full; {KEPT}"
     return f"{place}{(error.strerror or str(error)).lower()}"

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 FIXTURE_OUT = "runs/fixture"
 
 
-@click.group("data")
+@click.group("data", short_help="Describe, check, prepare or draw datasets.", invoke_without_command=True)
 def data() -> None:
     """Describe, check and prepare datasets, or draw the synthetic fixture."""
+    options.ask_for_command()
 
 
-@data.command("describe")
+@data.command("describe", short_help="Count images, patients and labels.")
 @click.argument("dataset")
-@options.many(options.data_root, options.catalogue, options.as_json)
+@options.many(options.data_folders, options.catalogue, options.as_json)
 @click.option("--csv", "as_csv", is_flag=True, help="Answer as CSV, a row a label.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only these rows, such as view=PA.")
 def describe(
@@ -65,9 +66,9 @@ def describe(
         )
 
 
-@data.command("check")
+@data.command("check", short_help="Say what is there, missing or unreadable.")
 @click.argument("datasets", nargs=-1)
-@options.many(options.data_root, options.catalogue, options.jobs, options.as_json, options.quiet)
+@options.many(options.data_folders, options.catalogue, options.jobs, options.as_json, options.quiet)
 @click.option("--no-pixels", is_flag=True, help="Do not open the images, only look whether they are there.")
 def check(
     datasets: tuple[str, ...],
@@ -97,7 +98,7 @@ def check(
     return 0 if all(result.ok for result in found) else 1
 
 
-@data.command("prepare")
+@data.command("prepare", short_help="Build the pixel caches that a suite needs.")
 @options.many(
     options.suite,
     options.profile,
@@ -130,7 +131,7 @@ def prepare(quiet: bool, verbose: bool, **given: Any) -> None:
         click.echo(f"{base} {size} px   {len(cache.pixels):,} images   {cache.folder}")
 
 
-@data.command("fixture")
+@data.command("fixture", short_help="Draw small phantom chests.")
 @click.argument("folder", type=click.Path(path_type=Path), default=FIXTURE_OUT)
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed draws other patients.")
 @options.quiet

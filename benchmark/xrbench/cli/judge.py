@@ -12,7 +12,7 @@ from xrbench.cli import options
 RESULTS = click.Path(path_type=Path)
 
 
-@click.command("score")
+@click.command("score", short_help="Judge predictions from anywhere.")
 @click.argument("predictions", type=RESULTS)
 @click.option(
     "--labels",
@@ -68,7 +68,7 @@ def score(
         click.echo(found.text())
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare two runs, or the methods of one.")
 @click.argument("first", metavar="A", type=RESULTS)
 @click.argument("second", metavar="[B]", type=RESULTS, required=False)
 @click.option(
@@ -84,7 +84,7 @@ def score(
 @click.option(
     "--replicates", default=1000, show_default=True, type=click.IntRange(100), metavar="N", help="Bootstrap replicates."
 )
-@options.many(options.only, options.as_json, options.quiet)
+@options.many(options.only_cells, options.as_json, options.quiet)
 def compare(as_json: bool, quiet: bool, **given: Any) -> int:
     """Compare run B with run A, paired over patients; or, without B, the methods of A.
 
@@ -103,14 +103,14 @@ def compare(as_json: bool, quiet: bool, **given: Any) -> int:
     return found.exit_code
 
 
-@click.command("report")
+@click.command("report", short_help="Write the tables and page of a run again.")
 @click.argument("results", type=RESULTS, required=False)
 @click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
 @click.option("--table", "table_name", metavar="NAME", help="Print one table only.")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["txt", "md", "tex", "csv", "html"]),
+    type=options.OneOf("format", ["txt", "md", "tex", "csv", "html"]),
     default="txt",
     show_default=True,
     help="Its form.",
@@ -143,7 +143,7 @@ def report(
     click.echo(writers.FORMS[form](made[table_name]).rstrip("\n"))
 
 
-@click.command("reproduce")
+@click.command("reproduce", short_help="Set a paper's figures beside a run's.")
 @click.argument("results", type=RESULTS, required=False)
 @click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
 @options.many(options.out, options.catalogue, options.as_json)
@@ -173,7 +173,7 @@ def reproduce(
         click.echo(found.text())
 
 
-@click.command("leaderboard")
+@click.command("leaderboard", short_help="Write what a run measured to leaderboards/.")
 @click.argument("results", type=RESULTS, required=False)
 @click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
 @click.option(

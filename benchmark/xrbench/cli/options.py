@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from xrbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from xrbench.catalogue import Catalogue
@@ -28,12 +30,25 @@ data_root = click.option(
     metavar="DIR | DATASET=DIR",
     help="Folder with one folder a dataset, or the folder of one dataset. Without any, the synthetic fixture is used.",
 )
+data_folders = click.option(
+    "--data-root",
+    "data_roots",
+    multiple=True,
+    metavar="DIR | DATASET=DIR",
+    help="Folder with one folder a dataset, or the folder of one dataset.",
+)
 out = click.option("--out", metavar="DIR", help="Where results go (default: runs).")
 only = click.option(
     "--only",
     multiple=True,
     metavar="FIELD=VALUE,...",
     help="Only what matches: method, model, train, valid, test, seed; a method that the suite does not list is added.",
+)
+only_cells = click.option(
+    "--only",
+    multiple=True,
+    metavar="FIELD=VALUE,...",
+    help="Only cells that match: method, model, train, valid, test, seed.",
 )
 seed = click.option(
     "--seed",
@@ -60,6 +75,28 @@ skip_unreadable = click.option(
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
 verbose = click.option("--verbose", "-v", is_flag=True, help="More words; a traceback if xrbench itself fails.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+
+
+class OneOf(click.Choice[str]):
+    """One of some words; for another one the nearest is offered."""
+
+    def __init__(self, what: str, words: Sequence[str]) -> None:
+        super().__init__(words)
+        self.what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Return the word as it is."""
+        if value not in self.choices:
+            raise UnknownNameError(self.what, str(value), self.choices)
+        return str(value)
+
+
+def ask_for_command() -> None:
+    """End a group that was called without one of its commands: its help is shown, and nothing was done."""
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(3)
 
 
 def many(*options: Callable[[F], F]) -> Callable[[F], F]:

@@ -16,11 +16,13 @@ KINDS = ("suites", "datasets", "models", "methods", "papers", "leaderboards", "p
 SHOWN = ("suite", "dataset", "model", "method", "paper", "settings")
 
 
-@click.command("list")
-@click.argument("kind", type=click.Choice(KINDS), default="suites")
-@options.many(options.catalogue, options.data_root, options.as_json)
+@click.command("list", short_help="Name what there is.")
+@click.argument("kind", type=options.OneOf("kind of thing", KINDS), default="suites", metavar="[KIND]")
+@options.many(options.catalogue, options.data_folders, options.as_json)
 def list_things(kind: str, catalogues: tuple[str, ...], data_roots: tuple[str, ...], as_json: bool) -> None:
-    """Name what there is of a KIND: suites, datasets, models, methods, papers, ...
+    """Name what there is of a KIND (default: suites).
+
+    KIND is one of suites, datasets, models, methods, papers, leaderboards, pathologies, metrics, blocks.
 
     \b
     Example:  xrbench list datasets
@@ -33,18 +35,22 @@ def list_things(kind: str, catalogues: tuple[str, ...], data_roots: tuple[str, .
         _print(rows)
 
 
-@click.command("show")
-@click.argument("kind", type=click.Choice(SHOWN))
+@click.command("show", short_help="Show a card, or the settings.")
+@click.argument("kind", type=options.OneOf("kind of card", SHOWN), metavar="KIND")
 @click.argument("name", default="")
 @options.many(options.catalogue, options.as_json)
 def show(kind: str, name: str, catalogues: tuple[str, ...], as_json: bool) -> None:
-    """Show one card as it is resolved, or the `settings` and where each is from.
+    """Show the card of that KIND and NAME as it is resolved, or the `settings` and where each is from.
+
+    KIND is one of suite, dataset, model, method, paper, settings.
 
     \b
     Example:  xrbench show suite ood-cxr
     """
     if kind == "settings":
-        rows = [{"setting": s.name, "value": s.value, "from": s.source} for s in options.settings().values()]
+        from xrbench.settings import every
+
+        rows = [{"setting": s.name, "value": s.value, "from": s.source} for s in every()]
         options.echo_json(rows) if as_json else _print(rows)
         return
     if not name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ PLANNED = options.many(
 )
 
 
-@click.command("plan")
+@click.command("plan", short_help="Say what a run would do, and what is done.")
 @options.many(PLANNED, options.cache, options.as_json, options.quiet, options.verbose)
 def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Say what a run would train and measure, what is done already and which data are missing.
@@ -40,7 +41,7 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
         click.echo("\n".join(found.lines()))
 
 
-@click.command("run")
+@click.command("run", short_help="Train, test and judge a suite.")
 @options.many(
     PLANNED,
     options.cache,
@@ -56,6 +57,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     \b
     Example:  xrbench run --suite ood-cxr --only method=balanced-batching,seed=0 --out runs
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take processors from others
     from xrbench import face
     from xrbench.report.publish import publish
     from xrbench.running import Options, command_line
