@@ -25,6 +25,7 @@ def test_everything_that_decides_a_fit_changes_its_key(recipe: cards.Recipe) -> 
         replace(recipe, seed=recipe.seed + 1),
         replace(recipe, epochs=recipe.epochs + 1),
         replace(recipe, precision="bfloat16"),
+        replace(recipe, threads=3),
         replace(recipe, channels_last=not recipe.channels_last),
         replace(recipe, labels=recipe.labels[::-1]),
         replace(recipe, method=replace(recipe.method, optimiser={"block": "adam", "lr": 0.5})),

@@ -192,6 +192,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         steps_per_epoch: Steps in an epoch; 0 is one pass over the larger of the training domains.
         precision: Arithmetic of the forward pass, part of every key since figures depend on it.
         channels_last: Memory layout of images; faster for convolutions on most machines.
+        threads: Processor threads of a fit on the CPU, 0 for one a processor; sums in another order end in other last digits,
+            so the number is part of every key. One thread is fastest for small networks.
         models, methods: Replace the suite's lists when not empty.
         limits, split: See there.
     """
@@ -202,6 +204,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     steps_per_epoch: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = True
+    threads: int = 0
     models: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     limits: Limits = Limits()
@@ -348,6 +351,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     precision: Literal["float32", "bfloat16"]
     channels_last: bool
     seed: int
+    threads: int = 0
 
 
 C = TypeVar("C", bound=msgspec.Struct)
@@ -457,15 +461,39 @@ def _check_suite(card: SuiteCard, where: str) -> None:
     for name, profile in card.profiles.items():
         at = f"{where}: profiles.{name}"
         _positive(at, image_size=profile.image_size, epochs=profile.epochs, batch_size=profile.batch_size)
-        _not_negative(at, steps_per_epoch=profile.steps_per_epoch)
+        _not_negative(at, steps_per_epoch=profile.steps_per_epoch, threads=profile.threads)
         for field in ("test_fraction", "valid_fraction"):
             if not 0 <= getattr(profile.split, field) < 1:
                 raise CardError(f"{at}.split.{field}: wanted 0 <= share < 1, got {getattr(profile.split, field)}")
     if not 0 < card.interval.level < 1:
         raise CardError(f"{where}: interval.level: wanted 0 < level < 1, got {card.interval.level}")
     _positive(f"{where}: interval", replicates=card.interval.replicates)
-    if len(set(card.labels)) != len(card.labels):
-        raise CardError(f"{where}: labels: a label stands twice")
+    for field in ("labels", "models", "methods", "metrics"):
+        _no_twins(f"{where}: {field}", getattr(card, field))
+    _check_protocol(card.protocol, f"{where}: protocol")
+
+
+def _check_protocol(protocol: Protocol, where: str) -> None:
+    """Refuse settings that test on what they learn from, and choices of datasets that leave none to test on."""
+    _no_twins(f"{where}.datasets", protocol.datasets)
+    others = 2 if protocol.valid == "dataset" else 1
+    if protocol.datasets and not 0 < protocol.train_size <= len(protocol.datasets) - others:
+        raise CardError(
+            f"{where}.train_size: wanted 1 to {len(protocol.datasets) - others} of {len(protocol.datasets)} datasets, "
+            f"got {protocol.train_size}"
+        )
+    for number, setting in enumerate(protocol.settings):
+        at = f"{where}.settings[{number}]"
+        if not setting.train:
+            raise CardError(f"{at}.train: at least one dataset is wanted")
+        _no_twins(f"{at}.train", setting.train)
+        _no_twins(at, (*setting.train, setting.valid, setting.test))
+
+
+def _no_twins(where: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise CardError(f"{where}: {name!r} stands twice")
 
 
 def _positive(where: str, **values: float) -> None:

@@ -158,6 +158,9 @@ def make_plan(
     methods = _listed(chosen.methods or suite.methods, wanted.get("method", ()), catalogue, "method")
     models = _listed(chosen.models or suite.models, wanted.get("model", ()), catalogue, "model")
     settings = settings_of(suite.protocol, seeds)
+    for what, found in (("methods", methods), ("models", models), ("protocol: settings", settings)):
+        if not found:
+            raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is wanted")
     bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in _mentioned(setting)}
     fits: dict[str, Fit] = {}
     cells: dict[str, Cell] = {}
@@ -224,6 +227,7 @@ def recipe(
         steps_per_epoch=profile.steps_per_epoch,
         precision=profile.precision,
         channels_last=profile.channels_last,
+        threads=profile.threads,
         seed=seed,
     )
 
@@ -232,6 +236,7 @@ def base_of(dataset: str, catalogue: Catalogue) -> str:
     """Follow slices down to the dataset whose patients they are."""
     visited = [dataset]
     while base := catalogue.dataset(visited[-1]).base:
+        catalogue.dataset(base, where=f"{catalogue.path('dataset', visited[-1])}: base")
         if base in visited:
             raise CardError(f"{catalogue.path('dataset', dataset)}: base: a circle: {' -> '.join([*visited, base])}")
         visited.append(base)

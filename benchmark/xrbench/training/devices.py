@@ -37,11 +37,16 @@ def find(name: str) -> torch.device:
 
 
 @contextmanager
-def deterministic(device: torch.device) -> Iterator[None]:
+def deterministic(device: torch.device, *, threads: int = 0) -> Iterator[None]:
     """Choose algorithms that give the same figures twice, and leave torch's generators and switches as they were.
 
     An operation that has no such algorithm is carried out all the same; PyTorch warns of it by name.
+
+    Args:
+        device: Where the work is done.
+        threads: Processor threads of one operation; 0 leaves PyTorch's choice, one a processor.
     """
+    before = torch.get_num_threads()
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
@@ -53,7 +58,9 @@ def deterministic(device: torch.device) -> Iterator[None]:
             cudnn.deterministic, cudnn.benchmark = True, False
             # Filling every new tensor with NaN finds bugs in operators; it costs time in each step and changes no figure.
             filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+            torch.set_num_threads(threads or before)
             yield
     finally:
+        torch.set_num_threads(before)
         torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
         cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory = switches  # type: ignore[attr-defined]

@@ -96,7 +96,7 @@ def fit(
     for note in notes:
         reporter.line(f"{label}: {note}")
     place = devices.find(device)
-    with devices.deterministic(place):
+    with devices.deterministic(place, threads=recipe.threads):
         loop = Loop(recipe, train, key=key, device=place, reporter=reporter)
         progress = _restore(kept, loop, reporter, label)
         with reporter.bar(label, recipe.epochs * loop.steps) as bar:

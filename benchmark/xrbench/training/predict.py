@@ -73,7 +73,8 @@ class Predictor:
         if not len(images):
             return np.empty((0, len(self.recipe.labels)), np.float32)
         order = validation.batches(len(images), batch_size)
-        with devices.deterministic(self.device), self.reporter.bar(label, len(images)) as bar:
+        exact = devices.deterministic(self.device, threads=self.recipe.threads)
+        with exact, self.reporter.bar(label, len(images)) as bar:
             found = validation.outputs(self.network, images, order, self.pixels, bar=bar)
         if not getattr(self.network, "gives_probabilities", False):
             found = torch.sigmoid(torch.from_numpy(found)).numpy()
