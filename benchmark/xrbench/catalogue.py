@@ -173,9 +173,24 @@ class Catalogue:
         for comparison in card.comparisons:
             for method in (comparison.challenger, comparison.baseline):
                 self._names_exist("method", method, f"{where}: comparisons")
+        _check_figures(card, where)
 
     def _names_exist(self, kind: str, name: str, where: str) -> None:
         self._path(kind, name, where)
+
+
+def _check_figures(card: cards.SuiteCard, where: str) -> None:
+    """Refuse a suite without labels or metrics, and metrics that do not exist, before hours are spent on it."""
+    from xrbench.metrics.names import parse
+
+    for field in ("labels", "metrics"):
+        if not getattr(card, field):
+            raise CardError(f"{where}: {field}: at least one is wanted")
+    for metric in (*card.metrics, *(one.metric for one in card.comparisons), *(one.metric for one in card.tables)):
+        try:
+            parse(metric)
+        except UsageError as error:
+            raise CardError(f"{where}: metrics: {error}") from error
 
 
 def datasets_of(protocol: cards.Protocol) -> tuple[str, ...]:

@@ -158,7 +158,8 @@ def make_plan(
     methods = _listed(chosen.methods or suite.methods, wanted.get("method", ()), catalogue, "method")
     models = _listed(chosen.models or suite.models, wanted.get("model", ()), catalogue, "model")
     settings = settings_of(suite.protocol, seeds)
-    for what, found in (("methods", methods), ("models", models), ("protocol: settings", settings)):
+    trained = any(not catalogue.method(method).inference for method in methods)
+    for what, found in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
         if not found:
             raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is wanted")
     bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in _mentioned(setting)}
