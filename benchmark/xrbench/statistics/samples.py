@@ -106,7 +106,7 @@ class Column:
 
         patient, slot, value, bounds = self._parts["sums"]
         if not len(patient):
-            return [np.zeros((1, counts.shape[1])) for _ in self.specs]
+            return [np.zeros((b - a + 1, counts.shape[1])) for a, b in pairwise(bounds)]
         sums = np.empty((bounds[-1] + 1, counts.shape[1]))
         kernels.sums_pass(counts, patient, slot, value, sums)
         return [np.concatenate([sums[a:b], sums[-1:]]) for a, b in pairwise(bounds)]
