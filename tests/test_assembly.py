@@ -160,6 +160,21 @@ def test_some_images_without_patient_id_are_an_error_that_names_the_first(catalo
         bound(catalogue, tmp_path / "data")
 
 
+def test_validation_as_released_draws_from_the_whole_dataset(catalogue: Catalogue, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        hospital(tmp_path / "data", name)
+    path = tmp_path / "lab" / "registry" / "suites" / "tiny.toml"
+    text = (
+        path.read_text()
+        .replace("train_size = 2", 'train_size = 1\nvalid = "dataset"')
+        .replace("[profiles.only]", "[profiles.only]\nlimits = { valid = 5 }")
+    )
+    path.write_text(text.replace('"random-batching"', '"balanced-batching", "balanced-batching-as-released"'))
+    found = bound(open_catalogue([tmp_path / "lab"]), tmp_path / "data")
+    sizes = {fit.method: {len(rows) for rows in found.parts[fit.name].valid.values()} for fit in found.plan.fits}
+    assert sizes == {"balanced-batching": {5}, "balanced-batching-as-released": {24}}
+
+
 def test_leaving_out_datasets_keeps_what_does_not_need_them(catalogue: Catalogue) -> None:
     plan = make_plan(catalogue.suite("tiny"), catalogue)
     assert without_datasets(plan, ["three"]).fits == ()

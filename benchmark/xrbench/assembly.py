@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -305,11 +306,15 @@ def _divide(
     fit: Fit, plan: Plan, members: Mapping[str, splits.Members], population: Mapping[str, Sequence[str]]
 ) -> splits.Parts:
     roles = splits.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
+    limits = plan.profile.limits
+    if plan.recipes[fit.name].method.validation == "as-released":
+        # the released code draws its validation batches from the whole dataset, anew in each epoch
+        limits = msgspec.structs.replace(limits, valid=0)
     return splits.divide(
         roles,
         members,
         rule=plan.profile.split,
-        limits=plan.profile.limits,
+        limits=limits,
         seed=fit.seed,
         internal=plan.suite.protocol.internal,
         population=population,
