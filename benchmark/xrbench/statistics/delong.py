@@ -60,7 +60,8 @@ def delong(truth: npt.ArrayLike, scores: npt.ArrayLike, *, patient: npt.ArrayLik
     if not checked:
         raise MeasureError("scores have no column")
     positive, rows = checked[0].positive, checked[0].rows
-    code = encode(patient, len(matrix)).code[rows]
+    patients = encode(patient, len(matrix))
+    code = patients.code[rows] if patients.unit == "patient" else None
     parts = [components(row.score, positive) for row in checked]
     auc = np.array([part.auc for part in parts])
     return DeLong(auc, _covariance(parts, positive, code))
@@ -139,7 +140,7 @@ class Components:
 
 def components(score: FloatArray, positive: BoolArray) -> Components:
     """Compute the AUC and DeLong's structural components from ranks."""
-    order = np.argsort(score, kind="stable")
+    order = np.argsort(score)
     ascending, kind = score[order], positive[order]
     new = np.ones(len(order), np.bool_)
     new[1:] = ascending[1:] != ascending[:-1]
@@ -157,22 +158,27 @@ def components(score: FloatArray, positive: BoolArray) -> Components:
     return Components(float(np.sum(positives * below) / (m * n)), placement)
 
 
-def _covariance(parts: list[Components], positive: BoolArray, code: npt.NDArray[np.int32]) -> FloatArray:
-    """Combine the models' components over patients, after Obuchowski's equations for S10, S01 and S11."""
+def _covariance(parts: list[Components], positive: BoolArray, code: npt.NDArray[np.int32] | None) -> FloatArray:
+    """Combine the models' components over patients, after Obuchowski's equations for S10, S01 and S11.
+
+    ``code`` is the patient of each image; None takes each image for a patient, which leaves DeLong's own equations.
+    """
     models = len(parts)
-    mine = [np.unique(code[positive == kind]).size for kind in (True, False)]
     m, n = int(positive.sum()), int((~positive).sum())
-    if min(mine) < 2:
-        return np.full((models, models), np.nan)
     rest = np.stack([part.placement - part.auc for part in parts])
-    size = int(code.max()) + 1
-    x, y = (
-        np.stack([np.bincount(code[positive == kind], row[positive == kind], size) for row in rest])
-        for kind in (True, False)
-    )
-    everyone = np.unique(code).size
-    both = x @ y.T * (everyone / (everyone - 1) / (m * n))
-    found: FloatArray = both + both.T
-    found += x @ x.T * (mine[0] / (mine[0] - 1) / m**2)
-    found += y @ y.T * (mine[1] / (mine[1] - 1) / n**2)
+    kinds = (positive, ~positive)
+    x, y = (rest[:, kind] for kind in kinds)
+    members = [m, n]
+    if code is not None:
+        size = int(code.max()) + 1 if len(code) else 0
+        x, y = (np.stack([np.bincount(code[kind], row[kind], size) for row in rest]) for kind in kinds)
+        members = [int(np.count_nonzero(np.bincount(code[kind], minlength=size))) for kind in kinds]
+    if min(members) < 2:
+        return np.full((models, models), np.nan)
+    found: FloatArray = x @ x.T * (members[0] / (members[0] - 1) / m**2)
+    found += y @ y.T * (members[1] / (members[1] - 1) / n**2)
+    if code is not None:
+        everyone = int(np.count_nonzero(np.bincount(code)))
+        both = x @ y.T * (everyone / (everyone - 1) / (m * n))
+        found += both + both.T
     return found

@@ -153,7 +153,7 @@ def column(
 
 def sort(score: FloatArray, positive: npt.NDArray[np.bool_], code: npt.NDArray[np.int32]) -> Steps:
     """Order images from the highest score down, positives first among equals, and find the steps."""
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(-score)
     descending = score[order]
     group = np.zeros(len(order), np.int64)
     np.cumsum(descending[1:] != descending[:-1], out=group[1:])
