@@ -171,7 +171,8 @@ def _covariance(parts: list[Components], positive: BoolArray, code: npt.NDArray[
     members = [m, n]
     if code is not None:
         size = int(code.max()) + 1 if len(code) else 0
-        x, y = (np.stack([np.bincount(code[kind], row[kind], size) for row in rest]) for kind in kinds)
+        sums = ([np.bincount(code[kind], row[kind], size) for row in rest] for kind in kinds)
+        x, y = (np.asarray(part, np.float64) for part in sums)
         members = [int(np.count_nonzero(np.bincount(code[kind], minlength=size))) for kind in kinds]
     if min(members) < 2:
         return np.full((models, models), np.nan)
