@@ -215,13 +215,15 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """How uncertain a figure is said to be.
 
     Attributes:
-        kind: ``bootstrap`` percentile, ``bca``, or ``delong`` (AUC only; other metrics then take the percentile bootstrap).
+        kind: ``default`` takes the kind that holds its level for each metric (``jackknife``, or ``wilson`` for proportions); or
+            ``bootstrap`` percentile, ``bca``, ``stratified``, ``delong``, ``delong-plain``. One that does not apply to a metric
+            gives way to the default.
         unit: What is resampled: ``patient`` or ``image``.
         replicates: Bootstrap replicates.
         level: Confidence level, between 0 and 1.
     """
 
-    kind: Literal["bootstrap", "bca", "delong"] = "bootstrap"
+    kind: Literal["default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson"] = "bootstrap"
     unit: Literal["patient", "image"] = "patient"
     replicates: int = 1000
     level: float = 0.95
