@@ -223,7 +223,9 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         level: Confidence level, between 0 and 1.
     """
 
-    kind: Literal["default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson"] = "bootstrap"
+    kind: Literal["default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson"] = (
+        "bootstrap"
+    )
     unit: Literal["patient", "image"] = "patient"
     replicates: int = 1000
     level: float = 0.95
