@@ -1,0 +1,65 @@
+"""The regression check of CI: the quick profile on the fixture against the committed leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from xrbench import cli
+from xrbench.catalogue import shipped
+from xrbench.compare.results import read_scores
+from xrbench.training import objectives
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+
+BOARD = shipped() / "leaderboards" / "ood-cxr"
+GATE = ["--gate", "--margin", "0.05", "--quiet"]
+ONE_FIT = "method=balanced-batching,seed=0"
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A full run of the suite, as `make run` does it."""
+    folder = tmp_path_factory.mktemp("gate") / "runs"
+    assert cli.invoke(["run", "--suite", "ood-cxr", "--out", str(folder), "--quiet"]) == 0
+    return folder
+
+
+def test_the_fixture_gives_a_table_worth_reading(out: Path) -> None:
+    scores = read_scores(next((out / "ood-cxr").iterdir()) / "scores.csv")
+    auc = scores[(scores["metric"] == "auc") & (scores["label"] == "mean")]
+    assert set(scores["data"]) == {"FIXTURE"}
+    for method, rows in auc.groupby("method"):
+        mean = rows.groupby("protocol")["value"].mean()
+        assert mean["internal"] > 0.80, method
+        assert mean["external"] < mean["internal"] - 0.02, method
+
+
+def test_the_same_code_is_no_regression(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke(["compare", str(BOARD), str(out), *GATE]) == 0
+    assert "no regression" in capsys.readouterr().out
+
+
+def test_running_again_does_nothing_twice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in out.glob("cells/*")}
+    assert cli.invoke(["run", "--suite", "ood-cxr", "--out", str(out)]) == 0
+    assert "48 of 48 cells are there, 0 to do" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in out.glob("cells/*")} == before
+
+
+def test_a_damaged_method_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = objectives.masked_bce
+
+    def damaged(scores: torch.Tensor, truth: torch.Tensor, **options: object) -> torch.Tensor:
+        """Learn from labels that stand one image too low."""
+        return sound(scores, truth.roll(1, dims=0), **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(objectives, "masked_bce", damaged)
+    assert cli.invoke(["run", "--suite", "ood-cxr", "--out", str(tmp_path), "--only", ONE_FIT, "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.invoke(["compare", str(BOARD), str(tmp_path), *GATE, "--only", ONE_FIT]) == 1
+    assert "REGRESSION" in capsys.readouterr().out
