@@ -128,7 +128,7 @@ class Assembly:
             raise type(problems[0])("\n".join(str(problem) for problem in problems))
         self._leave_out_unreadable()
 
-    def reopen_caches(self, catalogue: Catalogue, folder: Path) -> bool:
+    def reopen_caches(self, catalogue: Catalogue, folder: Path, *, skip_unreadable: bool = False) -> bool:
         """Open the pixel caches if all of them are there and up to date, without reading an image; say whether they are."""
         for (base, size), paths in self.needed(catalogue).items():
             root = next(domain.root for domain in self.domains.values() if domain.base == base)
@@ -139,10 +139,12 @@ class Assembly:
                 steps=self.plan.suite.preprocessing,
                 image_size=size,
                 channels=1,
+                skip_unreadable=skip_unreadable,
             )
             if found is None:
                 return False
             self.caches[base, size] = found
+        self._leave_out_unreadable()
         return True
 
     def image_set(self, part: splits.Part, model: cards.ModelCard) -> ImageSet:
@@ -209,6 +211,7 @@ class Assembly:
                     "title": domain.card.title,
                     "images": len(domain.frame),
                     "patients": patients,
+                    "unreadable": int(self.unreadable[name].sum()) if name in self.unreadable else 0,
                     "used": max(trained, default=0),
                     "pathologies": len(set(domain.labels) - labelling.APART),
                     "region": domain.card.region or domain.published.region,
@@ -251,7 +254,18 @@ class Assembly:
                         part[name] = part[name][~without[part[name]]]
         if self.unreadable:
             for fit in self.plan.fits:
+                splits.check_filled(self.parts[fit.name], _roles(fit))
                 _check_learnable(fit, self.parts[fit.name], self.domains, self.plan.suite.labels)
+            self.leave_out_empty()
+
+    def leave_out_empty(self) -> None:
+        """Drop cells without any image, such as an internal test where nobody is held out, and say so."""
+        empty = [cell for cell in self.plan.cells if not any(len(rows) for rows in self.part(cell).values())]
+        self.plan = planning.without_cells(self.plan, [cell.name for cell in empty])
+        tests = [(cell.protocol, cell.test, "+".join(cell.train)) for cell in empty]
+        for protocol, test, train in dict.fromkeys(tests):
+            of = f" of fits on {train}" if train else ""
+            self.notes.append(f"no {protocol} test on {test}{of}: no image is left for it")
 
 
 def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missing: bool = False) -> Assembly:
@@ -287,7 +301,9 @@ def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missin
         _check_learnable(fit, parts[fit.name], domains, kept.suite.labels)
     notes += _costs(kept, parts)
     left_out = len(plan.settings) - len(kept.settings)
-    return Assembly(kept, domains, parts, missing, notes, settings_left_out=left_out)
+    made = Assembly(kept, domains, parts, missing, notes, settings_left_out=left_out)
+    made.leave_out_empty()
+    return made
 
 
 def cache_folder(folder: Path, base: str, root: Path) -> Path:
@@ -300,6 +316,10 @@ def _population(domains: Mapping[str, Selected]) -> dict[str, list[str]]:
     for domain in domains.values():
         people.setdefault(domain.base, set()).update(domain.members.patient.tolist())
     return {base: sorted(patients) for base, patients in people.items()}
+
+
+def _roles(fit: Fit) -> splits.Roles:
+    return splits.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
 
 
 def _divide(

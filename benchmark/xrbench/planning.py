@@ -214,6 +214,11 @@ def without_datasets(plan: Plan, missing: Sequence[str]) -> Plan:
     return msgspec.structs.replace(plan, fits=fits, cells=cells, settings=settings)
 
 
+def without_cells(plan: Plan, names: Sequence[str]) -> Plan:
+    """Leave out cells by name."""
+    return msgspec.structs.replace(plan, cells=tuple(cell for cell in plan.cells if cell.name not in names))
+
+
 def recipe(
     suite: cards.SuiteCard, profile: cards.Profile, method: cards.MethodCard, model: cards.ModelCard, seed: int
 ) -> cards.Recipe:

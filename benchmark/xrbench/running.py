@@ -6,47 +6,25 @@ fails is named and the others go on; the manifest says which.
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
-import shlex
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xrbench
-from xrbench import cards, keys, store
+from xrbench import keys, store
 from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
-from xrbench.errors import StoreError, TrainingError
+from xrbench.errors import StoreError, XrbenchError, disk_is_full
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
-from xrbench.stamp import FIXTURE
+from xrbench.records import Keys, data_of, describe_cell, keys_of, write_manifest
 from xrbench.store import Store
 
 if TYPE_CHECKING:
     from xrbench.training.predict import Predictor
-
-FORMAT = "xrbench-run-1"
-FAILURES = (TrainingError, StoreError, MemoryError, RuntimeError)
-"""What may go wrong with one fit or cell without ending the run; a full disk or a missing card ends it."""
-
-LIBRARIES = (
-    "numpy",
-    "pandas",
-    "scipy",
-    "pillow",
-    "scikit-image",
-    "pydicom",
-    "torch",
-    "torchvision",
-    "timm",
-    "torchxrayvision",
-)
 
 
 @dataclass(frozen=True)
@@ -86,14 +64,6 @@ class RunResult:
     measured: int
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Name -> key, of fits and of cells."""
-
-    fits: Mapping[str, str]
-    cells: Mapping[str, str]
-
-
 def run(assembly: Assembly, catalogue: Catalogue, options: Options, *, reporter: Reporter | None = None) -> RunResult:
     """Train and predict what is missing of an assembled plan.
 
@@ -109,37 +79,29 @@ def run(assembly: Assembly, catalogue: Catalogue, options: Options, *, reporter:
 
 
 def _run(assembly: Assembly, catalogue: Catalogue, options: Options, results: Store, say: Reporter) -> RunResult:
+    device = _device(options.device)
     _check_weights(assembly, catalogue, say)
     cache = options.cache or options.out / "cache"
     assembly.open_caches(catalogue, cache, jobs=options.jobs, reporter=say, skip_unreadable=options.skip_unreadable)
     for note in assembly.notes:
         say.line(note)
-    keyed = keys_of(assembly, catalogue)
-    pending = [cell for cell in assembly.plan.cells if not results.has_cell(keyed.cells[cell.name])]
-    say.line(
-        f"{len(assembly.plan.cells) - len(pending)} of {len(assembly.plan.cells)} cells are there, {len(pending)} to do"
+    work = _Work(assembly, results, keys_of(assembly, catalogue), device, say)
+    pending = [cell for cell in assembly.plan.cells if not work.is_there(cell)]
+    total = len(assembly.plan.cells)
+    say.line(f"{total - len(pending):,} of {total:,} cells are there, {len(pending):,} to do")
+    trained = work.train(pending) if pending else 0
+    measured = work.measure(pending) if pending else 0
+    folder = write_manifest(
+        assembly,
+        catalogue,
+        results,
+        work.keyed,
+        failed=work.failed,
+        device=device,
+        command=options.command,
+        reporter=say,
     )
-    failed: dict[str, str] = {}
-    device = _device(options.device) if pending else options.device
-    trained = _train(assembly, pending, keyed, results, device, say, failed)
-    measured = _predict(assembly, pending, keyed, results, device, say, failed)
-    folder = _write_manifest(assembly, options, results, keyed, failed, device)
-    return RunResult(folder, failed, trained, measured)
-
-
-def keys_of(assembly: Assembly, catalogue: Catalogue) -> Keys:
-    """Compute the keys of all fits and cells; caches must be open."""
-    fits = {fit.name: assembly.fit_key(fit) for fit in assembly.plan.fits}
-    return Keys(fits, {cell.name: assembly.cell_key(cell, catalogue, fits) for cell in assembly.plan.cells})
-
-
-def run_folder(assembly: Assembly, results: Store) -> Path:
-    """Return the folder that a run of this plan on these data writes to."""
-    suite = assembly.plan.suite
-    digests = {name: domain.digest for name, domain in assembly.domains.items()}
-    return results.run_folder(
-        suite.name, keys.run_key(suite, assembly.plan.profile_name, assembly.plan.profile, digests)
-    )
+    return RunResult(folder, work.failed, trained, measured)
 
 
 def _check_weights(assembly: Assembly, catalogue: Catalogue, say: Reporter) -> None:
@@ -154,102 +116,115 @@ def _check_weights(assembly: Assembly, catalogue: Catalogue, say: Reporter) -> N
             obtain(catalogue.model(name), reporter=say)
 
 
-def _train(
-    assembly: Assembly,
-    pending: Sequence[Cell],
-    keyed: Keys,
-    results: Store,
-    device: str,
-    say: Reporter,
-    failed: dict[str, str],
-) -> int:
-    """Train the fits that pending cells need; one that fails is named and the others go on."""
-    from xrbench.training.checkpoint import DONE
-    from xrbench.training.fit import fit as train
+class _Work:
+    """Fits and cells as they are done; one that fails is named and the others go on."""
 
-    needed = {name for cell in pending for name in cell.fits}
-    todo = [fit for fit in assembly.plan.fits if fit.name in needed]
-    unfinished = [fit for fit in todo if not (results.fit_folder(keyed.fits[fit.name]) / DONE).is_file()]
-    with say.bar("fits", len(unfinished)) as bar:
-        for number, fit in enumerate(unfinished, 1):
-            recipe, parts, key = assembly.plan.recipes[fit.name], assembly.parts[fit.name], keyed.fits[fit.name]
-            label = f"fit {number}/{len(unfinished)} {fit.method} {fit.model} {'+'.join(fit.train)} seed {fit.seed}"
-            try:
-                train(
-                    recipe,
-                    assembly.image_set(parts.train, recipe.model),
-                    assembly.image_set(parts.valid, recipe.model),
-                    key=key,
-                    folder=results.fit_folder(key),
-                    device=device,
-                    reporter=say,
-                    label=label,
+    def __init__(self, assembly: Assembly, results: Store, keyed: Keys, device: str, say: Reporter) -> None:
+        self.assembly, self.results, self.keyed, self.device, self.say = assembly, results, keyed, device, say
+        self.failed: dict[str, str] = {}
+
+    def is_there(self, cell: Cell) -> bool:
+        """Say whether a cell's predictions are there and whole; damaged ones are measured again."""
+        key = self.keyed.cells[cell.name]
+        if not self.results.has_cell(key):
+            return False
+        try:
+            store.read_predictions(self.results.cell_file(key), key=key)
+        except StoreError:
+            self.say.line(f"{self.results.cell_file(key)}: damaged; {cell.name} is measured again")
+            return False
+        return True
+
+    def train(self, pending: Sequence[Cell]) -> int:
+        """Train the fits that these cells need and that are not finished; return how many were."""
+        from xrbench.training.fit import fit as train
+        from xrbench.training.rehearsal import rehearse
+
+        needed = {name for cell in pending for name in cell.fits}
+        todo = [fit for fit in self.assembly.plan.fits if fit.name in needed and not self._is_finished(fit)]
+        for recipe in {(fit.method, fit.model): self.assembly.plan.recipes[fit.name] for fit in todo}.values():
+            rehearse(recipe)
+        if not todo:
+            return 0
+        with self.say.bar("fits", len(todo)) as bar:
+            for number, fit in enumerate(todo, 1):
+                recipe, parts, key = (
+                    self.assembly.plan.recipes[fit.name],
+                    self.assembly.parts[fit.name],
+                    self.keyed.fits[fit.name],
                 )
-            except FAILURES as error:
-                failed[fit.name] = _reason(error)
-                say.line(f"failed: {fit.name}: {failed[fit.name]}")
-            bar.advance(1, fit.name)
-    return sum(fit.name not in failed for fit in unfinished)
+                try:
+                    train(
+                        recipe,
+                        self.assembly.image_set(parts.train, recipe.model),
+                        self.assembly.image_set(parts.valid, recipe.model),
+                        key=key,
+                        folder=self.results.fit_folder(key),
+                        device=self.device,
+                        reporter=self.say,
+                        label=f"fit {number}/{len(todo)} {fit.method} {fit.model} {'+'.join(fit.train)} seed {fit.seed}",
+                    )
+                except Exception as error:
+                    self._fail(fit.name, error)
+                bar.advance(1, fit.name)
+        return sum(fit.name not in self.failed for fit in todo)
 
+    def measure(self, pending: Sequence[Cell]) -> int:
+        """Measure cells, except those whose fit failed; return how many were. Those of one fit load its network once."""
+        loaded: tuple[str, Predictor] | None = None
+        with self.say.bar("cells", len(pending)) as bar:
+            for cell in pending:
+                maker = cell.fits[0] if cell.fits else cell.name
+                try:
+                    if maker not in self.failed:
+                        loaded = loaded if loaded and loaded[0] == maker else (maker, self._predictor(maker))
+                        self._measure(cell, loaded[1])
+                except Exception as error:
+                    self._fail(cell.name, error)
+                bar.advance(1, cell.test)
+        return sum(cell.name not in self.failed and not set(cell.fits) & set(self.failed) for cell in pending)
 
-def _predict(
-    assembly: Assembly,
-    pending: Sequence[Cell],
-    keyed: Keys,
-    results: Store,
-    device: str,
-    say: Reporter,
-    failed: dict[str, str],
-) -> int:
-    """Measure pending cells; those of one fit load its network once."""
-    from xrbench.training.predict import Predictor
+    def _is_finished(self, fit: Fit) -> bool:
+        """Say whether a fit is there and whole; one that is damaged is trained again."""
+        from xrbench.training.checkpoint import FitFolder
 
-    done = 0
-    loaded: tuple[str, Predictor] | None = None
-    with say.bar("cells", len(pending)) as bar:
-        for cell in pending:
-            maker = cell.fits[0] if cell.fits else cell.name
-            try:
-                if maker in failed:
-                    raise TrainingError(f"its fit failed: {failed[maker]}")
-                if loaded is None or loaded[0] != maker:
-                    key = keyed.fits.get(maker, "")
-                    folder = results.fit_folder(key) if key else None
-                    recipe = assembly.plan.recipes[maker]
-                    loaded = maker, Predictor(recipe, folder=folder, key=key, device=device, reporter=say)
-                _measure(assembly, cell, loaded[1], keyed, results)
-                done += 1
-            except FAILURES as error:
-                failed[cell.name] = _reason(error)
-                say.line(f"failed: {cell.name}: {failed[cell.name]}")
-            bar.advance(1, cell.test)
-    return done
+        key = self.keyed.fits[fit.name]
+        kept = FitFolder(self.results.fit_folder(key), key=key, recipe=self.assembly.plan.recipes[fit.name])
+        try:
+            return kept.finished(self.say) is not None
+        except StoreError:
+            return False
 
+    def _predictor(self, maker: str) -> Predictor:
+        from xrbench.training.predict import Predictor
 
-def _measure(assembly: Assembly, cell: Cell, predict: Predictor, keyed: Keys, results: Store) -> None:
-    """Predict every row of a cell and store the predictions."""
-    part = assembly.part(cell)
-    recipe = predict.recipe
-    scores = predict(assembly.image_set(part, recipe.model), label=f"predict {cell.test}")
-    frame = assembly.frame(part)
-    if scores.shape != (len(frame), len(recipe.labels)):
-        expected = (len(frame), len(recipe.labels))
-        raise StoreError(f"{cell.name}: {expected} scores are expected, the model gave {scores.shape}")
-    for number, label in enumerate(recipe.labels):
-        frame[f"score:{label}"] = scores[:, number]
-    about = {**describe_cell(cell), "key": keyed.cells[cell.name], "fit_keys": [keyed.fits[name] for name in cell.fits]}
-    about |= {"data": _data(assembly), "xrbench": xrbench.__version__}
-    store.write_predictions(results.cell_file(keyed.cells[cell.name]), frame, about)
+        key = self.keyed.fits.get(maker, "")
+        folder = self.results.fit_folder(key) if key else None
+        return Predictor(
+            self.assembly.plan.recipes[maker], folder=folder, key=key, device=self.device, reporter=self.say
+        )
 
+    def _measure(self, cell: Cell, predict: Predictor) -> None:
+        """Predict every row of a cell and store the predictions."""
+        part, recipe, key = self.assembly.part(cell), predict.recipe, self.keyed.cells[cell.name]
+        scores = predict(self.assembly.image_set(part, recipe.model), label=f"predict {cell.test}")
+        frame = self.assembly.frame(part)
+        if scores.shape != (len(frame), len(recipe.labels)):
+            expected = (len(frame), len(recipe.labels))
+            raise StoreError(f"{cell.name}: {expected} scores are expected, the model gave {scores.shape}")
+        for number, label in enumerate(recipe.labels):
+            frame[f"score:{label}"] = scores[:, number]
+        about = {**describe_cell(cell), "key": key, "fit_keys": [self.keyed.fits[name] for name in cell.fits]}
+        about |= {"data": data_of(self.assembly), "xrbench": xrbench.__version__}
+        store.write_predictions(self.results.cell_file(key), frame, about)
 
-def describe_cell(cell: Cell) -> dict[str, Any]:
-    """Describe a cell in plain values, as manifests and predictions carry it."""
-    plain = cards.plain(cell)
-    return {**plain, "cell": plain.pop("name")}
-
-
-def _data(assembly: Assembly) -> str:
-    return FIXTURE if assembly.fixture else "real"
+    def _fail(self, name: str, error: Exception) -> None:
+        """Name what failed, and why; a full disk ends the run instead, since nothing else could be kept either."""
+        if disk_is_full(error):
+            raise error
+        self.failed[name] = _reason(error)
+        self.say.line(f"failed: {name}: {self.failed[name]}")
+        self.say.detail("".join(traceback.format_exception(error)))
 
 
 def _device(name: str) -> str:
@@ -258,110 +233,14 @@ def _device(name: str) -> str:
     return str(find(name))
 
 
-def _reason(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _write_manifest(
-    assembly: Assembly,
-    options: Options,
-    results: Store,
-    keyed: Keys,
-    failed: Mapping[str, str],
-    device: str,
-) -> Path:
-    """Write what the run consists of; cells of an earlier, smaller run of the same data stay in it."""
-    folder = run_folder(assembly, results)
-    path = folder / store.MANIFEST
-    before = store.read_json(path) if path.is_file() else {}
-    plan = assembly.plan
-    fits = {entry["name"]: entry for entry in before.get("fits", [])}
-    fits.update({fit.name: _fit_entry(fit, assembly, keyed, failed) for fit in plan.fits})
-    cells = {entry["cell"]: entry for entry in before.get("cells", [])}
-    cells.update({cell.name: _cell_entry(cell, keyed, failed) for cell in plan.cells})
-    settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
-    manifest = {
-        "format": FORMAT,
-        "suite": cards.plain(plan.suite),
-        "profile_name": plan.profile_name,
-        "profile": cards.plain(plan.profile),
-        "data": _data(assembly),
-        "settings": list(settings.values()),
-        "datasets": _merged_by("dataset", before.get("datasets", []), assembly.used()),
-        "missing": assembly.missing,
-        "notes": assembly.notes,
-        "fits": list(fits.values()),
-        "cells": list(cells.values()),
-        "command": shlex.join(options.command),
-        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "environment": {**environment(), "device": device},
-    }
-    store.write_json(path, manifest)
-    return folder
-
-
-def _fit_entry(fit: Fit, assembly: Assembly, keyed: Keys, failed: Mapping[str, str]) -> dict[str, Any]:
-    parts = assembly.parts[fit.name]
-    sizes = {
-        side: {name: len(rows) for name, rows in getattr(parts, side).items()}
-        for side in ("train", "valid", "internal", "external")
-    }
-    entry = {**cards.plain(fit), "key": keyed.fits[fit.name], "images": sizes, "excluded": parts.excluded}
-    return {**entry, "failed": failed.get(fit.name, "")}
-
-
-def _cell_entry(cell: Cell, keyed: Keys, failed: Mapping[str, str]) -> dict[str, Any]:
-    key = keyed.cells[cell.name]
-    entry = {**describe_cell(cell), "key": key, "fit_keys": [keyed.fits[name] for name in cell.fits]}
-    return {**entry, "file": f"../../cells/{key}.parquet", "failed": failed.get(cell.name, "")}
-
-
-def _setting_key(setting: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (tuple(setting["train"]), setting["valid"], setting["test"], setting["seed"])
-
-
-def _merged_by(
-    field: str, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
-    merged = {entry[field]: entry for entry in old}
-    for entry in new:
-        before = merged.get(entry[field], {})
-        merged[entry[field]] = {**entry, "used": max(entry.get("used", 0), before.get("used", 0))}
-    return list(merged.values())
-
-
-def environment() -> dict[str, Any]:
-    """Describe what the figures were made with: versions, processor, and the state of the code."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "xrbench": xrbench.__version__,
-        "python": platform.python_version(),
-        "libraries": versions,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-        "code": _git_state(),
-    }
-
-
-def _git_state() -> str:
-    """Return commit and whether there are uncommitted changes, if the code is a checkout."""
-    top = Path(__file__).parents[2]
-    if not (top / ".git").exists():
-        return ""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=top, capture_output=True, text=True, check=True
-        )
-        dirty = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], cwd=top, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return commit.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+def _reason(error: Exception) -> str:
+    """Put an error into one line; with its place, if it is not one that was raised on purpose."""
+    words = (str(error).splitlines() or [""])[0]
+    if isinstance(error, XrbenchError):
+        return words
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
+    return f"{type(error).__name__}: {words} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def command_line() -> list[str]:

@@ -72,7 +72,7 @@ def score_run(folder: Path, *, reporter: Reporter | None = None) -> pd.DataFrame
         StoreError: The folder holds no manifest, or a predictions file is damaged.
         MeasureError: No cell of the run has predictions.
     """
-    manifest = store.read_json(folder / store.MANIFEST)
+    manifest = store.read_manifest(folder)
     suite = msgspec.convert(manifest["suite"], cards.SuiteCard)
     there = [entry for entry in manifest["cells"] if (folder / entry["file"]).is_file()]
     if not there:

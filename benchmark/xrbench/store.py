@@ -14,6 +14,7 @@ file or the whole new one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -22,16 +23,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xrbench.cards import SuiteCard
 from xrbench.errors import StoreError
 
 FORMAT = "xrbench-predictions-1"
 COLUMNS = ("image", "patient_id", "dataset")
 MANIFEST = "manifest.json"
 SCORES = "scores.csv"
+MANIFEST_FIELDS: Mapping[str, type] = {
+    "suite": dict,
+    "profile_name": str,
+    "data": str,
+    "datasets": list,
+    "fits": list,
+    "cells": list,
+}
+"""What every manifest has."""
 
 
 class Store:
@@ -93,6 +105,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         OSError: The disk is full or the folder cannot be written; nothing is left behind.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; a file is wanted", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -102,16 +116,15 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.fsync(out.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except BaseException:
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file atomically; NaN becomes null."""
-    write_atomic(
-        path, (json.dumps(without_nan(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
+    write_atomic(path, (json.dumps(without_nan(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -128,6 +141,26 @@ def read_json(path: Path) -> dict[str, Any]:
         raise StoreError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):
         raise StoreError(f"{path}: wanted a JSON object, got {type(values).__name__}")
+    return values
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a run says about itself.
+
+    Raises:
+        StoreError: There is no manifest in the folder, or it lacks what every manifest has.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise StoreError(f"{folder}: not a run folder (no {MANIFEST})")
+    values = read_json(path)
+    for field, kind in MANIFEST_FIELDS.items():
+        if not isinstance(values.get(field), kind):
+            raise StoreError(f"{path}: field {field!r} is missing or of another type; the file was damaged or edited")
+    try:
+        msgspec.convert(values["suite"], SuiteCard)
+    except msgspec.ValidationError as error:
+        raise StoreError(f"{path}: suite: {error}") from error
     return values
 
 

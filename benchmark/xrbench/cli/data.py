@@ -123,12 +123,12 @@ def prepare(quiet: bool, verbose: bool, **given: Any) -> None:
     say = options.reporter(quiet, verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "jobs", "cache")})
     bound = bind({**given, "only": (), "seeds": ()}, chosen, say, planning=False)
-    folder = Path(chosen["cache"].value or Path(chosen["out"].value) / "cache")
+    folder = Path(chosen["cache"].value or Path(chosen["out"].value) / "cache").expanduser()
     bound.assembly.open_caches(
         bound.suite.catalogue, folder, jobs=chosen["jobs"].value, reporter=say, skip_unreadable=given["skip_unreadable"]
     )
     for (base, size), cache in bound.assembly.caches.items():
-        click.echo(f"{base} {size} px   {len(cache.pixels):,} images   {cache.folder}")
+        click.echo(f"{base} {size} px   {len(cache):,} images   in {folder}")
 
 
 @data.command("fixture", short_help="Draw small phantom chests.")

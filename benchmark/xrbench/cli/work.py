@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ PLANNED = options.many(
     options.only,
     options.seed,
     options.allow_missing,
+    options.skip_unreadable,
     options.catalogue,
 )
 
@@ -34,7 +36,13 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     say = options.reporter(quiet or as_json, verbose)
     chosen = options.settings(out=given["out"], cache=given["cache"])
     bound = bind(given, chosen, say, planning=True)
-    found = outline(bound.assembly, bound.suite.catalogue, out=chosen["out"].value, cache=chosen["cache"].value)
+    found = outline(
+        bound.assembly,
+        bound.suite.catalogue,
+        out=chosen["out"].value,
+        cache=chosen["cache"].value,
+        skip_unreadable=given["skip_unreadable"],
+    )
     if as_json:
         options.echo_json(found.to_dict())
     else:
@@ -47,7 +55,6 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     options.cache,
     options.device,
     options.jobs,
-    options.skip_unreadable,
     options.quiet,
     options.verbose,
 )
@@ -59,11 +66,13 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take processors from others
     from xrbench import face
+    from xrbench.errors import MeasureError
     from xrbench.report.publish import publish
     from xrbench.running import Options, command_line
 
     say = options.reporter(quiet, verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
+    _use_weights(chosen["weights"])
     bound = bind(given, chosen, say, planning=False)
     cache = chosen["cache"].value
     how = Options(
@@ -75,9 +84,12 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
         command=command_line(),
     )
     result = face.run(bound, options=how, reporter=say)
-    face.score(result, reporter=say)
-    written = publish(result.folder, bound.suite.catalogue, reporter=say)
-    click.echo(written.summary())
+    try:
+        face.score(result, reporter=say)
+        click.echo(publish(result.folder, bound.suite.catalogue, reporter=say).summary())
+    except MeasureError:
+        if not result.failed:
+            raise
     for name, reason in result.failed.items():
         click.echo(f"failed: {name}: {reason}", err=True)
     return 1 if result.failed else 0
@@ -87,7 +99,9 @@ def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: b
     """Find the suite and bring it together with its data."""
     from xrbench import face
     from xrbench.settings import file_of
+    from xrbench.store import Store
 
+    Store(_path(chosen["out"].value))
     cards = options.open_catalogue(given["catalogues"])
     root, folders = options.folders(given["data_roots"], cards)
     suite = face.suite(
@@ -105,9 +119,13 @@ def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: b
     )
 
 
-def _path(text: str) -> Any:
-    from pathlib import Path
+def _use_weights(setting: Any) -> None:
+    """Tell the room that finds pretrained weights, which asks the variable, of a folder named in ``xrbench.toml``."""
+    if setting.value:
+        os.environ["XRBENCH_WEIGHTS"] = str(_path(setting.value))
 
+
+def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 

@@ -53,6 +53,10 @@ class PixelCache:
     digest: str
     _records: Mapping[str, Record] = field(repr=False)
 
+    def __len__(self) -> int:
+        """Count the images that were asked for and have pixels."""
+        return len(self._records) - len(self.unreadable)
+
     def rows(self, paths: Sequence[str]) -> npt.NDArray[np.int64]:
         """Look up the row of each image, -1 for those that were skipped.
 
@@ -138,11 +142,13 @@ def peek_cache(
     steps: Sequence[BlockSpec],
     image_size: int,
     channels: int,
+    skip_unreadable: bool = False,
     where: str = "",
 ) -> PixelCache | None:
     """Return the pixel cache if it is there and up to date for these images; read no image and write nothing.
 
-    The arguments are those of ``open_cache``.
+    The arguments are those of ``open_cache``; images that could not be read when it was built do not count as up to date,
+    unless they are to be skipped.
     """
     name = digest(steps, image_size=image_size, channels=channels, where=where)
     place = folder / f"{image_size}px-{name[:12]}"
@@ -153,12 +159,17 @@ def peek_cache(
     wanted = list(dict.fromkeys(paths))
     stats = _look(root, wanted)
     known = index.records
-    if index.head.digest != name or any(path not in known for path in wanted):
+    there = {path: stat for path, stat in stats.items() if stat is not None}
+    if index.head.digest != name or any(path not in known for path in there):
         return None
-    if any(stat is None or _task(path, stat, known[path]) for path, stat in stats.items()):
+    if not skip_unreadable and (len(there) < len(stats) or any(known[path].reason for path in there)):
         return None
-    records = {path: known[path] for path in wanted}
-    return PixelCache(Store(place, index).pixels(), {}, _digest(name, records.values()), records)
+    if any((known[path].size, known[path].mtime_ns) != stat for path, stat in there.items()):
+        return None
+    store = Store(place, index)
+    records = _current(store, stats)
+    unreadable = {path: record.reason for path, record in records.items() if record.reason}
+    return PixelCache(store.pixels(), unreadable, _digest(name, records.values()), records)
 
 
 def _look(root: Path, paths: Sequence[str]) -> dict[str, Stat | None]:

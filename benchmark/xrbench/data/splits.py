@@ -131,7 +131,7 @@ def divide(
     kept_train = {name: _first(rows, limits.train) for name, rows in kept_train.items()}
     result = Parts(kept_train, kept_valid, inside, external, excluded)
     check_disjoint(result, domains)
-    _check_filled(result, roles)
+    check_filled(result, roles)
     return result
 
 
@@ -250,11 +250,17 @@ def _lost(before: Part, after: Part, limit: int) -> dict[str, int]:
     return {name: count for name, count in lost.items() if count > 0}
 
 
-def _check_filled(parts: Parts, roles: Roles) -> None:
+def check_filled(parts: Parts, roles: Roles) -> None:
+    """Refuse parts of which one that is needed has no image.
+
+    Raises:
+        DataError: Nothing is left to train, validate or test on.
+    """
     for name, rows in parts.train.items():
         if not len(rows):
             raise DataError(
-                f"{name}: no image is left to train on when {roles.test} is the test (all its patients are on other sides)"
+                f"{name}: no image is left to train on when {roles.test} is the test: all are of patients on other sides, "
+                "or unreadable"
             )
     if not any(len(rows) for rows in parts.valid.values()):
         raise DataError(f"{' + '.join(parts.valid) or 'validation'}: no image is left to validate on")

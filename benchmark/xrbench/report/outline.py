@@ -11,10 +11,11 @@ import pandas as pd
 
 from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
+from xrbench.errors import StoreError
 from xrbench.planning import Fit
 from xrbench.progress import clock
 from xrbench.stamp import STAMP
-from xrbench.store import MANIFEST, Store, read_json
+from xrbench.store import Store, read_manifest
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,18 @@ class Outline:
         return text
 
 
-def outline(assembly: Assembly, catalogue: Catalogue, *, out: str | Path, cache: str | Path | None = None) -> Outline:
+def outline(
+    assembly: Assembly,
+    catalogue: Catalogue,
+    *,
+    out: str | Path,
+    cache: str | Path | None = None,
+    skip_unreadable: bool = False,
+) -> Outline:
     """Say what a run of this plan would do, given what is already in ``out``."""
-    results = Store(Path(out))
-    keyed = assembly.reopen_caches(catalogue, Path(cache) if cache else Path(out) / "cache")
+    results = Store(Path(out).expanduser())
+    folder = Path(cache).expanduser() if cache else results.out / "cache"
+    keyed = assembly.reopen_caches(catalogue, folder, skip_unreadable=skip_unreadable)
     fit_keys = {fit.name: assembly.fit_key(fit) if keyed else "" for fit in assembly.plan.fits}
     cells = []
     for cell in assembly.plan.cells:
@@ -183,13 +192,21 @@ def _speed(results: Store, assembly: Assembly) -> float:
     """Take the median speed that earlier fits of this suite logged in this folder."""
     speeds = []
     for run in results.runs(assembly.plan.suite.name)[:1]:
-        for entry in read_json(run / MANIFEST).get("fits", []):
+        for entry in _fits_of(run):
             log = results.fit_folder(entry["key"]) / "log.csv"
             if log.is_file():
                 frame = pd.read_csv(log)
                 if "images_per_second" in frame:
                     speeds.append(float(frame["images_per_second"].median()))
     return float(pd.Series(speeds).median()) if speeds else float("nan")
+
+
+def _fits_of(run: Path) -> list[dict[str, Any]]:
+    """List the fits of a run; none when its manifest cannot be read: a run will say so and write it anew."""
+    try:
+        return list(read_manifest(run)["fits"])
+    except StoreError:
+        return []
 
 
 def _big(number: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,17 +11,7 @@ from xrbench.cards import Setting, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError
 from xrbench.report.papers import Reported, reported
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a run folder.
-
-    Raises:
-        StoreError: There is none.
-    """
-    if not (folder / store.MANIFEST).is_file():
-        raise StoreError(f"{folder}: not a run folder (no {store.MANIFEST})")
-    return store.read_json(folder / store.MANIFEST)
+from xrbench.store import read_manifest as read_manifest
 
 
 def suite_of(manifest: dict[str, Any]) -> SuiteCard:

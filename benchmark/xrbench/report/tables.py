@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -43,11 +44,19 @@ def table(
     """
     scores = check_scores(scores)
     if layout.kind == "datasets":
-        return datasets_table(scores, layout, descriptions or (), paper=paper)
-    selection = Selection(scores, suite, layout.metric)
-    if layout.kind == "settings":
-        return settings_table(selection, layout, paper=paper, intervals=intervals)
-    return gap_table(selection, layout)
+        made = datasets_table(scores, layout, descriptions or (), paper=paper)
+    elif layout.kind == "settings":
+        made = settings_table(Selection(scores, suite, layout.metric), layout, paper=paper, intervals=intervals)
+    else:
+        made = gap_table(Selection(scores, suite, layout.metric), layout)
+    return with_unreadable(made, descriptions or ())
+
+
+def with_unreadable(made: Table, descriptions: Descriptions) -> Table:
+    """Say under a table how many images were left out because they cannot be read."""
+    left = [f"{about['unreadable']:,} of {about['dataset']}" for about in descriptions if about.get("unreadable")]
+    note = f"Left out, since they cannot be read: {', '.join(left)}."
+    return replace(made, notes=(*made.notes, note)) if left else made
 
 
 def named(
@@ -85,12 +94,13 @@ def every_table(
     for layout in suite.tables:
         found.append(table(scores, suite, layout, paper=paper, descriptions=descriptions))
         if layout.kind == "settings":
-            found.append(table(scores, suite, layout, intervals=True))
+            found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True))
     checked = check_scores(scores)
-    for comparison in suite.comparisons:
-        selection = Selection(checked, suite, comparison.metric)
-        found.append(wins_table(selection, comparison.challenger, comparison.baseline))
-    return [*found, scores_table(scores, suite)]
+    others = [
+        wins_table(Selection(checked, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons
+    ]
+    others.append(scores_table(scores, suite))
+    return [*found, *(with_unreadable(made, descriptions or ()) for made in others)]
 
 
 def datasets_table(

@@ -210,12 +210,24 @@ class Loop:
         ]
 
     def _block(self, kind: str, spec: BlockSpec, *arguments: Any, **given: Any) -> Any:
-        name, options = blocks.split(kind, spec, where=self.where)
-        found = blocks.check_options(kind, name, options, where=self.where)
-        for option in options:
-            if option in given:
-                raise CardError(f"{self.where}: {kind} {name!r}: {option!r} is not the card's to choose")
+        return made(kind, spec, self.where, *arguments, **given)
+
+
+def made(kind: str, spec: BlockSpec, where: str, *arguments: Any, **given: Any) -> Any:
+    """Call a block with these arguments and the options of its card.
+
+    Raises:
+        CardError: The block does not take them.
+    """
+    name, options = blocks.split(kind, spec, where=where)
+    found = blocks.check_options(kind, name, options, where=where)
+    for option in options:
+        if option in given:
+            raise CardError(f"{where}: {kind} {name!r}: {option!r} is not the card's to choose")
+    try:
         return found(*arguments, **given, **options)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise CardError(f"{where}: {kind} {name!r}: {error}") from error
 
 
 def network_seed(recipe: Recipe) -> int:

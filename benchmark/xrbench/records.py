@@ -1,0 +1,236 @@
+"""What a run writes down about itself: which fits and cells it consists of, on which data, made by what.
+
+``manifest.json`` is merged: cells that an earlier, smaller command measured on the same rows stay in it, those whose images have
+changed since do not.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import xrbench
+from xrbench import cards, keys, store
+from xrbench.assembly import Assembly
+from xrbench.catalogue import Catalogue
+from xrbench.errors import StoreError
+from xrbench.planning import Cell, Fit
+from xrbench.progress import Reporter
+from xrbench.stamp import FIXTURE
+from xrbench.store import Store
+
+FORMAT = "xrbench-run-1"
+Entry = dict[str, Any]
+
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "pillow",
+    "scikit-image",
+    "pydicom",
+    "torch",
+    "torchvision",
+    "timm",
+    "torchxrayvision",
+)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Name -> key, of fits and of cells."""
+
+    fits: Mapping[str, str]
+    cells: Mapping[str, str]
+
+
+def keys_of(assembly: Assembly, catalogue: Catalogue) -> Keys:
+    """Compute the keys of all fits and cells; caches must be open."""
+    fits = {fit.name: assembly.fit_key(fit) for fit in assembly.plan.fits}
+    return Keys(fits, {cell.name: assembly.cell_key(cell, catalogue, fits) for cell in assembly.plan.cells})
+
+
+def run_folder(assembly: Assembly, results: Store) -> Path:
+    """Return the folder that a run of this plan on these data writes to."""
+    suite = assembly.plan.suite
+    digests = {name: domain.digest for name, domain in assembly.domains.items()}
+    return results.run_folder(
+        suite.name, keys.run_key(suite, assembly.plan.profile_name, assembly.plan.profile, digests)
+    )
+
+
+def write_manifest(
+    assembly: Assembly,
+    catalogue: Catalogue,
+    results: Store,
+    keyed: Keys,
+    *,
+    failed: Mapping[str, str],
+    device: str,
+    command: Sequence[str],
+    reporter: Reporter,
+) -> Path:
+    """Write what the run consists of, and return its folder; nothing is written when all of it stands there already.
+
+    Args:
+        assembly: The plan with its data; caches are open.
+        catalogue: Where the cards of models are.
+        results: The ``--out`` folder.
+        keyed: Keys of all fits and cells.
+        failed: Name of a fit or cell -> why it failed.
+        device: Where it was computed.
+        command: The command line.
+        reporter: Told when an earlier manifest cannot be read.
+    """
+    folder = run_folder(assembly, results)
+    before = _before(folder, reporter)
+    fits = {fit.name: _fit_entry(fit, assembly, keyed, failed) for fit in assembly.plan.fits}
+    cells = {cell.name: _cell_entry(cell, assembly, catalogue, keyed, failed) for cell in assembly.plan.cells}
+    there = {entry["cell"]: entry for entry in before.get("cells", [])}
+    if before and all(there.get(name) == entry for name, entry in cells.items()):
+        return folder
+    old_fits, old_cells = _still_valid(before, fits, cells)
+    plan = assembly.plan
+    settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
+    missing = {name: text for name, text in before.get("missing", {}).items() if name not in assembly.domains}
+    manifest = {
+        "format": FORMAT,
+        "suite": cards.plain(plan.suite),
+        "profile_name": plan.profile_name,
+        "profile": cards.plain(plan.profile),
+        "data": data_of(assembly),
+        "settings": list(settings.values()),
+        "datasets": _merged_by("dataset", before.get("datasets", []), assembly.used()),
+        "missing": {**(missing if old_cells else {}), **assembly.missing},
+        "notes": list(dict.fromkeys([*(before["notes"] if old_cells else ()), *assembly.notes])),
+        "fits": list({**old_fits, **fits}.values()),
+        "cells": list({**old_cells, **cells}.values()),
+        "command": shlex.join(command),
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "environment": {**environment(), "device": device},
+    }
+    store.write_json(folder / store.MANIFEST, manifest)
+    return folder
+
+
+def describe_cell(cell: Cell) -> dict[str, Any]:
+    """Describe a cell in plain values, as manifests and predictions carry it."""
+    plain = cards.plain(cell)
+    return {**plain, "cell": plain.pop("name")}
+
+
+def data_of(assembly: Assembly) -> str:
+    """Say whether figures come from synthetic images."""
+    return FIXTURE if assembly.fixture else "real"
+
+
+def environment() -> dict[str, Any]:
+    """Describe what the figures were made with: versions, processor, and the state of the code."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "xrbench": xrbench.__version__,
+        "python": platform.python_version(),
+        "libraries": versions,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        "code": _git_state(),
+    }
+
+
+def _git_state() -> str:
+    """Return commit and whether there are uncommitted changes, if the code is a checkout."""
+    top = Path(__file__).parents[2]
+    if not (top / ".git").exists():
+        return ""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=top, capture_output=True, text=True, check=True
+        )
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=top, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return commit.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+
+
+def _before(folder: Path, reporter: Reporter) -> Entry:
+    """Read what an earlier command wrote; what cannot be read is written anew from the fits and cells themselves."""
+    if not (folder / store.MANIFEST).exists():
+        return {}
+    try:
+        return store.read_manifest(folder)
+    except StoreError as error:
+        reporter.line(f"{error}; it is written anew, without what other commands than this one had measured")
+        return {}
+
+
+def _still_valid(
+    before: Mapping[str, Any], fits: Mapping[str, Entry], cells: Mapping[str, Entry]
+) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Keep the entries of earlier commands, except those that were made from images that have changed since."""
+    rows = {_role(entry): entry["rows"] for entry in (*fits.values(), *cells.values())}
+    old_fits = {
+        entry["name"]: entry
+        for entry in before.get("fits", [])
+        if rows.get(_role(entry), entry.get("rows")) == entry.get("rows")
+    }
+    old_cells = {
+        entry["cell"]: entry
+        for entry in before.get("cells", [])
+        if rows.get(_role(entry), entry.get("rows")) == entry.get("rows") and set(entry["fits"]) <= {*old_fits, *fits}
+    }
+    return old_fits, old_cells
+
+
+def _role(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Name what entries have in common that are made of the same rows, whatever the method and the model."""
+    split = (tuple(entry["train"]), entry["valid"], entry["test"], entry["seed"])
+    if "cell" not in entry:
+        return ("fit", *split)
+    return ("external", entry["test"]) if entry["protocol"] == "external" else (entry["protocol"], *split)
+
+
+def _fit_entry(fit: Fit, assembly: Assembly, keyed: Keys, failed: Mapping[str, str]) -> Entry:
+    parts, model = assembly.parts[fit.name], assembly.plan.recipes[fit.name].model
+    sizes = {
+        side: {name: len(rows) for name, rows in getattr(parts, side).items()}
+        for side in ("train", "valid", "internal", "external")
+    }
+    rows = [assembly.rows_digest(part, model) for part in (parts.train, parts.valid)]
+    entry = {**cards.plain(fit), "key": keyed.fits[fit.name], "rows": rows, "images": sizes}
+    return {**entry, "excluded": parts.excluded, "failed": failed.get(fit.name, "")}
+
+
+def _cell_entry(cell: Cell, assembly: Assembly, catalogue: Catalogue, keyed: Keys, failed: Mapping[str, str]) -> Entry:
+    key = keyed.cells[cell.name]
+    rows = assembly.rows_digest(assembly.part(cell), catalogue.model(cell.model))
+    entry = {**describe_cell(cell), "key": key, "rows": rows, "fit_keys": [keyed.fits[name] for name in cell.fits]}
+    reasons = [f"its fit failed: {failed[name]}" for name in cell.fits if name in failed]
+    return {**entry, "file": f"../../cells/{key}.parquet", "failed": failed.get(cell.name, "".join(reasons[:1]))}
+
+
+def _setting_key(setting: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (tuple(setting["train"]), setting["valid"], setting["test"], setting["seed"])
+
+
+def _merged_by(
+    field: str, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    merged = {entry[field]: entry for entry in old}
+    for entry in new:
+        before = merged.get(entry[field], {})
+        merged[entry[field]] = {**entry, "used": max(entry.get("used", 0), before.get("used", 0))}
+    return list(merged.values())
