@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["XrbenchError", "__version__", "metrics", "plan", "run", "score", "statistics", "suite", "table"]
 
-_FACE = dict.fromkeys(("plan", "run", "score", "suite", "table"), "xrbench.face") | {
-    "XrbenchError": "xrbench.errors"
-}
+_FACE = dict.fromkeys(("plan", "run", "score", "suite", "table"), "xrbench.face") | {"XrbenchError": "xrbench.errors"}
 
 
 def __getattr__(name: str) -> Any:

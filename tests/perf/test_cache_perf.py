@@ -84,7 +84,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def report(what: str, ours: float, others: float) -> None:
-    print(f"\n{what}: {ours:,.0f} images/s, torchxrayvision {others:,.1f}: {ours / others:,.1f} times")  # noqa: T201
+    print(f"\n{what}: {ours:,.0f} images/s, torchxrayvision {others:,.1f}: {ours / others:,.1f} times")
 
 
 def test_an_epoch_from_the_cache(films: Path, tmp_path: Path, benchmark: Any) -> None:

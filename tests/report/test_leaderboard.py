@@ -85,7 +85,7 @@ def test_ids_of_patients_are_published_only_where_every_card_allows_it(
     manifest = store.read_json(run / store.MANIFEST)
     manifest["datasets"][1]["shareable"] = False
     store.write_json(run / store.MANIFEST, manifest)
-    with pytest.raises(UsageError, match="^b: predictions hold image and patient ids"):
+    with pytest.raises(UsageError, match=r"^b: predictions hold image and patient ids"):
         leaderboard.write(run, tmp_path / "boards", catalogue, predictions=True)
     assert not (tmp_path / "boards").exists()
     assert (leaderboard.write(run, tmp_path / "boards", catalogue) / "scores.csv").is_file()
