@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xrbench import metrics
 from xrbench.metrics.names import parse
 from xrbench.statistics import draws
 from xrbench.statistics.replicates import replicate
-from xrbench.statistics.samples import Column, column
+from xrbench.statistics.samples import Column, column, sort
 
 NAMES = [
     "auc",
@@ -81,3 +83,18 @@ def test_infinite_scores_and_constant_scores_pass(films: Callable[..., Any]) -> 
     data.score[:] = 0.5
     found = replicate([laid_out(data, ["auc"])], draws.Bootstrap(30, key=2), 50, threads=1)
     assert (found == 0.5).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4)), max_size=40))
+def test_steps_part_the_images_by_score_and_class(rows: list[tuple[int, int]]) -> None:
+    positive = np.array([row[0] == 1 for row in rows], np.bool_)
+    score = np.array([row[1] for row in rows], np.float64)
+    steps = sort(score, positive, np.arange(len(rows), dtype=np.int32))
+    assert sorted(steps.patient.tolist()) == list(range(len(rows)))
+    assert (np.diff(score[steps.patient]) <= 0).all()
+    inside = np.zeros(len(rows), np.bool_)
+    for start, mid, end in zip(*steps[1:], strict=True):
+        inside[start:mid] = True
+        assert len(set(score[steps.patient[start:end]])) == 1
+        assert not positive[steps.patient[mid:end]].any()
+    assert np.array_equal(inside, positive[steps.patient])

@@ -21,7 +21,7 @@ from xrbench.progress import Reporter, Silent
 
 MEMORY = 512 * 2**20
 """Bytes that all threads' patient counts may take together (one thread is always allowed)."""
-SILENT_WORK = 2e10
+SILENT_WORK = 5e9
 """Image-replicates below which no progress bar is shown: about a second's work."""
 
 

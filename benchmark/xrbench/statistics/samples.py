@@ -154,16 +154,23 @@ def column(
 def sort(score: FloatArray, positive: npt.NDArray[np.bool_], code: npt.NDArray[np.int32]) -> Steps:
     """Order images from the highest score down, positives first among equals, and find the steps."""
     order = np.argsort(-score)
-    descending = score[order]
-    group = np.zeros(len(order), np.int64)
-    np.cumsum(descending[1:] != descending[:-1], out=group[1:])
-    if len(group) and group[-1] + 1 < len(group):
-        order = order[np.lexsort((~positive[order], group))]
-    kind = positive[order]
-    groups = int(group[-1]) + 1 if len(group) else 0
-    size = np.bincount(group, minlength=groups)
-    positives = np.bincount(group[kind], minlength=groups)
-    first = np.cumsum(size) - size
+    if not len(order):
+        empty = np.zeros(0, np.int64)
+        return Steps(code[order], empty, empty, empty)
+    descending, kind = score[order], positive[order]
+    first = np.flatnonzero(np.concatenate([[True], descending[1:] != descending[:-1]]))
+    size = np.diff(np.append(first, len(order)))
+    positives = np.add.reduceat(kind.astype(np.int64), first)
+    if len(first) < len(order):
+        # Within one score a positive moves behind the positives before it, a negative behind all positives.
+        before: IntArray = np.cumsum(kind) - kind
+        before = before - np.repeat(before[first], size)
+        start = np.repeat(first, size)
+        behind = np.arange(len(order)) - start - before + np.repeat(positives, size)
+        place = start + np.where(kind, before, behind)
+        moved = np.empty_like(order)
+        moved[place] = order
+        order = moved
     kept = np.flatnonzero(positives)
     start = first[kept]
     return Steps(code[order], start, start + positives[kept], start + size[kept])
