@@ -78,3 +78,34 @@ def test_logit_interval_stays_inside(films: Callable[..., Any]) -> None:
     assert statistics.delong_interval(truth, score, logit=False)[1] > 1
     low, high = statistics.delong_interval(truth, score)
     assert 0 < low < metrics.auc(truth, score) < high < 1
+
+
+@pytest.mark.parametrize("digits", [12, 1])
+def test_clusters_are_summed_as_obuchowski_wrote(films: Callable[..., Any], digits: int) -> None:
+    """Her equations with plain loops over patients, for the variance of one AUC and the covariance of two."""
+    data = films(6, 60, 2, digits=digits)
+    truth = data.truth[:, 0]
+    m, n = truth.sum(), (1 - truth).sum()
+    parts = []
+    for model in range(2):
+        score = data.score[:, model]
+        x, y = score[truth == 1], score[truth == 0]
+        auc = float(np.mean([(a > b) + 0.5 * (a == b) for a in x for b in y]))
+        v10 = {i: np.mean([(score[i] > b) + 0.5 * (score[i] == b) for b in y]) for i in np.flatnonzero(truth == 1)}
+        v01 = {i: np.mean([(a > score[i]) + 0.5 * (a == score[i]) for a in x]) for i in np.flatnonzero(truth == 0)}
+        sums = []
+        for patient in range(60):
+            rows = np.flatnonzero(data.patient == patient)
+            sums.append([sum(v[i] - auc for i in rows if i in v) for v in (v10, v01)])
+        parts.append(np.array(sums))
+    ill = len({data.patient[i] for i in np.flatnonzero(truth == 1)})
+    well = len({data.patient[i] for i in np.flatnonzero(truth == 0)})
+    expected = np.zeros((2, 2))
+    for r in range(2):
+        for s in range(2):
+            s10 = ill / ((ill - 1) * m) * parts[r][:, 0] @ parts[s][:, 0]
+            s01 = well / ((well - 1) * n) * parts[r][:, 1] @ parts[s][:, 1]
+            s11 = 60 / 59 * (parts[r][:, 0] @ parts[s][:, 1] + parts[s][:, 0] @ parts[r][:, 1])
+            expected[r, s] = s10 / m + s01 / n + s11 / (m * n)
+    found = statistics.delong(truth, data.score, patient=data.patient).covariance
+    assert found == pytest.approx(expected, rel=1e-10)

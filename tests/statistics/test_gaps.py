@@ -35,3 +35,15 @@ def test_a_missing_side_is_said(films: Callable[..., Any]) -> None:
     row = statistics.gap([Cell("x", *data)], [blank], labels=["a"], replicates=50)[0]
     assert math.isnan(row.gap)
     assert row.reason == "no external cell has a value"
+
+
+def test_the_mean_gap_is_over_labels_that_both_sides_have(films: Callable[..., Any]) -> None:
+    inside, outside = films(1, 200, 2, shift=2.0), films(2, 200, 2, shift=0.5)
+    truth = inside.truth.copy()
+    truth[:, 1] = 0
+    cells = [Cell("in", truth, inside.score, inside.patient), Cell("out", *outside)]
+    first, second, mean = statistics.gap(cells[:1], cells[1:], labels=["a", "b"], replicates=50)
+    assert math.isnan(second.gap)
+    assert (mean.gap, mean.external, mean.low) == (first.gap, first.external, first.low)
+    nothing = [Cell("in", inside.truth * 0, inside.score, inside.patient), Cell("out", *outside)]
+    assert statistics.gap(nothing[:1], nothing[1:], labels=["a", "b"], replicates=50)[2].reason

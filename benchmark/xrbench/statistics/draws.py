@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from xrbench.statistics.compiled import compiled
 
 LANES = 64
 """Replicates that are worked on together."""
@@ -24,7 +25,7 @@ _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Turn a counter of four words and a key of two, all 32 bits held in uint64, into four random words."""
     for _ in range(10):
@@ -38,7 +39,7 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _indices(buffer, first, replicate, key, bound):  # type: ignore[no-untyped-def]
     """Fill the buffer with whole numbers below ``bound`` from blocks ``first``, ``first + 1``, ... of a replicate's stream."""
     k0, k1 = key & _LOW, key >> _HALF
@@ -52,7 +53,7 @@ def _indices(buffer, first, replicate, key, bound):  # type: ignore[no-untyped-d
         buffer[3 * quarter + block] = (x3 * bound) >> _HALF
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def draw(histogram, first, key, edges):  # type: ignore[no-untyped-def]
     """Count draws with replacement for LANES replicates, in each stratum as many as it has patients.
 
@@ -79,7 +80,7 @@ def draw(histogram, first, key, edges):  # type: ignore[no-untyped-def]
                 done += taken
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def turn(histogram, order, counts):  # type: ignore[no-untyped-def]
     """Lay counts out by patient: ``counts[order[j], lane] = histogram[lane, j]``."""
     patients = histogram.shape[1]

@@ -70,7 +70,7 @@ def gap(
     """Compute the generalization gap for each label and for the macro mean.
 
     Patients are left out one at a time, from all cells of their domain together, on whichever side those are. A label's mean
-    is over the cells in which it has a value, on each side by itself.
+    is over the cells in which it has a value, on each side by itself; the macro mean is over the labels that have one on both.
 
     Args:
         internal: Cells on held-out patients of the training domains.
@@ -99,9 +99,10 @@ def gap(
     )
     kept = ~np.isnan(values.value)
     numbers: list[Sequence[int]] = [[number] for number in range(len(labels))]
+    both = kept[: len(internal)].any(axis=0) & kept[len(internal) :].any(axis=0)
     return [
         _gap(label, spec, values, _only(kept, mine), len(internal), level, mine)
-        for label, mine in zip((*labels, MEAN), [*numbers, range(len(labels))], strict=True)
+        for label, mine in zip((*labels, MEAN), [*numbers, np.flatnonzero(both).tolist()], strict=True)
     ]
 
 

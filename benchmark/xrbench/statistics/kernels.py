@@ -8,12 +8,12 @@ same to the last bit whatever stands in the other lanes and whichever thread wor
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from xrbench.statistics.compiled import compiled
 from xrbench.statistics.draws import LANES
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add(total, counts, patient, start, stop):  # type: ignore[no-untyped-def]
     for i in range(start, stop):
         row = counts[patient[i]]
@@ -21,7 +21,7 @@ def _add(total, counts, patient, start, stop):  # type: ignore[no-untyped-def]
             total[lane] += np.uint32(row[lane])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def auc_pass(counts, patient, start, mid, end, auc):  # type: ignore[no-untyped-def]
     """Compute the AUC of each lane.
 
@@ -63,7 +63,7 @@ def auc_pass(counts, patient, start, mid, end, auc):  # type: ignore[no-untyped-
         auc[lane] = np.float64(twice[lane]) / pairs if pairs > 0 else np.nan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def precision_pass(counts, patient, start, mid, end, precision):  # type: ignore[no-untyped-def]
     """Compute the average precision of each lane; arguments as for ``auc_pass``, one step for each score with positives."""
     true, false = np.zeros(LANES, np.uint32), np.zeros(LANES, np.uint32)
@@ -85,7 +85,7 @@ def precision_pass(counts, patient, start, mid, end, precision):  # type: ignore
         precision[lane] = area[lane] / np.float64(true[lane]) if both else np.nan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sums_pass(counts, patient, slot, value, sums):  # type: ignore[no-untyped-def]
     """Add ``value`` times the patient's count to ``sums[slot]`` for every entry; ``sums`` is float64, (slots, LANES)."""
     sums[:] = 0.0
@@ -95,7 +95,7 @@ def sums_pass(counts, patient, slot, value, sums):  # type: ignore[no-untyped-de
             total[lane] += each * np.float64(row[lane])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def overlap_pass(counts, patient, x, positive, overlap):  # type: ignore[no-untyped-def]
     """Find the lanes in which the classes overlap, so that a logistic regression on ``x`` has a finite fit."""
     low, high = np.full((2, LANES), np.inf), np.full((2, LANES), -np.inf)
@@ -109,7 +109,7 @@ def overlap_pass(counts, patient, x, positive, overlap):  # type: ignore[no-unty
         overlap[lane] = high[0, lane] > low[1, lane] and high[1, lane] > low[0, lane]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def logistic_pass(counts, patient, x, positive, free, defined, intercept, slope):  # type: ignore[no-untyped-def]
     """Fit ``logit(truth) = intercept + slope * x`` in each lane by Newton's method.
 
@@ -153,7 +153,7 @@ def logistic_pass(counts, patient, x, positive, free, defined, intercept, slope)
             intercept[lane], slope[lane] = np.nan, np.nan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _newton_step(sums, step, free, intercept, slope, lane):  # type: ignore[no-untyped-def]
     """Move one lane's fit; returns whether it has to go on. ``step`` holds the last step and the slope along it."""
     along = sums[0] * step[0] + sums[1] * step[1]
