@@ -7,6 +7,7 @@ or in a second one whose label columns hold 1, 0 or nothing. From here on they a
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,9 @@ class Outside:
     notes: tuple[str, ...]
 
 
-def read_outside(path: Path, vocabulary: Vocabulary, *, truth: Path | None = None, logits: bool = False) -> Outside:
+def read_outside(
+    path: Path, vocabulary: Vocabulary, *, truth: Path | None = None, logits: bool = False, site: str = ""
+) -> Outside:
     """Read a table of scores and its truth.
 
     Args:
@@ -49,6 +52,7 @@ def read_outside(path: Path, vocabulary: Vocabulary, *, truth: Path | None = Non
         vocabulary: Names of findings with synonyms.
         truth: A second table with the truth; else the truth stands beside the scores.
         logits: Scores are logits: they are put through the logistic function.
+        site: Whose patients these are, where no column ``dataset`` says so; by default the file's stem.
 
     Raises:
         DataError: A file, column or row is not as it should be; the row is named.
@@ -75,18 +79,22 @@ def read_outside(path: Path, vocabulary: Vocabulary, *, truth: Path | None = Non
     if truth is not None and "patient_id" not in joined and "patient_id" in table:
         joined["patient_id"] = table["patient_id"].to_numpy()[at]
     frame = joined if "patient_id" in joined else joined.assign(patient_id=None)
-    frame = frame if "dataset" in frame else frame.assign(dataset=path.stem)
+    frame = frame if "dataset" in frame else frame.assign(dataset=site or path.stem)
     for label in labels:
         frame[f"truth:{label}"] = _truth(source, wanted[label], label, truth or path)
         frame[f"score:{label}"] = numbers[label][at]
+        _complete(frame, label, at, path)
     patients = frame["patient_id"].nunique()
     of = f" of {patients:,} patients" if patients else "; no patient ids: intervals are by image"
     unmatched = sorted(set(found) - set(labels))
+    unscored = sorted(set(wanted) - set(labels))
     notes.insert(
         0,
         f"{len(frame):,} images{of}; {len(labels)} labels matched"
-        + (f"; no truth for {', '.join(unmatched)}" if unmatched else ""),
+        + (f"; no truth for {', '.join(unmatched)}" if unmatched else "")
+        + (f"; no score for {', '.join(unscored)}" if unscored else ""),
     )
+    notes += _strangers(scores, found, vocabulary)
     if len(table) > len(frame):
         notes.append(f"{len(table) - len(frame):,} scored images have no truth and are left out")
     return Outside(frame.reset_index(drop=True), labels, tuple(notes))
@@ -107,7 +115,18 @@ def _read(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: not a readable table: {str(error).splitlines()[0]}") from error
     if frame.empty:
         raise DataError(f"{path}: has no rows")
+    if path.suffix != ".parquet":
+        _no_twins(path)
     return frame
+
+
+def _no_twins(path: Path) -> None:
+    """Refuse a column that stands twice: one of them would be left out silently."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = [name.strip() for name in next(csv.reader(file), [])]
+    for name in header:
+        if name and header.count(name) > 1:
+            raise DataError(f"{path}: column {name!r} stands {header.count(name)} times in the header")
 
 
 def _ids(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -124,13 +143,13 @@ def _ids(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
             kept[name] = frame[folded[name]].to_numpy()
     missing = kept["image"].isna()
     if missing.any():
-        raise DataError(f"{path}: row {_row(missing)}: no image id")
+        raise DataError(f"{path}: row {_row(missing, path)}: no image id")
     repeated = kept["image"].duplicated()
     if repeated.any():
-        raise DataError(f"{path}: row {_row(repeated)}: image {kept['image'][repeated].iloc[0]!r} stands twice")
+        raise DataError(f"{path}: row {_row(repeated, path)}: image {kept['image'][repeated].iloc[0]!r} stands twice")
     if "patient_id" in kept and kept["patient_id"].isna().any():
         if not kept["patient_id"].isna().all():
-            raise DataError(f"{path}: row {_row(kept['patient_id'].isna())}: no patient id, other rows have one")
+            raise DataError(f"{path}: row {_row(kept['patient_id'].isna(), path)}: no patient id, other rows have one")
         kept = kept.drop(columns="patient_id")
     return kept
 
@@ -163,9 +182,9 @@ def _scores(frame: pd.DataFrame, column: str, label: str, path: Path, *, logits:
             return np.asarray(1 / (1 + np.exp(-values)))
     outside = (values < 0) | (values > 1)
     if outside.any():
-        row = int(np.flatnonzero(outside)[0])
+        value = values[outside][0]
         raise DataError(
-            f"{path}: row {row + 1}: score {values[row]:g} for {label} is outside 0..1: are these logits? pass --logits"
+            f"{path}: row {_row(outside, path)}: score {value:g} for {label} is outside 0..1: are these logits? pass --logits"
         )
     return values
 
@@ -174,17 +193,43 @@ def _truth(frame: pd.DataFrame, column: str, label: str, path: Path) -> npt.NDAr
     values = _numbers(frame[column], label, path)
     odd = ~(np.isnan(values) | (values == 0) | (values == 1))
     if odd.any():
-        row = int(np.flatnonzero(odd)[0])
-        hint = "; decide what uncertain (-1) means before judging" if values[row] == -1 else ""
-        raise DataError(f"{path}: row {row + 1}: truth {values[row]:g} for {label}: wanted 1, 0 or nothing{hint}")
+        value = values[odd][0]
+        hint = "; decide what uncertain (-1) means before judging" if value == -1 else ""
+        raise DataError(f"{path}: row {_row(odd, path)}: truth {value:g} for {label}: wanted 1, 0 or nothing{hint}")
     return values
+
+
+def _complete(frame: pd.DataFrame, label: str, at: npt.NDArray[np.int64], path: Path) -> None:
+    """Refuse a known truth without a score: leaving the image out would silently change the test."""
+    without = (frame[f"score:{label}"].isna() & frame[f"truth:{label}"].notna()).to_numpy()
+    if without.any():
+        first = int(np.flatnonzero(without)[0])
+        row = int(at[first]) + (1 if path.suffix == ".parquet" else 2)
+        raise MeasureError(
+            f"{path}: row {row}: no score for {label}, whose truth is known ({without.sum():,} such images, "
+            f"such as {frame['image'].iloc[first]!r})"
+        )
+
+
+def _strangers(scores: pd.DataFrame, found: Mapping[str, str], vocabulary: Vocabulary) -> list[str]:
+    """Name columns that were not read and look like a label that is written otherwise."""
+    known = {*found.values(), *KEPT}
+    folded = {name for names in IDS.values() for name in names}
+    notes = []
+    for column in map(str, scores.columns):
+        if column in known or ":" in column or column.strip().casefold().replace(" ", "_") in folded:
+            continue
+        near = suggestion(column, vocabulary.pathologies)
+        if near.startswith("; did you mean"):
+            notes.append(f"column {column!r} is not a label{near}")
+    return notes
 
 
 def _numbers(column: pd.Series, label: str, path: Path) -> npt.NDArray[np.float64]:
     numbers = pd.to_numeric(column, errors="coerce")
     broken = numbers.isna() & column.notna() & (column.astype(str).str.strip() != "")
     if broken.any():
-        raise DataError(f"{path}: row {_row(broken)}: {column[broken].iloc[0]!r} for {label} is not a number")
+        raise DataError(f"{path}: row {_row(broken, path)}: {column[broken].iloc[0]!r} for {label} is not a number")
     return np.asarray(numbers.to_numpy(np.float64))
 
 
@@ -199,5 +244,6 @@ def _positions(scored: pd.Series, labelled: pd.Series, scores_path: Path, truth_
     return np.array([where[image] for image in labelled], np.int64)
 
 
-def _row(mask: pd.Series) -> int:
-    return int(np.flatnonzero(mask.to_numpy())[0]) + 1
+def _row(mask: pd.Series | npt.NDArray[np.bool_], path: Path) -> int:
+    """Number the first row that is meant, as a spreadsheet does (the header is row 1); in Parquet the first row is 1."""
+    return int(np.flatnonzero(np.asarray(mask))[0]) + (1 if path.suffix == ".parquet" else 2)

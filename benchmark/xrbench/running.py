@@ -191,7 +191,7 @@ class _Work:
         key = self.keyed.fits[fit.name]
         kept = FitFolder(self.results.fit_folder(key), key=key, recipe=self.assembly.plan.recipes[fit.name])
         try:
-            return kept.finished(self.say) is not None
+            return kept.finished(Silent()) is not None  # if it is damaged, training says so
         except StoreError:
             return False
 

@@ -47,7 +47,7 @@ RESULTS = click.Path(path_type=Path)
 def score(
     catalogues: tuple[str, ...], as_json: bool, quiet: bool, csv_out: Path | None, html_out: Path | None, **given: Any
 ) -> None:
-    """Judge PREDICTIONS from anywhere (CSV or Parquet), or a run folder again.
+    """Judge PREDICTIONS from anywhere (CSV or Parquet), or a run folder (or --out folder) again.
 
     The table has a row an image: image, patient_id, and a score a label; see the README for its columns.
 
@@ -57,7 +57,9 @@ def score(
     from xrbench.report import outside
 
     cards = options.open_catalogue(catalogues)
-    found = outside.judge(given.pop("predictions"), cards, reporter=options.reporter(quiet or as_json, False), **given)
+    predictions = given.pop("predictions")
+    path = _run_folder(predictions, None, None) if predictions.is_dir() else predictions
+    found = outside.judge(path, cards, reporter=options.reporter(quiet or as_json, False), **given)
     if csv_out:
         found.write_csv(csv_out)
     if html_out:
@@ -209,15 +211,19 @@ def leaderboard(
 
 def _run_folder(results: Path | None, suite: str | None, out: str | None) -> Path:
     """Return the run folder meant by a path, or by a suite and --out."""
-    from xrbench.errors import StoreError
+    from xrbench.errors import StoreError, suggestion
     from xrbench.store import MANIFEST, Store
 
     if results is not None and (results / MANIFEST).is_file():
         return results
-    root = results or Path(options.settings(out=out)["out"].value)
+    root = results or Path(options.settings(out=out)["out"].value).expanduser()
+    if not root.exists():
+        raise StoreError(f"{root}: no such folder")
     found = Store(root).runs(suite)
     if not found:
-        raise StoreError(f"{root}: no run{f' of suite {suite!r}' if suite else ''} in it")
+        there = {run.parent.name for run in Store(root).runs()}
+        offer = suggestion(suite, there) if suite and there else ""
+        raise StoreError(f"{root}: no run{f' of suite {suite!r}' if suite else ''} in it{offer}")
     return found[0]
 
 

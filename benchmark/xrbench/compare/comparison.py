@@ -31,6 +31,7 @@ class Comparison:
         how: Metric, margin, level, replicates.
         sections: One a method and protocol, or one a declared pair of methods.
         missing: Cells (and labels) of a that b does not have.
+        unmeasured: Methods that should be compared and were not run.
         fixture: Whether any of it comes from synthetic images.
     """
 
@@ -39,6 +40,7 @@ class Comparison:
     how: Settings
     sections: tuple[Section, ...]
     missing: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
     fixture: bool = False
 
     @property
@@ -63,6 +65,8 @@ class Comparison:
             lines += ["", self._title(part), *_table(part, self.how), *_gap_line(part), *part.notes, *_cautions(part)]
         if self.missing:
             lines += ["", f"only in A ({self.a}): {', '.join(self.missing)}"]
+        if self.unmeasured:
+            lines += ["", f"not measured in {self.a}: {', '.join(self.unmeasured)}"]
         if not self.measured:
             lines += ["", "nothing was measured: no cell has a value on both sides"]
         return "\n".join(lines).strip("\n")
@@ -76,6 +80,7 @@ class Comparison:
             **asdict(self.how),
             "sections": [asdict(part) for part in self.sections],
             "missing": list(self.missing),
+            "unmeasured": list(self.unmeasured),
             "exit_code": self.exit_code,
         }
 
@@ -124,21 +129,30 @@ def compare_methods(
     Cells that the weights of either side have seen are left out.
 
     Raises:
-        UnknownNameError: A method is not among the results.
+        UnknownNameError: A method is neither among the results nor of the suite; one of the suite that was not run is no error.
         UsageError: Nothing to compare was declared or given.
     """
     if not comparisons:
         raise UsageError(
             f"{results.where}: the suite declares no comparisons; name two with --methods CHALLENGER,BASELINE"
         )
-    cells = _kept(pairing.cells_of(results), parse_only(only))
-    known = dict.fromkeys(cell.method for cell in cells)
+    every = pairing.cells_of(results)
+    cells = _kept(every, parse_only(only))
+    if only and not cells:
+        raise UsageError(f"--only {' '.join(only)}: nothing in {results.where} matches")
+    measured = {cell.method for cell in cells}
+    known = {cell.method for cell in every} | set(results.card.methods if results.card else ())
+    known |= {
+        name for one in (results.card.comparisons if results.card else ()) for name in (one.challenger, one.baseline)
+    }
     labels = pairing.labels_of(results)
-    parts = []
+    parts, missing = [], []
     for one in comparisons:
-        for name in (one.challenger, one.baseline):
+        names = (one.challenger, one.baseline)
+        for name in names:
             if name not in known:
                 raise UnknownNameError("method", name, known, where=results.where)
+        missing += [f"method {name}" for name in names if name not in measured]
         found = [p for p in pairing.facing(cells, one.challenger, one.baseline) if p.b.protocol == "external"]
         kept = [p for p in found if not p.a.seen and not p.b.seen]
         if kept:
@@ -147,7 +161,14 @@ def compare_methods(
             parts.append(
                 _with_gaps(made, kept, (cells, cells), (results, results), labels, how, len(found) - len(kept))
             )
-    return Comparison(results.where, results.where, how, tuple(adjusted(parts, how)), fixture=results.fixture)
+    return Comparison(
+        results.where,
+        results.where,
+        how,
+        tuple(adjusted(parts, how)),
+        unmeasured=tuple(dict.fromkeys(missing)),
+        fixture=results.fixture,
+    )
 
 
 def _with_gaps(

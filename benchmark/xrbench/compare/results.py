@@ -26,6 +26,7 @@ from xrbench.stamp import FIXTURE
 
 PREDICTIONS, META = "predictions.parquet", "meta.json"
 
+PROTOCOLS = ("external", "internal", "validation")
 REQUIRED_TEXT = ("method", "model", "train", "valid", "test", "protocol", "label", "metric", "cell")
 OPTIONAL_TEXT = ("suite", "profile", "data", "setting", "interval", "unit", "reason", "key")
 REQUIRED_NUMBERS = ("seed", "value", "low", "high")
@@ -144,6 +145,11 @@ def check_scores(frame: pd.DataFrame, where: str = "scores") -> pd.DataFrame:
         checked[column] = _numbers(checked[column], where) if column in checked else float("nan")
     checked["seed"] = checked["seed"].fillna(0).astype(int)
     checked["seen"] = checked["seen"].astype(str).str.casefold().isin(("true", "1")) if "seen" in checked else False
+    odd = ~checked["protocol"].isin(PROTOCOLS).to_numpy()
+    if odd.any():
+        at = int(odd.argmax())
+        given = str(checked["protocol"].iloc[at])
+        raise StoreError(f"{where}: row {at + 2}, column 'protocol': unknown {given!r}{suggestion(given, PROTOCOLS)}")
     twice = checked.duplicated(["cell", "label", "metric"]).to_numpy()
     if twice.any():
         at = int(twice.argmax())

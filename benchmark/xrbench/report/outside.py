@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from xrbench import scoring, statistics, store
@@ -15,6 +16,7 @@ from xrbench.cards import Interval, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.errors import UsageError, suggestion
 from xrbench.exchange import Outside, read_outside
+from xrbench.metrics import parse
 from xrbench.progress import Reporter
 from xrbench.report.numbers import interval as interval_text
 from xrbench.report.numbers import number
@@ -23,6 +25,7 @@ from xrbench.report.writers import Cell, Table
 DEFAULT_METRICS = ("auc", "average-precision")
 AT_A_POINT = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")
 CONDITIONS = ("sensitivity", "specificity", "threshold")
+NEEDS_REFERENCE = "needs --compare, whose images set the threshold; a set is never judged at a threshold chosen on it"
 
 
 @dataclass(frozen=True)
@@ -112,31 +115,81 @@ def judge(
         DataError, MeasureError: See ``read_outside``.
     """
     if (path / store.MANIFEST).is_file():
+        given = {"--labels": truth, "--compare": reference, "--target": target, "--metric": metrics, "--logits": logits}
+        _refuse(f"{path}: a run is judged again by its own suite and data", given)
         return _again(path, reporter)
+    if reference is None:
+        _refuse("there is no --compare", {"--compare-labels": reference_truth})
     names = _metric_names(metrics, target, reference)
-    here = read_outside(path, catalogue.vocabulary, truth=truth, logits=logits)
-    there = read_outside(reference, catalogue.vocabulary, truth=reference_truth, logits=logits) if reference else None
-    labels = tuple(label for label in here.labels if there is None or label in there.labels)
+    files = [(path, truth), *([(reference, reference_truth)] if reference else [])]
+    sites = _read_sites(files, catalogue, logits=logits)
+    labels = tuple(label for label in sites[0][1].labels if all(label in site.labels for _, site in sites))
     if not labels:
         raise UsageError(f"{path} and {reference} have no label in common")
     suite = SuiteCard(title="", name="outside", labels=labels, metrics=names, interval=Interval(replicates=replicates))
-    thresholds = scoring.thresholds_from(there.frame, suite) if there else {}
-    sites: list[tuple[Path, Outside]] = [(reference, there)] if reference and there else []
-    sites.append((path, here))
-    rows = [
-        {"site": site.stem, **row}
-        for site, outside in sites
-        for row in scoring.judge(outside.frame, suite, thresholds=thresholds)
-    ]
-    gaps = _gaps(there, here, suite, reporter) if there else pd.DataFrame()
-    scores = pd.DataFrame(rows)
-    notes = [note if len(sites) == 1 else f"{site.stem}: {note}" for site, outside in sites for note in outside.notes]
-    tables = [_score_table(scores, names), *([_gap_table(gaps, path.stem)] if len(gaps) else [])]
+    thresholds = scoring.thresholds_from(sites[1][1].frame, suite) if reference else {}
+    scores = pd.DataFrame(_rows(sites, suite, thresholds))
+    gaps = _gaps(sites[1][1], sites[0][1], suite, reporter) if reference else pd.DataFrame()
+    notes = [f"{name}: {note}" if reference else note for name, site in reversed(sites) for note in site.notes]
+    notes += _threshold_notes(thresholds, sites[-1][0])
+    tables = [_score_table(scores, names), *([_gap_table(gaps, sites[0][0])] if reference else [])]
     return Judgement(tuple(notes), scores, gaps, tuple(tables))
+
+
+def _read_sites(
+    files: Sequence[tuple[Path, Path | None]], catalogue: Catalogue, *, logits: bool
+) -> list[tuple[str, Outside]]:
+    """Read the tables of all sites, each under a name of its own: two files of one name do not hold the same patients."""
+    names = [path.stem for path, _ in files]
+    if len(set(names)) < len(names):
+        names = [str(path) for path, _ in files]
+    if len(set(names)) < len(names):
+        raise UsageError(f"--compare {files[1][0]}: is the table that is judged; another site's is wanted")
+    words = catalogue.vocabulary
+    return [
+        (name, read_outside(path, words, truth=truth, logits=logits, site=name))
+        for name, (path, truth) in zip(names, files, strict=True)
+    ]
+
+
+def _rows(
+    sites: Sequence[tuple[str, Outside]], suite: SuiteCard, thresholds: Mapping[tuple[str, str], float]
+) -> list[dict[str, Any]]:
+    """Judge the reference, but not at thresholds that were chosen on it, then the site that is asked about."""
+    free = tuple(name for name in suite.metrics if not parse(name).from_validation)
+    by = {site: suite if site == sites[0][0] else msgspec.structs.replace(suite, metrics=free) for site, _ in sites}
+    return [
+        {"site": name, **row}
+        for name, site in reversed(sites)
+        for row in scoring.judge(site.frame, by[name], thresholds=thresholds)
+    ]
+
+
+def _refuse(why: str, given: Mapping[str, object]) -> None:
+    """Refuse options that would be left unused."""
+    unused = [name for name, value in given.items() if value]
+    if unused:
+        raise UsageError(f"{why}: leave out {', '.join(unused)}")
+
+
+def _threshold_notes(thresholds: Mapping[tuple[str, str], float], site: str) -> list[str]:
+    """Say which thresholds were chosen, one line an operating point."""
+    points: dict[str, dict[str, str]] = {}
+    for (label, metric), threshold in thresholds.items():
+        shown = "none, one class is missing" if math.isnan(threshold) else f"{threshold:.4g}"
+        points.setdefault(metric.partition("@")[2].partition(",")[0], {})[label] = shown
+    return [
+        f"thresholds for {point}, chosen on {site}, which is not judged at them: "
+        + ", ".join(f"{label} {shown}" for label, shown in of.items())
+        for point, of in points.items()
+    ]
 
 
 def _metric_names(metrics: Sequence[str], target: str | None, reference: Path | None) -> tuple[str, ...]:
     names = tuple(metrics) or DEFAULT_METRICS
+    for name in names:
+        if parse(name).from_validation and reference is None:
+            raise UsageError(f"--metric {name}: {NEEDS_REFERENCE}")
     if target is None:
         return names
     condition, _, share = target.partition("=")
@@ -149,9 +202,7 @@ def _metric_names(metrics: Sequence[str], target: str | None, reference: Path | 
     except ValueError as error:
         raise UsageError(f"--target {target}: {share!r} is not a number") from error
     if condition != "threshold" and reference is None:
-        raise UsageError(
-            f"--target {target}: needs --compare, whose images set the threshold; a set is never judged at a threshold chosen on it"
-        )
+        raise UsageError(f"--target {target}: {NEEDS_REFERENCE}")
     return (*names, *(f"{base}@{target}" for base in AT_A_POINT))
 
 
