@@ -54,9 +54,9 @@ def test_a_damaged_method_is_caught(
 ) -> None:
     sound = objectives.masked_bce
 
-    def damaged(scores: torch.Tensor, truth: torch.Tensor, **options: object) -> torch.Tensor:
+    def damaged(scores: torch.Tensor, truth: torch.Tensor, *, task_weights: torch.Tensor | None = None) -> torch.Tensor:
         """Learn from labels that stand one image too low."""
-        return sound(scores, truth.roll(1, dims=0), **options)  # type: ignore[arg-type]
+        return sound(scores, truth.roll(1, dims=0), task_weights=task_weights)
 
     monkeypatch.setattr(objectives, "masked_bce", damaged)
     assert cli.invoke(["run", "--suite", "ood-cxr", "--out", str(tmp_path), "--only", ONE_FIT, "--quiet"]) == 0

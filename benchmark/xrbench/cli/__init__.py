@@ -19,6 +19,8 @@ from xrbench.errors import XrbenchError, disk_is_full
 
 USAGE = 3
 INTERRUPTED = 130
+TRAINING = frozenset({"torch", "torchvision", "timm", "torchxrayvision"})
+"""Libraries of the extra ``train``."""
 KEPT = "what was done is kept, make room and give the same command again"
 TRACEBACK = "XRBENCH_TRACEBACK"
 """A variable that is set when the place of an error is to be shown, as by ``--verbose``."""
@@ -83,6 +85,8 @@ def _said(error: Exception) -> tuple[str, int]:
         return (f"{error}; {KEPT}" if full else str(error)), error.exit_code
     if isinstance(error, OSError):
         return _system(error), USAGE
+    if isinstance(error, ModuleNotFoundError) and error.name in TRAINING:
+        return f'this needs {error.name}, which trains and is not installed: pip install "xrbench[train]"', USAGE
     name = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"unexpected {name}; {TRACEBACK}=1 shows where (this is a fault in xrbench)", USAGE
 
