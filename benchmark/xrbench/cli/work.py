@@ -39,7 +39,7 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     found = outline(
         bound.assembly,
         bound.suite.catalogue,
-        out=chosen["out"].value,
+        out=_path(chosen["out"].value),
         cache=chosen["cache"].value,
         skip_unreadable=given["skip_unreadable"],
     )
@@ -114,7 +114,7 @@ def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: b
         only=given["only"],
         seeds=given["seeds"],
         allow_missing=given["allow_missing"] or planning,
-        out=chosen["out"].value,
+        out=_path(chosen["out"].value),
         reporter=say,
     )
 
