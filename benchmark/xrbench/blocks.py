@@ -92,16 +92,21 @@ def find(kind: str, name: str, *, where: str = "") -> Callable[..., Any]:
         raise UnknownNameError(kind, name, known(kind), where=where)
     module, _, attribute = target.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name in {"torch", "torchvision", "timm", "torchxrayvision"}:
             raise CardError(f'{place}{kind} {name!r} needs {error.name}: pip install "xrbench[train]"') from error
         raise CardError(f"{place}{kind} {name!r}: no module {error.name!r} (looked for {target})") from error
-    except AttributeError as error:
-        raise CardError(f"{place}{kind} {name!r}: {module} has no {attribute!r}") from error
+    except Exception as error:
+        raise CardError(
+            f"{place}{kind} {name!r}: {module} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    found: Callable[..., Any] | None = getattr(imported, attribute, None)
+    if found is None:
+        raise CardError(f"{place}{kind} {name!r}: {module} has no {attribute!r}{suggestion(attribute, vars(imported))}")
     if not callable(found):
         raise CardError(f"{place}{kind} {name!r}: {target} is not a function")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def split(kind: str, spec: str | Mapping[str, Any], *, where: str = "") -> tuple[str, dict[str, Any]]:

@@ -25,6 +25,8 @@ ENTRY_POINTS = "xrbench.catalogues"
 PATH_VARIABLE = "XRBENCH_PATH"
 FOLDERS = {"dataset": "datasets", "model": "models", "method": "methods", "suite": "suites"}
 """Kind of card -> its folder under ``registry/``."""
+BLOCK_FIELDS = ("reader", "network", "sampler", "objective", "optimiser", "schedule")
+"""Fields of cards that name a block, as the kind of block is called."""
 
 C = TypeVar("C", bound=cards.Card)
 
@@ -130,7 +132,10 @@ class Catalogue:
     def _card(self, kind: str, name: str, struct: type[C], where: str) -> C:
         key = (kind, name)
         if key not in self._read:
-            self._read[key] = cards.read(self._path(kind, name, where), struct)
+            path = self._path(kind, name, where)
+            card = cards.read(path, struct)
+            _check_blocks(card, str(path))
+            self._read[key] = card
         found = self._read[key]
         assert isinstance(found, struct)
         return found
@@ -177,6 +182,16 @@ class Catalogue:
 
     def _names_exist(self, kind: str, name: str, where: str) -> None:
         self._path(kind, name, where)
+
+
+def _check_blocks(card: cards.Card, where: str) -> None:
+    """Refuse a card that names a block that does not exist; those written in full are only found when they are used."""
+    named = [(kind, getattr(card, kind)) for kind in BLOCK_FIELDS if getattr(card, kind, "")]
+    named += [("augmentation", spec) for spec in getattr(card, "augmentation", ())]
+    for kind, spec in named:
+        name, _ = blocks.split(kind, spec, where=where)
+        if ":" not in name and name not in blocks.known(kind):
+            raise UnknownNameError(kind, name, blocks.known(kind), where=where)
 
 
 def _check_figures(card: cards.SuiteCard, where: str) -> None:
