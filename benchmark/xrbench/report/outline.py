@@ -11,6 +11,7 @@ import pandas as pd
 
 from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
+from xrbench.compare.words import many
 from xrbench.errors import StoreError
 from xrbench.planning import Fit
 from xrbench.progress import clock
@@ -158,13 +159,14 @@ def _head(assembly: Assembly, catalogue: Catalogue, cells: list[CellOutline]) ->
     trained = [method for method in plan.methods if not catalogue.method(method).inference]
     as_is = [method for method in plan.methods if catalogue.method(method).inference]
     models = len({fit.model for fit in plan.fits})
-    product = f"{len(plan.settings)} settings x {len(trained)} methods" + (f" x {models} models" if models > 1 else "")
+    product = f"{many(len(plan.settings), 'setting')} x {many(len(trained), 'method')}"
+    product += f" x {models} models" if models > 1 else ""
     untrained = f"; {', '.join(as_is)} {'needs' if len(as_is) == 1 else 'need'} no training" if as_is else ""
     counts = Counter(cell.protocol for cell in cells)
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in ("external", "internal", "validation") if counts[kind])
     done = sum(cell.done for cell in cells)
-    fits = f"{len(plan.fits)} fits ({product}{untrained})"
-    return f"{plan.suite.name}, profile {plan.profile_name}: {fits}, {len(cells)} cells ({kinds}), {done} done"
+    fits = f"{many(len(plan.fits), 'fit')} ({product}{untrained})"
+    return f"{plan.suite.name}, profile {plan.profile_name}: {fits}, {many(len(cells), 'cell')} ({kinds}), {done} done"
 
 
 def _fit(fit: Fit, assembly: Assembly, key: str, results: Store) -> FitOutline:
