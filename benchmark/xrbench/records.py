@@ -95,7 +95,7 @@ def write_manifest(
     fits = {fit.name: _fit_entry(fit, assembly, keyed, failed) for fit in assembly.plan.fits}
     cells = {cell.name: _cell_entry(cell, assembly, catalogue, keyed, failed) for cell in assembly.plan.cells}
     there = {entry["cell"]: entry for entry in before.get("cells", [])}
-    if before and all(there.get(name) == entry for name, entry in cells.items()):
+    if before and all(there.get(name) == store.without_nan(entry) for name, entry in cells.items()):
         return folder
     old_fits, old_cells = _still_valid(before, fits, cells)
     plan = assembly.plan
