@@ -27,6 +27,7 @@ from xrbench.data.fixture.shapes import Grid, Textures, bump, disc, segment
 from xrbench.data.images import decode
 from xrbench.data.labels import truth as apply_policy
 from xrbench.errors import DataError, UsageError
+from xrbench.progress import Reporter
 from xrbench.streams import stream
 
 NAMES = ("nih", "chexpert", "mimic", "padchest", "vindr")
@@ -328,6 +329,22 @@ def test_a_complete_fixture_is_left_as_it_is(small: None, tmp_path: Path) -> Non
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert write_fixture(folder) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_fixture_that_another_command_finished_meanwhile_is_not_replaced_under_it(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, draw_all = tmp_path / "fixture", write._draw
+    inodes = []
+
+    def slow(root: Path, seed: int, reporter: Reporter) -> None:
+        monkeypatch.setattr(write, "_draw", draw_all)
+        inodes.append(write_fixture(folder).stat().st_ino)
+        draw_all(root, seed, reporter)
+
+    monkeypatch.setattr(write, "_draw", slow)
+    assert [write_fixture(folder).stat().st_ino] == inodes
+    assert [path.name for path in tmp_path.iterdir()] == ["fixture"]
 
 
 @pytest.mark.parametrize("harm", ["film removed", "table cut", "other version", "other seed"])
