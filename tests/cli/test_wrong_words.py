@@ -259,6 +259,39 @@ def test_what_a_fit_is_made_of_is_tried_before_any_is_trained(
     assert not (lab.out / "fits").exists()
 
 
+@pytest.mark.train
+def test_the_folder_of_weights_may_stand_in_the_settings_file(
+    lab: Lab, said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XRBENCH_OFFLINE", "1")
+    (tmp_path / "xrbench.toml").write_text('weights = "shelf"\n')
+    card = lab.catalogue / "registry" / "models" / "tiny-net.toml"
+    card.write_text(
+        'title = "Pretrained"\nnetwork = { block = "torchvision", name = "resnet18" }\nweights = "imagenet"\n'
+    )
+    assert lab.run("--quiet") == 1
+    assert "fetch https://download.pytorch.org/models/resnet18-f37072fd.pth and put it in shelf/resnet18" in only_line(
+        said()
+    )
+
+
+def test_a_fault_of_xrbench_itself_is_one_line_and_shows_its_place_when_asked(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise KeyError("inside")
+
+    monkeypatch.setattr("xrbench.cli.registry._listing", fault)
+    assert cli.invoke(["list"]) == 3
+    assert only_line(said()) == (
+        "error: unexpected KeyError: 'inside'; XRBENCH_TRACEBACK=1 shows where (this is a fault in xrbench)"
+    )
+    monkeypatch.setenv("XRBENCH_TRACEBACK", "1")
+    assert cli.invoke(["list"]) == 3
+    assert "in fault" in said()
+
+
 @pytest.mark.parametrize(
     "kind", ["suites", "datasets", "models", "methods", "papers", "pathologies", "metrics", "blocks"]
 )
