@@ -21,6 +21,9 @@ check: $(READY)
 perf: $(READY)
 	$(BIN)/pytest -q -p no:xdist -m perf tests/perf
 
+validation: $(READY)
+	$(BIN)/python tests/validation/simulate.py
+
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra train --extra dev --extra cluster pyproject.toml -o requirements.lock
