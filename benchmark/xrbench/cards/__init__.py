@@ -1,0 +1,55 @@
+"""The cards: what a dataset, model, method or suite is, as frozen typed values read from TOML.
+
+A card is checked when it is read: an unknown field, a wrong type or a value outside its range is one line that names the
+file and the field. What a card means (building a network, reading a folder) lies elsewhere; this room only holds values.
+
+Fields of type ``BlockSpec`` name a building block and its options: ``"constant"`` or ``{ block = "step", every = 3 }``.
+"""
+
+from xrbench.cards.basics import Blank, BlockSpec, Card, Name, Task, Uncertain
+from xrbench.cards.judging import Comparison, Interval, Judgement, PolicyRule, SubgroupRule
+from xrbench.cards.layouts import FigureLayout, TableLayout
+from xrbench.cards.papers import Claim, PaperCard
+from xrbench.cards.protocols import ClassRule, Configuration, Limits, Profile, Protocol, Setting, SplitRule
+from xrbench.cards.reading import convert, plain, read, read_toml
+from xrbench.cards.recipes import Recipe
+from xrbench.cards.suites import SuiteCard
+from xrbench.cards.things import DatasetCard, MethodCard, ModelCard
+from xrbench.cards.vocabulary import Mapping, Pathology, Vocabulary
+
+__all__ = [
+    "Blank",
+    "BlockSpec",
+    "Card",
+    "Claim",
+    "ClassRule",
+    "Comparison",
+    "Configuration",
+    "DatasetCard",
+    "FigureLayout",
+    "Interval",
+    "Judgement",
+    "Limits",
+    "Mapping",
+    "MethodCard",
+    "ModelCard",
+    "Name",
+    "PaperCard",
+    "Pathology",
+    "PolicyRule",
+    "Profile",
+    "Protocol",
+    "Recipe",
+    "Setting",
+    "SplitRule",
+    "SubgroupRule",
+    "SuiteCard",
+    "TableLayout",
+    "Task",
+    "Uncertain",
+    "Vocabulary",
+    "convert",
+    "plain",
+    "read",
+    "read_toml",
+]

@@ -1,0 +1,44 @@
+"""The form of tables and figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class TableLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The form of one table.
+
+    Attributes:
+        name: File name and name on the command line.
+        kind: ``datasets`` (what was used of each dataset), ``settings`` (methods in blocks, settings as columns), or
+            ``internal-external`` (methods in rows, internal and external figures and their gap).
+        caption: A sentence above it.
+        metric: Metric of its cells.
+        digits: Decimals.
+        options: What this kind of table takes beyond that.
+    """
+
+    name: str
+    kind: str
+    caption: str = ""
+    metric: str = "auc"
+    digits: int = 2
+    options: dict[str, Any] = {}
+
+
+class FigureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One figure of a suite.
+
+    Attributes:
+        name: File name.
+        kind: Name of the drawing, such as ``roc``.
+        caption: A sentence above it.
+        options: What this kind of figure takes.
+    """
+
+    name: str
+    kind: str
+    caption: str = ""
+    options: dict[str, Any] = {}

@@ -1,0 +1,142 @@
+"""Who trains, validates and tests, and how large a run is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class SplitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the patients of one dataset are divided.
+
+    Attributes:
+        kind: ``patients``: a seeded share of the patients is held out. ``sequential``: the first images in published
+            order train, and patients without any image among them are held out (the balanced-batching paper). ``everything``:
+            nobody is held out; the internal test is made on the training images and called resubstitution.
+        test_fraction: Share of the patients held out for the internal test (``patients`` only).
+        valid_fraction: Share of the remaining patients held out for validation (``patients`` only).
+        stratify: Whether every class keeps its share of the patients on each side (``patients`` and exclusive classes only).
+        seed: A split seed of its own; None takes the setting's seed.
+    """
+
+    kind: Literal["patients", "sequential", "everything"] = "patients"
+    test_fraction: float = 0.2
+    valid_fraction: float = 0.1
+    stratify: bool = False
+    seed: int | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """At most so many images a dataset in each part, in published order; 0 is no limit."""
+
+    train: int = 0
+    valid: int = 0
+    test: int = 0
+
+
+class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One row of a protocol: which datasets train, validate and test, under which seed.
+
+    Attributes:
+        train: Training datasets.
+        valid: A dataset; ``held-out`` patients of the training datasets; or ``none``.
+        test: The external test dataset.
+        seed: None takes the protocol's seeds.
+        configuration: Name of the training set, where the protocol names them.
+        split: A split rule of its own; None takes the profile's.
+    """
+
+    train: tuple[str, ...]
+    valid: str = "held-out"
+    test: str
+    seed: int | None = None
+    configuration: str = ""
+    split: SplitRule | None = None
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A training set by name, in the protocol ``internal-external``.
+
+    Attributes:
+        name: Such as ``full-data``; it stands in the names of fits and cells.
+        train: Training datasets.
+        valid: ``held-out`` patients of the training datasets, or ``none`` when no epoch is selected.
+        split: How its patients are divided; None takes the profile's rule.
+    """
+
+    name: str
+    train: tuple[str, ...]
+    valid: Literal["held-out", "none"] = "held-out"
+    split: SplitRule | None = None
+
+
+class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which datasets train, validate and test.
+
+    Attributes:
+        kind: ``leave-datasets-out``: the external test dataset takes no part in training or selection, and each training dataset has
+            its internal test. ``internal-external``: named training sets, each tested on the held-out patients of all its datasets
+            together and on every dataset of ``external``.
+        settings: Settings written out; or, when empty, all that ``datasets`` and ``train_size`` allow.
+        datasets: Datasets to enumerate over.
+        train_size: How many datasets train in an enumerated setting.
+        valid: ``dataset``: a further dataset validates; ``held-out``: held-out patients of the training datasets do.
+        seeds: Every setting without a seed of its own is run under each of these.
+        configurations: The training sets (``internal-external``).
+        external: Datasets that every configuration is tested on (``internal-external``).
+        internal: Whether each fit is also tested on held-out patients of its training datasets.
+    """
+
+    kind: Literal["leave-datasets-out", "internal-external"] = "leave-datasets-out"
+    settings: tuple[Setting, ...] = ()
+    datasets: tuple[str, ...] = ()
+    train_size: int = 2
+    valid: Literal["dataset", "held-out"] = "held-out"
+    seeds: tuple[int, ...] = (0,)
+    configurations: tuple[Configuration, ...] = ()
+    external: tuple[str, ...] = ()
+    internal: bool = True
+
+
+class ClassRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How images that may have several findings come to have exactly one class.
+
+    Attributes:
+        rule: ``exactly-one``: an image takes part when exactly one of the suite's labels is positive. ``first``: the first positive
+            label in the suite's order is the class. ``most-frequent``: the positive label that most images of the dataset have.
+        caps: Dataset (``"*"`` for the others) -> at most so many images a class, drawn by ``seed``; none when it is not named.
+        seed: Which images a cap keeps.
+    """
+
+    rule: Literal["exactly-one", "first", "most-frequent"] = "exactly-one"
+    caps: dict[str, int] = {}
+    seed: int = 0
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How large a run of the suite is.
+
+    Attributes:
+        image_size: Side in pixels of cached images, unless the model card names its own.
+        epochs, batch_size: Training length; the batch is per domain (balanced) or per half of the step (random).
+        steps_per_epoch: Steps in an epoch; 0 is one pass over the larger of the training domains.
+        precision: Arithmetic of the forward pass, part of every key since figures depend on it.
+        channels_last: Memory layout of images; faster for convolutions on most machines.
+        threads: Processor threads of a fit on the CPU, 0 for one a processor; sums in another order end in other last digits,
+            so the number is part of every key. One thread is fastest for small networks.
+        models, methods: Replace the suite's lists when not empty.
+        limits, split: See there.
+    """
+
+    image_size: int = 224
+    epochs: int = 10
+    batch_size: int = 32
+    steps_per_epoch: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = True
+    threads: int = 0
+    models: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    split: SplitRule = SplitRule()

@@ -1,0 +1,54 @@
+"""A suite: datasets under a protocol, models, methods, and how they are judged."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from xrbench.cards.basics import Blank, BlockSpec, Card, Task, Uncertain
+from xrbench.cards.judging import Comparison, Interval, Judgement
+from xrbench.cards.layouts import FigureLayout, TableLayout
+from xrbench.cards.protocols import ClassRule, Profile, Protocol
+
+
+class SuiteCard(Card, frozen=True):
+    """A benchmark: datasets under a protocol, models, methods, and how they are judged.
+
+    Attributes:
+        extends: Name of a suite whose fields this card takes over where it is silent.
+        paper: Folder under ``baselines/`` with the reported numbers; empty when there is none.
+        task: ``multilabel`` (a sigmoid a label) or ``multiclass`` (a softmax over the labels; every image has exactly one).
+        classes: How an image comes to have one class (``multiclass`` only).
+        labels: Vocabulary names, in the order of columns.
+        uncertain: What -1 becomes, for all labels or label -> policy (``"*"`` for the others).
+        blank: What a label that is not mentioned becomes, likewise.
+        where: Rows of every dataset that take part, such as ``{ view = "PA" }``.
+        mappings: Names of declared label mappings of the vocabulary that this suite opts into.
+        preprocessing: Blocks from grey image to cached pixels; the size comes from the profile.
+        models, methods: Card names.
+        metrics: Such as ``"auc"``, ``"average-precision"``, ``"recall@specificity=0.9"`` (threshold from validation).
+        protocol, interval, comparisons, judgement, tables, figures: See there.
+        adjustment: How p-values of the declared comparisons are adjusted for their number: ``holm`` or ``bh``.
+        profiles: Name -> profile; the first is the default on real data, ``quick`` on the fixture.
+    """
+
+    extends: str = ""
+    paper: str = ""
+    task: Task = "multilabel"
+    classes: ClassRule = ClassRule()
+    labels: tuple[str, ...] = ()
+    uncertain: Uncertain | dict[str, Uncertain] = "ignore"
+    blank: Blank | dict[str, Blank] = "ignore"
+    where: dict[str, Any] = {}
+    mappings: tuple[str, ...] = ()
+    preprocessing: tuple[BlockSpec, ...] = ("centre-crop", "resize")
+    models: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("auc",)
+    protocol: Protocol = Protocol()
+    interval: Interval = Interval()
+    comparisons: tuple[Comparison, ...] = ()
+    adjustment: Literal["holm", "bh"] = "holm"
+    judgement: Judgement = Judgement()
+    tables: tuple[TableLayout, ...] = ()
+    figures: tuple[FigureLayout, ...] = ()
+    profiles: dict[str, Profile] = {}
