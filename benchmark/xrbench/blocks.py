@@ -62,6 +62,9 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "affine": "xrbench.training.augment:affine",
             "horizontal-flip": "xrbench.training.augment:horizontal_flip",
         },
+        "table": {},
+        "figure": {},
+        "claim": {},
     }
 )
 """Kind of block -> name -> where it is; a test imports every row."""

@@ -26,11 +26,15 @@ from xrbench.stamp import FIXTURE
 
 PREDICTIONS, META = "predictions.parquet", "meta.json"
 
-PROTOCOLS = ("external", "internal", "validation")
+PROTOCOLS = ("external", "internal", "validation", "resubstitution")
 REQUIRED_TEXT = ("method", "model", "train", "valid", "test", "protocol", "label", "metric", "cell")
-OPTIONAL_TEXT = ("suite", "profile", "data", "setting", "interval", "unit", "reason", "key")
+OPTIONAL_TEXT = (
+    *("suite", "profile", "data", "setting", "configuration"),
+    *("interval", "unit", "reason", "caution", "key"),
+)
 REQUIRED_NUMBERS = ("seed", "value", "low", "high")
 OPTIONAL_NUMBERS = (
+    "members",
     *("level", "replicates", "dropped", "threshold"),
     *("n_positive", "n_negative", "n_masked", "n_patients", "n_images"),
 )

@@ -1,17 +1,77 @@
-"""Read what a run folder says about itself."""
+"""Read what a run folder says about itself: what tables, figures and claims are made from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 
 from xrbench import store
 from xrbench.cards import Setting, SuiteCard
 from xrbench.catalogue import Catalogue
+from xrbench.compare.results import Results, open_results
 from xrbench.errors import StoreError
 from xrbench.report.papers import Reported, reported
+from xrbench.stamp import STAMP
 from xrbench.store import read_manifest as read_manifest
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run measured, as blocks that make tables, figures and claims are given it.
+
+    Attributes:
+        folder: The run folder.
+        manifest: What the run says about itself.
+        suite: The suite as it was when the run was made.
+        results: Tidy scores (``results.scores``) and predictions (``results.predictions(cell)``: a frame, or None).
+        paper: What the suite's paper reported; None when there is none.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    suite: SuiteCard
+    results: Results
+    paper: Reported | None
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Tidy scores."""
+        return self.results.scores
+
+    @property
+    def stamp(self) -> str:
+        """What stands over every table and figure: the FIXTURE stamp, or nothing."""
+        return STAMP if self.results.fixture else ""
+
+    def cells(self, **wanted: str) -> pd.DataFrame:
+        """List the measured cells, one row each, that have these values in these columns of the scores."""
+        cells = self.scores.drop_duplicates("cell")
+        for column, value in wanted.items():
+            cells = cells[cells[column] == value]
+        return cells
+
+    def log(self, fit: str) -> pd.DataFrame | None:
+        """Return the table of epochs of a fit, by the fit's name; None when it is not there."""
+        for entry in self.manifest["fits"]:
+            if entry["name"] == fit:
+                path = self.folder / ".." / ".." / "fits" / entry["key"] / "log.csv"
+                return pd.read_csv(path) if path.is_file() else None
+        return None
+
+
+def open_run(folder: Path, catalogue: Catalogue) -> Run:
+    """Open a scored run folder.
+
+    Raises:
+        StoreError: The folder is not that of a scored run.
+    """
+    manifest = read_manifest(folder)
+    suite = suite_of(manifest)
+    return Run(folder, manifest, suite, open_results(folder), paper_of(suite, catalogue))
 
 
 def suite_of(manifest: dict[str, Any]) -> SuiteCard:
