@@ -11,27 +11,31 @@ from typing import Literal
 
 import msgspec
 
-from xrbench import cards
+from xrbench import blocks, cards
 from xrbench.catalogue import Catalogue
 from xrbench.errors import CardError, UnknownNameError, UsageError, suggestion
 
 HELD_OUT = "held-out"
-ONLY_FIELDS = ("method", "model", "train", "valid", "test", "seed")
+NONE = "none"
+"""The validation set of a fit that selects no epoch."""
+ONLY_FIELDS = ("method", "model", "train", "valid", "test", "seed", "configuration")
 
-Kind = Literal["internal", "external", "validation"]
+Kind = Literal["internal", "external", "validation", "resubstitution"]
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
     """What is trained once.
 
     Attributes:
-        name: ``method/model/train/valid-.../seed-...``.
+        name: ``method/model/train/valid-.../seed-...``; a named training set stands before its datasets.
         method, model: Card names.
         train: Training datasets.
-        valid: Validation dataset, or ``held-out``.
+        valid: Validation dataset, ``held-out`` or ``none``.
         test: The external test dataset, which the fit must know nothing of.
         seed: Seed of the setting.
         guarded: True when the test dataset shares patients with training or validation, so that the fit depends on it.
+        configuration: Name of the training set, where the protocol names them.
+        split: Its split rule, where that is not the profile's.
     """
 
     name: str
@@ -42,10 +46,20 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     test: str
     seed: int
     guarded: bool
+    configuration: str = ""
+    split: cards.SplitRule | None = None
+
+    @property
+    def validated(self) -> bool:
+        """Whether it has a validation set."""
+        return self.valid != NONE
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured: one fit (none for a model used as it comes) on one test set."""
+    """What is measured on one test set: a fit, an ensemble of several, or (without a fit) a model used as it comes.
+
+    The test set of a named training set is all its datasets together, such as ``chexpert+nih``.
+    """
 
     name: str
     fits: tuple[str, ...]
@@ -58,6 +72,17 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     setting: str
     seen: bool = False
+    configuration: str = ""
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The datasets of its test set."""
+        return tuple(self.test.split("+"))
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether its scores are the mean of several fits' stored scores."""
+        return len(self.fits) > 1
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +113,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def datasets(self) -> tuple[str, ...]:
         """All datasets that the plan's fits and cells need, in order."""
         named = [name for fit in self.fits for name in (*fit.train, fit.valid, fit.test)]
-        named += [cell.test for cell in self.cells]
-        return tuple(dict.fromkeys(name for name in named if name != HELD_OUT))
+        named += [name for cell in self.cells for name in cell.tests]
+        return tuple(dict.fromkeys(name for name in named if name not in (HELD_OUT, NONE, "")))
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -114,8 +139,9 @@ def choose_profile(suite: cards.SuiteCard, name: str | None, *, fixture: bool) -
 def settings_of(protocol: cards.Protocol, seeds: Sequence[int] = ()) -> tuple[cards.Setting, ...]:
     """List the settings of a protocol with their seeds.
 
-    Written settings are taken as they are; else every choice of ``train_size`` training datasets, a validation dataset (if the
-    protocol has one) and a test dataset is a setting. ``seeds`` replaces all seeds.
+    Written settings are taken as they are. Else, in ``leave-datasets-out``, every choice of ``train_size`` training datasets, a
+    validation dataset (if the protocol has one) and a test dataset is a setting; in ``internal-external``, every configuration with
+    every external dataset. ``seeds`` replaces all seeds.
 
     >>> four = cards.Protocol(datasets=("a", "b", "c", "d"), valid="dataset")
     >>> len(settings_of(four))
@@ -163,35 +189,16 @@ def make_plan(
         if not found:
             raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is wanted")
     bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in _mentioned(setting)}
-    fits: dict[str, Fit] = {}
-    cells: dict[str, Cell] = {}
-    recipes: dict[str, cards.Recipe] = {}
-    for method, setting in itertools.product(methods, settings):
-        card = catalogue.method(method)
-        if card.inference:
-            as_is = catalogue.model(card.inference, where=f"method {method}")
-            cell = _inference_cell(method, as_is, setting, bases)
-            if _kept(cell, wanted, setting):
-                cells[cell.name] = cell
-                recipes[cell.name] = recipe(suite, chosen, card, as_is, 0)
-            continue
-        for model in models:
-            fit = _fit(method, model, setting, bases)
-            measured = [
-                cell
-                for cell in _cells(fit, catalogue.model(model), suite.protocol, bases)
-                if _kept(cell, wanted, setting)
-            ]
-            if any(cell.protocol != "validation" for cell in measured):
-                fits[fit.name] = fit
-                recipes[fit.name] = recipe(suite, chosen, card, catalogue.model(model), setting.seed or 0)
-                cells.update({cell.name: cell for cell in measured})
+    asked = _Asked(suite, chosen, catalogue, models, settings, wanted, bases)
+    for method in methods:
+        asked.add(method)
+    fits, cells, recipes = asked.fits, asked.cells, asked.recipes
     if not cells:
         raise UsageError(
             f"--only {' '.join(only)}: nothing of suite {suite.name} matches{_offer(wanted, methods, models, settings)}"
         )
-    used = {(cell.train, cell.valid, cell.test) for cell in cells.values() if cell.protocol == "external"}
-    kept = tuple(s for s in settings if (s.train, s.valid, s.test) in used) or settings
+    used = {(cell.configuration, cell.train, cell.valid, cell.test) for cell in cells.values()}
+    kept = tuple(s for s in settings if (s.configuration, s.train, s.valid, s.test) in used) or settings
     return Plan(
         suite=suite,
         profile_name=name,
@@ -204,12 +211,115 @@ def make_plan(
     )
 
 
+class _Asked:
+    """The fits and cells of a plan while they are put together."""
+
+    def __init__(
+        self,
+        suite: cards.SuiteCard,
+        profile: cards.Profile,
+        catalogue: Catalogue,
+        models: Sequence[str],
+        settings: Sequence[cards.Setting],
+        wanted: Mapping[str, Sequence[str]],
+        bases: Mapping[str, str],
+    ) -> None:
+        self.suite, self.profile, self.catalogue, self.models = suite, profile, catalogue, models
+        self.settings, self.wanted, self.bases = settings, wanted, bases
+        self.fits: dict[str, Fit] = {}
+        self.cells: dict[str, Cell] = {}
+        self.recipes: dict[str, cards.Recipe] = {}
+
+    def add(self, method: str, *, wanted: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Add all that a method trains and measures in every setting."""
+        card, chosen = self.catalogue.method(method), self.wanted if wanted is None else wanted
+        if card.ensemble:
+            self._add_ensembles(method, card)
+            return
+        if not card.inference:
+            _check_objective(card, self.suite)
+        for setting in self.settings:
+            if card.inference:
+                self._add_as_it_comes(method, card, setting)
+            else:
+                self._add_trained(method, card, setting, chosen)
+
+    def _add_as_it_comes(self, method: str, card: cards.MethodCard, setting: cards.Setting) -> None:
+        model = self.catalogue.model(card.inference, where=f"method {method}")
+        cell = _inference_cell(method, model, setting, self.bases)
+        if _kept(cell, self.wanted, setting):
+            self.cells[cell.name] = cell
+            self.recipes[cell.name] = recipe(self.suite, self.profile, card, model, 0)
+
+    def _add_trained(
+        self, method: str, card: cards.MethodCard, setting: cards.Setting, wanted: Mapping[str, Sequence[str]]
+    ) -> None:
+        for name in self.models:
+            model = self.catalogue.model(name)
+            fit = _fit(method, name, setting, self.bases)
+            found = _cells(fit, model, self.suite.protocol, self.bases)
+            measured = [cell for cell in found if _kept(cell, wanted, setting)]
+            if any(cell.protocol != "validation" for cell in measured):
+                self.fits[fit.name] = fit
+                self.recipes[fit.name] = recipe(self.suite, self.profile, card, model, setting.seed or 0)
+                for cell in measured:
+                    self.cells.setdefault(cell.name, cell)
+
+    def _add_ensembles(self, method: str, card: cards.MethodCard) -> None:
+        """Add one cell for each set of cells that differ in nothing but the seed, and those cells themselves."""
+        of = self.catalogue.method(card.ensemble, where=f"method {method}: ensemble")
+        if of.inference or of.ensemble:
+            raise CardError(
+                f"method {method}: ensemble: {card.ensemble!r} is not trained itself; name a method that is"
+            )
+        members = {field: values for field, values in self.wanted.items() if field not in ("method", "seed")}
+        if "seed" in self.wanted:
+            return  # an ensemble over some of the seeds would be another one under the same name
+        self.add(card.ensemble, wanted={**members, "method": (card.ensemble,)})
+        groups: dict[tuple[object, ...], list[Cell]] = {}
+        for cell in self.cells.values():
+            if cell.method == card.ensemble and len(cell.fits) == 1:
+                same = (cell.model, cell.configuration, cell.train, cell.valid, cell.test, cell.protocol, cell.setting)
+                groups.setdefault(same, []).append(cell)
+        for found in groups.values():
+            if len(found) > 1:
+                cell = _ensemble_cell(method, found)
+                self.cells[cell.name] = cell
+
+
+def _ensemble_cell(method: str, members: Sequence[Cell]) -> Cell:
+    first = members[0]
+    seeds = "+".join(str(cell.seed) for cell in members)
+    where = first.name.split("/")
+    at = next(number for number, part in enumerate(where) if part.startswith("seed-"))
+    name = "/".join([method, *where[1:at], f"seeds-{seeds}", *where[at + 1 :]])
+    fits = tuple(cell.fits[0] for cell in members)
+    return msgspec.structs.replace(first, name=name, fits=fits, method=method, seed=min(cell.seed for cell in members))
+
+
+def _check_objective(card: cards.MethodCard, suite: cards.SuiteCard) -> None:
+    """Refuse a loss that does not belong to the suite's task."""
+    name, _ = blocks.split("objective", card.objective, where=f"method {card.name}")
+    fitting = {"multilabel": "masked-bce", "multiclass": "cross-entropy"}
+    if name in fitting.values() and name != fitting[suite.task]:
+        raise CardError(
+            f"method {card.name}: objective: {name!r} is not for a {suite.task} suite such as {suite.name}; "
+            f"wanted {fitting[suite.task]!r}"
+        )
+
+
 def without_datasets(plan: Plan, missing: Sequence[str]) -> Plan:
     """Leave out the fits and cells that need any of these datasets."""
     gone = set(missing)
-    fits = tuple(fit for fit in plan.fits if not gone & {*fit.train, fit.valid, fit.test})
+    there = tuple(cell for cell in plan.cells if not gone & {*cell.tests, *cell.train, cell.valid})
+    tested = {name for cell in there if cell.protocol == "external" for name in cell.fits}
+    fits = tuple(
+        fit
+        for fit in plan.fits
+        if not gone & {*fit.train, fit.valid} and (fit.name in tested if fit.configuration else fit.test not in gone)
+    )
     names = {fit.name for fit in fits}
-    cells = tuple(cell for cell in plan.cells if cell.test not in gone and set(cell.fits) <= names)
+    cells = tuple(cell for cell in there if set(cell.fits) <= names)
     settings = tuple(s for s in plan.settings if not gone & set(_mentioned(s)))
     return msgspec.structs.replace(plan, fits=fits, cells=cells, settings=settings)
 
@@ -235,6 +345,7 @@ def recipe(
         channels_last=profile.channels_last,
         threads=profile.threads,
         seed=seed,
+        task=suite.task,
     )
 
 
@@ -271,6 +382,11 @@ def parse_only(only: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _enumerated(protocol: cards.Protocol) -> list[cards.Setting]:
+    if protocol.kind == "internal-external":
+        return [
+            cards.Setting(train=one.train, valid=one.valid, test=test, configuration=one.name, split=one.split)
+            for one, test in itertools.product(protocol.configurations, protocol.external)
+        ]
     found = []
     for train in itertools.combinations(protocol.datasets, protocol.train_size):
         rest = [name for name in protocol.datasets if name not in train]
@@ -284,7 +400,7 @@ def _enumerated(protocol: cards.Protocol) -> list[cards.Setting]:
 
 
 def _mentioned(setting: cards.Setting) -> tuple[str, ...]:
-    return (*setting.train, *(() if setting.valid == HELD_OUT else (setting.valid,)), setting.test)
+    return (*setting.train, *(() if setting.valid in (HELD_OUT, NONE) else (setting.valid,)), setting.test)
 
 
 def _listed(listed: Sequence[str], wanted: Sequence[str], catalogue: Catalogue, kind: str) -> tuple[str, ...]:
@@ -295,14 +411,20 @@ def _listed(listed: Sequence[str], wanted: Sequence[str], catalogue: Catalogue, 
     return tuple(name for name in (*listed, *added) if not wanted or name in wanted)
 
 
-def _setting_label(train: Sequence[str], valid: str, test: str) -> str:
-    return f"{'+'.join(train)}>{valid}>{test}"
+def setting_name(train: Sequence[str], valid: str, test: str, configuration: str = "") -> str:
+    """Name a setting, such as ``nih+chexpert>mimic>padchest``, or ``both:nih+chexpert>held-out>mimic`` with its training set's name.
+
+    >>> setting_name(["nih"], "held-out", "mimic", "small")
+    'small:nih>held-out>mimic'
+    """
+    return f"{configuration}{':' if configuration else ''}{'+'.join(train)}>{valid}>{test}"
 
 
 def _fit(method: str, model: str, setting: cards.Setting, bases: Mapping[str, str]) -> Fit:
-    inside = {bases[name] for name in (*setting.train, *(() if setting.valid == HELD_OUT else (setting.valid,)))}
+    inside = {bases[name] for name in _mentioned(setting)[:-1]}
     guarded = bases[setting.test] in inside
-    name = f"{method}/{model}/{'+'.join(setting.train)}/valid-{setting.valid}/seed-{setting.seed}"
+    train = f"{setting.configuration}{':' if setting.configuration else ''}{'+'.join(setting.train)}"
+    name = f"{method}/{model}/{train}/valid-{setting.valid}/seed-{setting.seed}"
     return Fit(
         name=f"{name}/without-{setting.test}" if guarded else name,
         method=method,
@@ -312,13 +434,18 @@ def _fit(method: str, model: str, setting: cards.Setting, bases: Mapping[str, st
         test=setting.test,
         seed=setting.seed or 0,
         guarded=guarded,
+        configuration=setting.configuration,
+        split=setting.split,
     )
 
 
 def _cells(fit: Fit, model: cards.ModelCard, protocol: cards.Protocol, bases: Mapping[str, str]) -> list[Cell]:
-    tests: list[tuple[str, Kind]] = [(fit.test, "external"), (fit.valid, "validation")]
+    tests: list[tuple[str, Kind]] = [(fit.test, "external")]
     if protocol.internal:
-        tests[1:1] = [(name, "internal") for name in fit.train]
+        inside: Kind = "resubstitution" if fit.split is not None and fit.split.kind == "everything" else "internal"
+        tests += [("+".join(fit.train), inside)] if fit.configuration else [(name, inside) for name in fit.train]
+    if fit.validated:
+        tests.append((fit.valid, "validation"))
     return [
         Cell(
             name=f"{fit.name}/{'validation' if protocol_kind == 'validation' else test}",
@@ -330,8 +457,9 @@ def _cells(fit: Fit, model: cards.ModelCard, protocol: cards.Protocol, bases: Ma
             test=test,
             protocol=protocol_kind,
             seed=fit.seed,
-            setting=_setting_label(fit.train, fit.valid, fit.test),
-            seen=bool({test, bases.get(test, test)} & set(model.seen)),
+            setting=setting_name(fit.train, fit.valid, fit.test, fit.configuration),
+            seen=bool({name for one in test.split("+") for name in (one, bases.get(one, one))} & set(model.seen)),
+            configuration=fit.configuration,
         )
         for test, protocol_kind in tests
     ]
@@ -362,6 +490,7 @@ def _kept(cell: Cell, wanted: Mapping[str, Sequence[str]], setting: cards.Settin
         "valid": setting.valid,
         "test": cell.test,
         "seed": str(setting.seed),
+        "configuration": setting.configuration,
     }
     skipped = ("test",) if cell.protocol == "validation" else ("model",) if not cell.fits else ()
     return all(values[field] in accepted for field, accepted in wanted.items() if field not in skipped)
@@ -380,6 +509,7 @@ def _offer(
         "valid": {setting.valid for setting in settings},
         "test": {name for setting in settings for name in (setting.test, *setting.train)},
         "seed": {str(setting.seed) for setting in settings},
+        "configuration": {setting.configuration for setting in settings},
     }
     for field, asked in wanted.items():
         for value in asked:
