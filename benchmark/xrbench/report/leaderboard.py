@@ -17,13 +17,13 @@ import pandas as pd
 from xrbench import store
 from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
-from xrbench.compare.results import META, PREDICTIONS, Results, open_results, read_scores
+from xrbench.compare.results import META, PREDICTIONS, Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.report import tables
 from xrbench.report.comparisons import comparison_tables, declared
 from xrbench.report.papers import Reported
 from xrbench.report.reproduce import reproduction
-from xrbench.report.runs import paper_of, read_manifest, suite_of
+from xrbench.report.runs import Run, open_run, paper_of, read_manifest, suite_of
 from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.writers import escape_markdown
 from xrbench.stamp import STAMP
@@ -85,17 +85,16 @@ def render(folder: Path, catalogue: Catalogue) -> str:
     """Render the page of a leaderboard folder again from its files."""
     meta = store.read_json(folder / META)
     suite = suite_of(meta)
-    return page(read_scores(folder / store.SCORES), suite, meta, paper_of(suite, catalogue))
+    run = Run(folder, meta, suite, open_results(folder / store.SCORES), paper_of(suite, catalogue))
+    return page(run.scores, suite, meta, run.paper, run=run)
 
 
 def page_of_run(folder: Path, catalogue: Catalogue) -> str:
     """Render the page of a run folder, with its figures."""
-    manifest = read_manifest(folder)
-    suite = suite_of(manifest)
-    results = open_results(folder)
-    meta = meta_of(manifest, declared(results, suite), ())
+    run = open_run(folder, catalogue)
+    meta = meta_of(run.manifest, declared(run.results, run.suite), ())
     figures = sorted(path.name for path in (folder / "figures").glob("*.svg"))
-    return page(results.scores, suite, meta, paper_of(suite, catalogue), figures=figures)
+    return page(run.scores, run.suite, meta, run.paper, figures=figures, run=run)
 
 
 def meta_of(
@@ -156,6 +155,7 @@ def page(
     paper: Reported | None = None,
     *,
     figures: Sequence[str] = (),
+    run: Run | None = None,
 ) -> str:
     """Write the page.
 
@@ -165,14 +165,15 @@ def page(
         meta: As ``meta_of`` makes it.
         paper: What the suite's paper reported.
         figures: File names below ``figures/`` to show.
+        run: The run or leaderboard; without it, tables that are made of a whole run are left out.
     """
     fixture = is_fixture(scores)
     lines = [f"# {escape_markdown(suite.title)}", ""]
     lines += [f"> **{STAMP}**", ""] if fixture else []
     lines += _provenance(suite, meta)
     lines += ["## Results", ""]
-    for layout in suite.tables:
-        lines += [tables.table(scores, suite, layout, paper=paper, descriptions=meta["datasets"]).markdown()]
+    made = tables.suite_tables(scores, suite, paper=paper, descriptions=meta["datasets"], run=run)
+    lines += [table.markdown() for table in made]
     lines += [f"![{name.removesuffix('.svg')}](figures/{name})\n" for name in figures]
     compared = [table.markdown() for table in comparison_tables(meta["comparisons"])]
     lines += ["## Comparison of methods", "", *compared] if compared else []

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from xrbench import store
-from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
-from xrbench.compare.results import read_scores
 from xrbench.progress import Reporter, Silent
 from xrbench.report import figures, leaderboard, tables, writers
+from xrbench.report.layouts import block_figure
+from xrbench.report.runs import Run, open_run
 from xrbench.report.runs import paper_of as paper_of
 from xrbench.report.runs import read_manifest as read_manifest
 from xrbench.report.runs import suite_of as suite_of
-from xrbench.report.selection import Selection, is_fixture
+from xrbench.report.selection import Selection
 from xrbench.report.writers import Table
 from xrbench.stamp import STAMP
 
@@ -67,25 +64,22 @@ def publish(
         StoreError: The folder is not that of a scored run.
     """
     say = reporter or Silent()
-    manifest = read_manifest(folder)
-    suite = suite_of(manifest)
-    scores = read_scores(folder / store.SCORES)
-    made = tables.every_table(scores, suite, paper=paper_of(suite, catalogue), descriptions=manifest["datasets"])
+    run = open_run(folder, catalogue)
+    made = tables.every_table(run.scores, run.suite, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
     for table in made:
         writers.save(table, folder / "tables", forms)
     say.detail(f"{len(made)} tables in {folder / 'tables'}")
-    _draw(folder, manifest, suite, scores)
+    _draw(run)
     store.write_atomic(folder / PAGE, leaderboard.page_of_run(folder, catalogue).encode())
-    names = {layout.name for layout in suite.tables}
-    return Published(folder, tuple(made), tuple(sorted(names)), is_fixture(scores), suite.name)
+    names = {layout.name for layout in run.suite.tables}
+    return Published(folder, tuple(made), tuple(sorted(names)), run.results.fixture, run.suite.name)
 
 
-def _draw(folder: Path, manifest: dict[str, Any], suite: SuiteCard, scores: pd.DataFrame) -> None:
-    logs = {}
-    for entry in manifest["fits"]:
-        log = folder / ".." / ".." / "fits" / entry["key"] / "log.csv"
-        if log.is_file():
-            logs[entry["name"]] = pd.read_csv(log)
-    target = folder / "figures"
-    figures.forest(Selection(scores, suite, "auc" if "auc" in suite.metrics else suite.metrics[0]), target)
-    figures.curves(logs, target, fixture=is_fixture(scores))
+def _draw(run: Run) -> None:
+    """Draw what every run has, and the figures that its suite names."""
+    target, metrics = run.folder / "figures", run.suite.metrics
+    figures.forest(Selection(run.scores, run.suite, "auc" if "auc" in metrics else metrics[0]), target)
+    logs = {entry["name"]: run.log(entry["name"]) for entry in run.manifest["fits"]}
+    figures.curves({name: log for name, log in logs.items() if log is not None}, target, fixture=run.results.fixture)
+    for layout in run.suite.figures:
+        block_figure(run, layout, target)

@@ -56,7 +56,7 @@ class Run:
 
     def log(self, fit: str) -> pd.DataFrame | None:
         """Return the table of epochs of a fit, by the fit's name; None when it is not there."""
-        for entry in self.manifest["fits"]:
+        for entry in self.manifest.get("fits", ()):
             if entry["name"] == fit:
                 path = self.folder / ".." / ".." / "fits" / entry["key"] / "log.csv"
                 return pd.read_csv(path) if path.is_file() else None

@@ -10,10 +10,12 @@ import pandas as pd
 
 from xrbench.cards import SuiteCard, TableLayout
 from xrbench.compare.results import check_scores
-from xrbench.errors import UnknownNameError
+from xrbench.errors import UnknownNameError, UsageError
 from xrbench.report.gaps import gap_table
+from xrbench.report.layouts import block_table, is_block
 from xrbench.report.numbers import MISSING, count, interval, metric_title, number, signed
 from xrbench.report.papers import Reported
+from xrbench.report.runs import Run
 from xrbench.report.selection import MEAN, Figure, Line, Selection, is_fixture
 from xrbench.report.settings import SEEN, seen_note, settings_table
 from xrbench.report.writers import Cell, Table
@@ -32,7 +34,7 @@ def table(
     descriptions: Descriptions | None = None,
     intervals: bool = False,
 ) -> Table:
-    """Lay out one table.
+    """Lay out one table that is made of scores alone.
 
     Args:
         scores: Tidy scores.
@@ -41,7 +43,15 @@ def table(
         paper: Reported figures, set beside ours where the images are the paper's.
         descriptions: For a table of datasets: ``dataset, images, patients, used, pathologies, region`` of each.
         intervals: For a table of settings: whether intervals follow the figures.
+
+    Raises:
+        UsageError: A table of this kind is made of a whole run.
     """
+    if is_block(layout):
+        raise UsageError(
+            f"table {layout.name}: a table of kind {layout.kind!r} is made of a run folder, not of scores alone: "
+            f"xrbench report RUN --table {layout.name}"
+        )
     scores = check_scores(scores)
     if layout.kind == "datasets":
         made = datasets_table(scores, layout, descriptions or (), paper=paper)
@@ -66,11 +76,13 @@ def named(
     *,
     paper: Reported | None = None,
     descriptions: Descriptions | None = None,
+    run: Run | None = None,
 ) -> Table:
     """Lay out the suite's table of that name; ``NAME-intervals`` has intervals, and ``scores`` is there for every suite.
 
     Raises:
         UnknownNameError: No such table.
+        UsageError: The table is made of a whole run and none is given, or the run has nothing for it.
     """
     if name == SCORES:
         return scores_table(scores, suite)
@@ -79,6 +91,11 @@ def named(
     layout = layouts.get(name) or with_intervals.get(name)
     if layout is None:
         raise UnknownNameError("table", name, (*layouts, *with_intervals, SCORES), where=f"suite {suite.name}")
+    if run is not None and is_block(layout):
+        made = block_table(run, layout)
+        if made is None:
+            raise UsageError(f"table {name}: {run.folder} has nothing for a table of kind {layout.kind!r}")
+        return with_unreadable(made, descriptions or ())
     return table(scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name not in layouts)
 
 
@@ -88,11 +105,14 @@ def every_table(
     *,
     paper: Reported | None = None,
     descriptions: Descriptions | None = None,
+    run: Run | None = None,
 ) -> list[Table]:
-    """Lay out all tables of a run: the suite's, with and without intervals, wins and losses of each comparison, and scores."""
-    found = []
+    """Lay out all tables: the suite's, with and without intervals, wins and losses of each comparison, and scores.
+
+    Tables that are made of a whole run are left out where none is given, or where it has nothing for them.
+    """
+    found = suite_tables(scores, suite, paper=paper, descriptions=descriptions, run=run)
     for layout in suite.tables:
-        found.append(table(scores, suite, layout, paper=paper, descriptions=descriptions))
         if layout.kind == "settings":
             found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True))
     checked = check_scores(scores)
@@ -101,6 +121,24 @@ def every_table(
     ]
     others.append(scores_table(scores, suite))
     return [*found, *(with_unreadable(made, descriptions or ()) for made in others)]
+
+
+def suite_tables(
+    scores: pd.DataFrame,
+    suite: SuiteCard,
+    *,
+    paper: Reported | None = None,
+    descriptions: Descriptions | None = None,
+    run: Run | None = None,
+) -> list[Table]:
+    """Lay out the tables that the suite names, in its order."""
+    found = []
+    for layout in suite.tables:
+        if not is_block(layout):
+            found.append(table(scores, suite, layout, paper=paper, descriptions=descriptions))
+        elif run is not None and (made := block_table(run, layout)) is not None:
+            found.append(with_unreadable(made, descriptions or ()))
+    return found
 
 
 def datasets_table(
