@@ -20,6 +20,7 @@ from xrbench.catalogue import Catalogue
 from xrbench.data import cache as caching
 from xrbench.data import labels as labelling
 from xrbench.data import preprocessing, splits
+from xrbench.data.classes import check_classes
 from xrbench.data.imageset import ImageSet
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import HELD_OUT, Cell, Fit, Plan
@@ -68,7 +69,17 @@ class Assembly:
         parts = self.parts[cell.fits[0]]
         if cell.protocol == "validation":
             return parts.valid
-        return {cell.test: (parts.internal if cell.protocol == "internal" else parts.external)[cell.test]}
+        inside = cell.protocol in ("internal", "resubstitution")
+        return {name: (parts.internal if inside else self._external(cell))[name] for name in cell.tests}
+
+    def _external(self, cell: Cell) -> splits.Part:
+        """Return the rows of a cell's external test dataset, which may be another one than its fit's first."""
+        parts = self.parts[cell.fits[0]]
+        if cell.test in parts.external:
+            return parts.external
+        rows = np.arange(len(self.domains[cell.test].frame))[: self.plan.profile.limits.test or None]
+        unreadable = self.unreadable.get(cell.test)
+        return {cell.test: rows if unreadable is None else rows[~unreadable[rows]]}
 
     def image_size(self, model: cards.ModelCard) -> int:
         """Return the side in pixels at which a model's images are cached."""
@@ -189,6 +200,8 @@ class Assembly:
     def cell_key(self, cell: Cell, catalogue: Catalogue, fit_keys: Mapping[str, str]) -> str:
         """Return the key of a cell; caches must be open."""
         model = catalogue.model(cell.model)
+        if cell.is_ensemble:
+            return keys.ensemble_key(self.member_keys(cell, fit_keys))
         return keys.cell_key(
             [fit_keys[name] for name in cell.fits],
             rows=self.rows_digest(self.part(cell), model),
@@ -196,6 +209,15 @@ class Assembly:
             model=None if cell.fits else model,
             labels=self.plan.suite.labels,
         )
+
+    def member_keys(self, cell: Cell, fit_keys: Mapping[str, str]) -> list[str]:
+        """Return the keys of the cells whose scores an ensemble averages: one a fit, on the same rows."""
+        model = self.plan.recipes[cell.fits[0]].model
+        rows, pixels = self.rows_digest(self.part(cell), model), self.preprocessing_digest(model)
+        return [
+            keys.cell_key([fit_keys[name]], rows=rows, preprocessing=pixels, labels=self.plan.suite.labels)
+            for name in cell.fits
+        ]
 
     def used(self) -> list[dict[str, object]]:
         """Describe what is used of each dataset, as the papers' first tables do."""
@@ -255,7 +277,7 @@ class Assembly:
         if self.unreadable:
             for fit in self.plan.fits:
                 splits.check_filled(self.parts[fit.name], _roles(fit))
-                _check_learnable(fit, self.parts[fit.name], self.domains, self.plan.suite.labels)
+                _check_learnable(fit, self.parts[fit.name], self.domains, self.plan.suite)
             self.leave_out_empty()
 
     def leave_out_empty(self) -> None:
@@ -296,10 +318,11 @@ def assemble(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missin
     ]
     notes += [f"{d.name}: has no label {', '.join(d.lacking)}; masked there" for d in domains.values() if d.lacking]
     members = {name: domain.members for name, domain in domains.items()}
-    parts = {fit.name: _divide(fit, kept, members, population) for fit in kept.fits}
+    parts = {fit.name: _divide(fit, kept, domains, members, population) for fit in kept.fits}
+    notes += _class_notes(domains, kept.suite.classes)
     for fit in kept.fits:
-        _check_learnable(fit, parts[fit.name], domains, kept.suite.labels)
-    notes += _costs(kept, parts)
+        notes += _check_learnable(fit, parts[fit.name], domains, kept.suite)
+    notes = list(dict.fromkeys(notes + _costs(kept, parts)))
     left_out = len(plan.settings) - len(kept.settings)
     made = Assembly(kept, domains, parts, missing, notes, settings_left_out=left_out)
     made.leave_out_empty()
@@ -322,18 +345,29 @@ def _roles(fit: Fit) -> splits.Roles:
     return splits.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
 
 
+def _strata(plan: Plan, domains: Mapping[str, Selected]) -> dict[str, npt.NDArray[np.int64]] | None:
+    """Give the class of each row of the datasets, where the suite has exclusive classes."""
+    if plan.suite.task != "multiclass":
+        return None
+    return {name: domain.truth.argmax(axis=1).astype(np.int64) for name, domain in domains.items()}
+
+
 def _divide(
-    fit: Fit, plan: Plan, members: Mapping[str, splits.Members], population: Mapping[str, Sequence[str]]
+    fit: Fit,
+    plan: Plan,
+    domains: Mapping[str, Selected],
+    members: Mapping[str, splits.Members],
+    population: Mapping[str, Sequence[str]],
 ) -> splits.Parts:
-    roles = splits.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
     limits = plan.profile.limits
     if plan.recipes[fit.name].method.validation == "as-released":
         # the released code draws its validation batches from the whole dataset, anew in each epoch
         limits = msgspec.structs.replace(limits, valid=0)
     return splits.divide(
-        roles,
+        _roles(fit),
         members,
-        rule=plan.profile.split,
+        rule=fit.split or plan.profile.split,
+        strata=_strata(plan, domains),
         limits=limits,
         seed=fit.seed,
         internal=plan.suite.protocol.internal,
@@ -341,15 +375,44 @@ def _divide(
     )
 
 
-def _check_learnable(fit: Fit, parts: splits.Parts, domains: Mapping[str, Selected], labels: Sequence[str]) -> None:
+def _check_learnable(
+    fit: Fit, parts: splits.Parts, domains: Mapping[str, Selected], suite: cards.SuiteCard
+) -> list[str]:
+    """Refuse a training set from which a label or class cannot be learned; return what a test set cannot judge."""
+    if suite.task == "multiclass":
+        tests = {"+".join(part): part for part in (parts.external, parts.internal) if part}
+        counted = {name: _positives(part, domains, suite.labels) for name, part in tests.items()}
+        where = "+".join(fit.train) + (f" ({fit.configuration})" if fit.configuration else "")
+        return list(check_classes(_positives(parts.train, domains, suite.labels), counted, suite.labels, where))
     truth = np.concatenate([domains[name].truth[rows] for name, rows in parts.train.items()])
-    for number, label in enumerate(labels):
+    for number, label in enumerate(suite.labels):
         positive, negative = int((truth[:, number] == 1).sum()), int((truth[:, number] == 0).sum())
         if not positive or not negative:
             raise DataError(
                 f"{'+'.join(fit.train)}: label {label!r} has {positive:,} positive and {negative:,} negative training images; "
                 "a classifier needs both"
             )
+    return []
+
+
+def _positives(part: splits.Part, domains: Mapping[str, Selected], labels: Sequence[str]) -> dict[str, int]:
+    counts = sum((domains[name].truth[rows] == 1).sum(axis=0) for name, rows in part.items())
+    return dict(zip(labels, np.broadcast_to(counts, len(labels)).tolist(), strict=True))
+
+
+def _class_notes(domains: Mapping[str, Selected], rule: cards.ClassRule) -> list[str]:
+    """Say for each dataset what the class rule leaves out."""
+    notes = []
+    for domain in domains.values():
+        if domain.choice is None:
+            continue
+        choice, kept = domain.choice, len(domain.frame)
+        capped = sum(choice.before.values()) - sum(choice.after.values())
+        notes.append(
+            f"{domain.name}: {kept:,} of {len(choice.number):,} images have one class by the rule {rule.rule!r}: {choice.without:,} have "
+            f"none, {choice.several:,} several ({choice.left_out:,} left out), {capped:,} above the cap"
+        )
+    return notes
 
 
 def _costs(plan: Plan, parts: Mapping[str, splits.Parts]) -> list[str]:

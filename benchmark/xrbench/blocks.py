@@ -45,6 +45,7 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "objective": {
             "masked-bce": "xrbench.training.objectives:masked_bce",
+            "cross-entropy": "xrbench.training.objectives:cross_entropy",
         },
         "optimiser": {
             "adam": "xrbench.training.optimisers:adam",

@@ -196,8 +196,9 @@ def _check_blocks(card: cards.Card, where: str) -> None:
 
 def _check_figures(card: cards.SuiteCard, where: str) -> None:
     """Refuse a suite without labels or metrics, and metrics that do not exist, before hours are spent on it."""
-    from xrbench.metrics.names import parse
+    from xrbench import metrics
 
+    parse = metrics.parse_classes if card.task == "multiclass" else metrics.parse
     for field in ("labels", "metrics"):
         if not getattr(card, field):
             raise CardError(f"{where}: {field}: at least one is wanted")
@@ -212,7 +213,10 @@ def datasets_of(protocol: cards.Protocol) -> tuple[str, ...]:
     """List the datasets that a protocol mentions, each once, in order."""
     named = list(protocol.datasets)
     for setting in protocol.settings:
-        named += [*setting.train, *([] if setting.valid == "held-out" else [setting.valid]), setting.test]
+        named += [*setting.train, *([] if setting.valid in ("held-out", "none") else [setting.valid]), setting.test]
+    for configuration in protocol.configurations:
+        named += configuration.train
+    named += protocol.external
     return tuple(dict.fromkeys(named))
 
 

@@ -49,10 +49,15 @@ def cell_key(
     return _hash({**made_of, "model": _decisive(model) if model else None})
 
 
+def ensemble_key(members: Sequence[str]) -> str:
+    """Hash the cells whose scores are averaged, in any order, into the key of an ensemble's cell."""
+    return _hash({"mean of": sorted(members)})
+
+
 def run_key(suite: cards.SuiteCard, profile_name: str, profile: cards.Profile, data: Mapping[str, str]) -> str:
     """Hash what all cells of a run share: suite, profile, data; not the methods, models and settings, which can be added."""
     card = cards.plain(suite)
-    fields = ("name", "task", "labels", "uncertain", "blank", "where", "mappings", "preprocessing")
+    fields = ("name", "task", "classes", "labels", "uncertain", "blank", "where", "mappings", "preprocessing")
     sizes = {field: value for field, value in cards.plain(profile).items() if field not in ("models", "methods")}
     shared = {field: card[field] for field in fields}
     return _hash({**shared, "profile": [profile_name, sizes], "data": dict(sorted(data.items()))})[:12]

@@ -50,6 +50,11 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     split: cards.SplitRule | None = None
 
     @property
+    def trained_on(self) -> str:
+        """The training datasets, behind the name of the training set if it has one."""
+        return f"{self.configuration}{':' if self.configuration else ''}{'+'.join(self.train)}"
+
+    @property
     def validated(self) -> bool:
         """Whether it has a validation set."""
         return self.valid != NONE
@@ -115,6 +120,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         named = [name for fit in self.fits for name in (*fit.train, fit.valid, fit.test)]
         named += [name for cell in self.cells for name in cell.tests]
         return tuple(dict.fromkeys(name for name in named if name not in (HELD_OUT, NONE, "")))
+
+    @property
+    def datasets_of_suite(self) -> tuple[str, ...]:
+        """All datasets that the suite names, also those of settings left out of the plan."""
+        named = (name for setting in settings_of(self.suite.protocol) for name in _mentioned(setting))
+        return tuple(dict.fromkeys((*named, *self.datasets)))
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ def write_manifest(
 def describe_cell(cell: Cell) -> dict[str, Any]:
     """Describe a cell in plain values, as manifests and predictions carry it."""
     plain = cards.plain(cell)
-    return {**plain, "cell": plain.pop("name")}
+    return {**plain, "cell": plain.pop("name"), "members": max(1, len(cell.fits))}
 
 
 def data_of(assembly: Assembly) -> str:
@@ -197,7 +197,7 @@ def _still_valid(
 
 def _role(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     """Name what entries have in common that are made of the same rows, whatever the method and the model."""
-    split = (tuple(entry["train"]), entry["valid"], entry["test"], entry["seed"])
+    split = (entry.get("configuration", ""), tuple(entry["train"]), entry["valid"], entry["test"], entry["seed"])
     if "cell" not in entry:
         return ("fit", *split)
     return ("external", entry["test"]) if entry["protocol"] == "external" else (entry["protocol"], *split)
@@ -223,7 +223,13 @@ def _cell_entry(cell: Cell, assembly: Assembly, catalogue: Catalogue, keyed: Key
 
 
 def _setting_key(setting: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (tuple(setting["train"]), setting["valid"], setting["test"], setting["seed"])
+    return (
+        setting.get("configuration", ""),
+        tuple(setting["train"]),
+        setting["valid"],
+        setting["test"],
+        setting["seed"],
+    )
 
 
 def _merged_by(

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
 import xrbench
 from xrbench import keys, store
 from xrbench.assembly import Assembly
@@ -140,7 +143,7 @@ class _Work:
         from xrbench.training.fit import fit as train
         from xrbench.training.rehearsal import rehearse
 
-        needed = {name for cell in pending for name in cell.fits}
+        needed = {name for cell in pending if not cell.is_ensemble for name in cell.fits}
         todo = [fit for fit in self.assembly.plan.fits if fit.name in needed and not self._is_finished(fit)]
         for recipe in {(fit.method, fit.model): self.assembly.plan.recipes[fit.name] for fit in todo}.values():
             rehearse(recipe)
@@ -154,15 +157,16 @@ class _Work:
                     self.keyed.fits[fit.name],
                 )
                 try:
+                    images = self.assembly.image_set(parts.train, recipe.model)
                     train(
                         recipe,
-                        self.assembly.image_set(parts.train, recipe.model),
-                        self.assembly.image_set(parts.valid, recipe.model),
+                        images,
+                        self.assembly.image_set(parts.valid, recipe.model) if fit.validated else images.first(0),
                         key=key,
                         folder=self.results.fit_folder(key),
                         device=self.device,
                         reporter=self.say,
-                        label=f"fit {number}/{len(todo)} {fit.method} {fit.model} {'+'.join(fit.train)} seed {fit.seed}",
+                        label=f"fit {number}/{len(todo)} {fit.method} {fit.model} {fit.trained_on} seed {fit.seed}",
                     )
                 except Exception as error:
                     self._fail(fit.name, error)
@@ -170,13 +174,18 @@ class _Work:
         return sum(fit.name not in self.failed for fit in todo)
 
     def measure(self, pending: Sequence[Cell]) -> int:
-        """Measure cells, except those whose fit failed; return how many were. Those of one fit load its network once."""
+        """Measure cells, except those whose fit failed; return how many were.
+
+        Those of one fit load its network once. Ensembles come last: they are the mean of what is stored by then.
+        """
         loaded: tuple[str, Predictor] | None = None
         with self.say.bar("cells", len(pending)) as bar:
-            for cell in pending:
+            for cell in sorted(pending, key=lambda cell: cell.is_ensemble):
                 maker = cell.fits[0] if cell.fits else cell.name
                 try:
-                    if maker not in self.failed:
+                    if cell.is_ensemble and not set(cell.fits) & set(self.failed):
+                        self._average(cell)
+                    elif maker not in self.failed and not cell.is_ensemble:
                         loaded = loaded if loaded and loaded[0] == maker else (maker, self._predictor(maker))
                         self._measure(cell, loaded[1])
                 except Exception as error:
@@ -206,7 +215,7 @@ class _Work:
 
     def _measure(self, cell: Cell, predict: Predictor) -> None:
         """Predict every row of a cell and store the predictions."""
-        part, recipe, key = self.assembly.part(cell), predict.recipe, self.keyed.cells[cell.name]
+        part, recipe = self.assembly.part(cell), predict.recipe
         scores = predict(self.assembly.image_set(part, recipe.model), label=f"predict {cell.test}")
         frame = self.assembly.frame(part)
         if scores.shape != (len(frame), len(recipe.labels)):
@@ -214,6 +223,21 @@ class _Work:
             raise StoreError(f"{cell.name}: {expected} scores are expected, the model gave {scores.shape}")
         for number, label in enumerate(recipe.labels):
             frame[f"score:{label}"] = scores[:, number]
+        self._store(cell, frame)
+
+    def _average(self, cell: Cell) -> None:
+        """Store the mean of the scores that an ensemble's members gave the same images."""
+        made = self.assembly.member_keys(cell, self.keyed.fits)
+        frames = [store.read_predictions(self.results.cell_file(key), key=key)[0] for key in made]
+        frame = frames[0]
+        for label in store.labels_of(frame):
+            if any(not one["image"].equals(frame["image"]) for one in frames):
+                raise StoreError(f"{cell.name}: its members were not measured on the same images")
+            frame[f"score:{label}"] = np.mean([one[f"score:{label}"].to_numpy(np.float64) for one in frames], axis=0)
+        self._store(cell, frame)
+
+    def _store(self, cell: Cell, frame: pd.DataFrame) -> None:
+        key = self.keyed.cells[cell.name]
         about = {**describe_cell(cell), "key": key, "fit_keys": [self.keyed.fits[name] for name in cell.fits]}
         about |= {"data": data_of(self.assembly), "xrbench": xrbench.__version__}
         store.write_predictions(self.results.cell_file(key), frame, about)

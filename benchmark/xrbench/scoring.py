@@ -118,20 +118,30 @@ def judge(
     """
     chosen = tuple(labels or suite.labels)
     truth, score = truth_and_score(frame, chosen)
-    estimates = statistics.estimate(
-        truth,
-        score,
-        patients_of(frame),
-        labels=chosen,
-        metrics=suite.metrics,
-        thresholds=dict(thresholds or {}),
-        kind=suite.interval.kind,
-        unit=suite.interval.unit,
-        replicates=suite.interval.replicates,
-        level=suite.interval.level,
-        seed=interval_seed(frame),
-    )
-    return [asdict(estimate) if not isinstance(estimate, dict) else estimate for estimate in estimates]
+    how: dict[str, Any] = {
+        "metrics": suite.metrics,
+        "kind": suite.interval.kind,
+        "unit": suite.interval.unit,
+        "replicates": suite.interval.replicates,
+        "level": suite.interval.level,
+        "seed": interval_seed(frame),
+    }
+    patients = patients_of(frame)
+    if suite.task == "multiclass":
+        estimates = statistics.estimate_classes(class_of(truth), score, patients, classes=chosen, **how)
+    else:
+        estimates = statistics.estimate(truth, score, patients, labels=chosen, thresholds=dict(thresholds or {}), **how)
+    return [asdict(estimate) for estimate in estimates]
+
+
+def class_of(truth: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Turn one-hot truth, shape (n, classes), into class numbers, shape (n,); NaN where no class is known.
+
+    >>> class_of(np.array([[0.0, 1.0], [1.0, 0.0], [np.nan, np.nan]])).tolist()
+    [1.0, 0.0, nan]
+    """
+    known = (truth == 1).any(axis=1)
+    return np.where(known, (truth == 1).argmax(axis=1), np.nan)
 
 
 def truth_and_score(
@@ -168,9 +178,11 @@ def interval_seed(frame: pd.DataFrame) -> int:
 
 def thresholds_from(frame: pd.DataFrame, suite: cards.SuiteCard, labels: Sequence[str] = ()) -> Thresholds:
     """Fix the thresholds that the suite's metrics need on validation predictions; NaN where a label has one class there."""
+    found: Thresholds = {}
+    if suite.task == "multiclass":
+        return found  # the class with the highest score is called: there is no threshold
     chosen = tuple(labels or suite.labels)
     truth, score = truth_and_score(frame, chosen)
-    found: Thresholds = {}
     for name in suite.metrics:
         for number, label in enumerate(chosen):
             threshold = metrics.validation_threshold(name, truth[:, number], score[:, number])
@@ -201,6 +213,6 @@ def _head(manifest: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, An
         "profile": manifest["profile_name"],
         "data": manifest["data"],
         "configuration": entry.get("configuration", ""),
-        "members": entry.get("members", 1),
+        "members": entry.get("members", max(1, len(entry["fits"]))),
         "train": "+".join(entry["train"]),
     }

@@ -17,6 +17,7 @@ from xrbench import cards
 from xrbench.catalogue import Catalogue
 from xrbench.data import labels as labelling
 from xrbench.data import splits
+from xrbench.data.classes import ClassChoice, check_caps, single_class
 from xrbench.data.domains import Domain, find_folder, load_domain, select, slice_of
 from xrbench.errors import DataError, MissingDataError, UsageError
 from xrbench.planning import Plan
@@ -65,6 +66,7 @@ class Selected:
         lacking: Labels of the suite that it does not have at all: they are masked in every image.
         total: Rows of the dataset before selection.
         by_patient: False when the dataset has no patient ids.
+        choice: How the rows came to have one class each, where classes exclude each other; of all rows before that.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Selected:
     by_patient: bool
     synthetic: bool
     digest: str
+    choice: ClassChoice | None = None
 
 
 def load(name: str, catalogue: Catalogue, roots: DataRoots) -> Domain:
@@ -122,6 +125,15 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
             "splits need one for every image, or for none"
         )
     people = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
+    raw = labelling.raw(mapped, suite.labels)
+    truth = labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank)
+    choice = None
+    if suite.task == "multiclass":
+        images = frame["image"].astype(str).tolist()
+        choice = single_class(truth, suite.labels, suite.classes, dataset=name, images=images)
+        kept = choice.kept
+        frame = frame[kept].reset_index(drop=True)
+        raw, truth, people = raw[kept], choice.truth[kept], people[kept]
     return Selected(
         name=name,
         base=loaded.base,
@@ -129,8 +141,8 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
         card=loaded.card,
         published=catalogue.dataset(loaded.base),
         frame=frame,
-        raw=labelling.raw(mapped, suite.labels),
-        truth=labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank),
+        raw=raw,
+        truth=truth,
         members=splits.Members(loaded.base, people),
         labels=loaded.labels,
         lacking=lacking,
@@ -138,11 +150,14 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
         by_patient=by_patient,
         synthetic=loaded.synthetic,
         digest=loaded.digest,
+        choice=choice,
     )
 
 
 def load_all(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[str, Selected], dict[str, str]]:
     """Read every dataset of a plan, the metadata of a common base only once."""
+    if plan.suite.task == "multiclass":
+        check_caps(plan.suite.classes, plan.datasets_of_suite, where=f"suite {plan.suite.name}")
     bases: dict[str, Domain] = {}
     domains: dict[str, Selected] = {}
     missing: dict[str, str] = {}

@@ -18,7 +18,10 @@ from xrbench import statistics
 from xrbench.compare.results import Results
 from xrbench.errors import MeasureError
 
-FIELDS = ("cell", "method", "model", "train", "valid", "test", "protocol", "seed", "setting", "seen")
+FIELDS = (
+    *("cell", "method", "model", "train", "valid", "test", "protocol", "seed", "setting", "seen"),
+    *("configuration", "members"),
+)
 MEAN = "mean"
 GUARD = "/without-"
 
@@ -37,6 +40,8 @@ class CellRow:
     seed: int
     setting: str
     seen: bool
+    configuration: str = ""
+    members: float = 1.0
 
     @property
     def fit(self) -> str:
@@ -87,6 +92,8 @@ def matched(a: Iterable[CellRow], b: Iterable[CellRow]) -> tuple[list[Pair], lis
 
 def facing(cells: Sequence[CellRow], challenger: str, baseline: str) -> list[Pair]:
     """Match the cells of two methods in the same model, setting, seed and test set.
+
+    An ensemble over the seeds faces the cell of every seed.
 
     A method that has only one model, other than those of its opponent, faces each of them; a model that is used as it comes
     faces every cell on its test set.
@@ -154,7 +161,8 @@ def _same_training(a: CellRow, b: CellRow) -> bool:
     if not a.train or not b.train:
         return True
     guarded = (GUARD in a.cell) or (GUARD in b.cell)
-    same = (a.train, a.valid, a.seed) == (b.train, b.valid, b.seed)
+    same = (a.configuration, a.train, a.valid) == (b.configuration, b.train, b.valid)
+    same = same and (a.seed == b.seed or a.members != b.members)
     return same and (a.setting == b.setting or not guarded)
 
 

@@ -42,6 +42,10 @@ class ImageSet:
                 out[here] = pixels[row[here]]
         return out
 
+    def first(self, count: int) -> ImageSet:
+        """Keep the first images only; with 0, a set of the same kind without images."""
+        return ImageSet(self.domains, self.pixels, self.domain[:count], self.row[:count], self.truth[:count])
+
     @classmethod
     def join(cls, sets: Sequence[ImageSet]) -> ImageSet:
         """Put several sets one after the other."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from xrbench.cards import SuiteCard
-from xrbench.planning import settings_of
+from xrbench.planning import setting_name, settings_of
 from xrbench.stamp import FIXTURE, STAMP
 
 MEAN = "mean"
@@ -32,17 +32,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Column:
-    """A setting: which datasets train, validate and test, and the seeds that the suite gives it."""
+    """A setting: which datasets train, validate and test, the seeds that the suite gives it, and its training set's name."""
 
     train: str
     valid: str
     test: str
     seeds: tuple[int, ...] = ()
+    configuration: str = ""
 
     @property
     def name(self) -> str:
         """Name the setting as the scores do."""
-        return f"{self.train}>{self.valid}>{self.test}"
+        return setting_name([self.train], self.valid, self.test, self.configuration)
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,13 @@ def _columns(scores: pd.DataFrame, suite: SuiteCard) -> tuple[Column, ...]:
     """List the suite's settings in order, then any other that was measured; seeds of one setting share a column."""
     columns: dict[str, Column] = {}
     for setting in settings_of(suite.protocol):
-        column = Column("+".join(setting.train), setting.valid, setting.test)
+        column = Column("+".join(setting.train), setting.valid, setting.test, (), setting.configuration)
         known = columns.get(column.name, column).seeds
-        columns[column.name] = Column(column.train, column.valid, column.test, (*known, setting.seed or 0))
+        columns[column.name] = replace(column, seeds=(*known, setting.seed or 0))
     measured = scores[(scores["protocol"] == "external") & (scores["train"] != "")]
-    for train, valid, test in measured[["train", "valid", "test"]].drop_duplicates().itertuples(index=False):
-        column = Column(train, valid, test)
+    names = ["train", "valid", "test", "configuration"]
+    for train, valid, test, configuration in measured[names].drop_duplicates().itertuples(index=False):
+        column = Column(train, valid, test, (), configuration)
         columns.setdefault(column.name, column)
     return tuple(columns.values())
 
@@ -165,7 +167,8 @@ def _others(values: Iterable[str], known: set[str]) -> tuple[str, ...]:
 
 def _trained(row: Record, column: Column) -> bool:
     """Tell whether a row has the column's training and validation datasets; a model used as it comes fits every column."""
-    return not row["train"] or (row["train"], row["valid"]) == (column.train, column.valid)
+    here = (row["configuration"], row["train"], row["valid"])
+    return not row["train"] or here == (column.configuration, column.train, column.valid)
 
 
 def _same_fit(row: Record, column: Column) -> bool:

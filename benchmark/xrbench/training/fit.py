@@ -75,7 +75,7 @@ def fit(
     Args:
         recipe: What decides the fit besides images.
         train: Training images; the order of ``domains`` is the order in which the setting names its datasets.
-        valid: Validation images.
+        valid: Validation images; none when the method keeps the last epoch's weights.
         key: Hash of all that decides the fit; every random stream is derived from it.
         folder: Where the fit's files are kept.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
@@ -126,6 +126,8 @@ def _one_epoch(kept: FitFolder, loop: Loop, valid: ImageSet, progress: Progress,
 
 def _validate(loop: Loop, valid: ImageSet, epoch: int) -> validation.Verdict:
     recipe = loop.recipe
+    if not len(valid):
+        return validation.nothing(len(recipe.labels))
     if recipe.method.validation == "fixed":
         order, augmentation, rng = list(validation.batches(len(valid), recipe.batch_size)), [], None
     else:
@@ -171,6 +173,8 @@ def _row(epoch: int, figures: Epoch, verdict: validation.Verdict, loop: Loop) ->
 
 
 def _note(progress: Progress, recipe: Recipe, figures: Epoch, verdict: validation.Verdict) -> str:
+    if np.isnan(verdict.loss):
+        return f"epoch {progress.epoch}/{recipe.epochs}  loss {figures.loss:.3f}"
     auc = "undefined" if math.isnan(verdict.mean) else f"{verdict.mean:.3f}"
     best = "" if math.isnan(progress.best_auc) else f" (best {progress.best_auc:.3f} @ {progress.best_epoch})"
     return f"epoch {progress.epoch}/{recipe.epochs}  loss {figures.loss:.3f}  valid AUC {auc}{best}"
@@ -180,6 +184,8 @@ def _check(recipe: Recipe, train: ImageSet, valid: ImageSet) -> list[str]:
     """Refuse what cannot be learnt or validated; note labels that cannot be learnt."""
     for name, images in (("training", train), ("validation", valid)):
         if not len(images):
+            if name == "validation" and recipe.method.selection == "last" and not recipe.method.patience:
+                continue
             raise TrainingError(f"no {name} images")
         if images.truth.shape[1] != len(recipe.labels):
             raise TrainingError(f"{name}: truth of {images.truth.shape[1]} labels, the recipe has {len(recipe.labels)}")
@@ -191,6 +197,8 @@ def _check(recipe: Recipe, train: ImageSet, valid: ImageSet) -> list[str]:
         there = train.truth[:, column]
         lacking = [word for word, value in (("positive", 1), ("negative", 0)) if not (there == value).any()]
         usable += not lacking
+        if recipe.task == "multiclass" and "positive" in lacking:
+            raise TrainingError(f"class {label!r} has no image in {'+'.join(train.domains)}")
         if lacking:
             notes.append(f"label {label!r} has no {' and no '.join(lacking)} in {'+'.join(train.domains)}")
     if not usable:

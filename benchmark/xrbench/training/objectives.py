@@ -46,6 +46,29 @@ def masked_bce(scores: Tensor, truth: Tensor, *, task_weights: Tensor | None = N
     return means.sum() if task_weights is None else (means * task_weights).sum()
 
 
+def cross_entropy(
+    scores: Tensor, truth: Tensor, *, task_weights: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    """Average the cross-entropy of the softmax over exclusive classes; images without a class add nothing.
+
+    Args:
+        scores: Logits, shape (images, classes).
+        truth: 1 for an image's class and 0 for the others, or NaN throughout (no class), same shape.
+        task_weights: Factor of each class, shape (classes,); None is 1 for all. The mean is weighted by them.
+        label_smoothing: Share of each truth that is spread evenly over all classes, 0 <= share < 1.
+
+    >>> scores, truth = torch.zeros(2, 4), torch.tensor([[1.0, 0.0, 0.0, 0.0], [torch.nan] * 4])
+    >>> round(float(cross_entropy(scores, truth)), 4)  # log 4 for the first image
+    1.3863
+    """
+    known = ~truth.isnan().any(1)
+    if not known.any():
+        return scores.sum() * 0.0
+    return functional.cross_entropy(
+        scores[known], truth[known].argmax(1), weight=task_weights, label_smoothing=label_smoothing
+    )
+
+
 def rarity(truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Weigh each label by how rare its positives are (Tetteh et al. 2021, released code).
 

@@ -77,7 +77,8 @@ class Predictor:
         with exact, self.reporter.bar(label, len(images)) as bar:
             found = validation.outputs(self.network, images, order, self.pixels, bar=bar)
         if not getattr(self.network, "gives_probabilities", False):
-            found = torch.sigmoid(torch.from_numpy(found)).numpy()
+            logits = torch.from_numpy(found)
+            found = (logits.softmax(1) if self.recipe.task == "multiclass" else torch.sigmoid(logits)).numpy()
         if self.columns is not None:
             found = np.ascontiguousarray(found[:, self.columns])
         wrong = ~np.isfinite(found)

@@ -89,6 +89,11 @@ def outputs(
     return np.concatenate(found)
 
 
+def nothing(labels: int) -> Verdict:
+    """Return what validation says without images."""
+    return Verdict(loss=float("nan"), aucs=np.full(labels, np.nan), mean=float("nan"))
+
+
 def judge(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.float32], objective: Objective) -> Verdict:
     """Compute loss and AUCs of logits, shape (images, labels) as the truth."""
     with torch.inference_mode():
