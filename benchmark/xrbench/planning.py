@@ -250,6 +250,11 @@ class _Asked:
         if not card.inference:
             _check_objective(card, self.suite)
         for setting in self.settings:
+            if setting.valid == NONE and not card.inference and (card.selection != "last" or card.patience):
+                raise CardError(
+                    f"method {method}: selects an epoch by validation, and configuration {setting.configuration!r} of suite "
+                    f'{self.suite.name} has no validation images; wanted selection = "last" without patience'
+                )
             if card.inference:
                 self._add_as_it_comes(method, card, setting)
             else:

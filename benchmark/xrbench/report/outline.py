@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from xrbench.assembly import Assembly
+from xrbench.cards import MethodCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.words import many
 from xrbench.errors import StoreError
@@ -145,7 +146,7 @@ def outline(
         fits=tuple(fits),
         cells=tuple(cells),
         missing=assembly.missing,
-        notes=tuple(assembly.notes),
+        notes=(*assembly.notes, *_ensembles(assembly, catalogue), *_shared(assembly)),
         left=assembly.settings_left_out,
         settings=assembly.settings_left_out + len(assembly.plan.settings),
         images_per_second=_speed(results, assembly),
@@ -156,8 +157,8 @@ def outline(
 
 def _head(assembly: Assembly, catalogue: Catalogue, cells: list[CellOutline]) -> str:
     plan = assembly.plan
-    trained = [method for method in plan.methods if not catalogue.method(method).inference]
-    as_is = [method for method in plan.methods if catalogue.method(method).inference]
+    trained = [method for method in plan.methods if not _untrained(catalogue.method(method))]
+    as_is = [method for method in plan.methods if _untrained(catalogue.method(method))]
     models = len({fit.model for fit in plan.fits})
     product = f"{many(len(plan.settings), 'setting')} x {many(len(trained), 'method')}"
     product += f" x {models} models" if models > 1 else ""
@@ -167,6 +168,37 @@ def _head(assembly: Assembly, catalogue: Catalogue, cells: list[CellOutline]) ->
     done = sum(cell.done for cell in cells)
     fits = f"{many(len(plan.fits), 'fit')} ({product}{untrained})"
     return f"{plan.suite.name}, profile {plan.profile_name}: {fits}, {many(len(cells), 'cell')} ({kinds}), {done} done"
+
+
+def _untrained(card: MethodCard) -> bool:
+    return bool(card.inference or card.ensemble)
+
+
+def _ensembles(assembly: Assembly, catalogue: Catalogue) -> list[str]:
+    """Say what an ensemble costs: nothing, since it averages scores that are stored anyway."""
+    lines = []
+    for method in assembly.plan.methods:
+        of = catalogue.method(method).ensemble
+        cells = [cell for cell in assembly.plan.cells if cell.method == method]
+        if of and cells:
+            lines.append(
+                f"{method}: {many(len(cells), 'cell')}, each the mean of {len(cells[0].fits)} stored predictions of {of}; no training"
+            )
+    return lines
+
+
+def _shared(assembly: Assembly) -> list[str]:
+    """Say which named training sets hold out the very same images of a dataset."""
+    groups: dict[tuple[str, int, bytes], dict[str, None]] = {}
+    for fit in assembly.plan.fits:
+        for name, rows in assembly.parts[fit.name].internal.items():
+            if fit.configuration:
+                groups.setdefault((name, len(rows), rows.tobytes()), {})[fit.configuration] = None
+    return [
+        f"{name}: the same {count:,} images are held out for configurations {', '.join(names)}"
+        for (name, count, _), names in groups.items()
+        if len(names) > 1
+    ]
 
 
 def _fit(fit: Fit, assembly: Assembly, key: str, results: Store) -> FitOutline:
