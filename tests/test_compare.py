@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,15 +28,6 @@ Change = Callable[[str, pd.DataFrame], pd.DataFrame]
 MakeRun = Callable[..., Path]
 
 run = partial(compare.run, replicates=100)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def little_garbage() -> Iterator[None]:
-    """Keep statsmodels' full collection in each adjustment from walking through everything that was ever imported."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import numpy.typing as npt
 from xrbench.errors import MeasureError, UsageError, suggestion
 from xrbench.metrics.checks import FloatArray
 
-METHODS = {"holm": "holm", "bh": "fdr_bh"}
+METHODS = ("holm", "bh")
 
 
 def adjust(pvalues: npt.ArrayLike, method: str = "holm") -> FloatArray:
-    """Adjust p-values for their number, through statsmodels.
+    """Adjust p-values for their number.
 
     Args:
         pvalues: 0..1, shape (k,); NaN (nothing was measured) stays NaN and does not count.
@@ -37,7 +37,23 @@ def adjust(pvalues: npt.ArrayLike, method: str = "holm") -> FloatArray:
         raise MeasureError(f"p-value {given[wrong][0]} is outside 0..1")
     adjusted = np.full(given.shape, np.nan)
     if kept.any():
-        from statsmodels.stats.multitest import multipletests
+        adjusted[kept] = _holm(given[kept]) if method == "holm" else _benjamini_hochberg(given[kept])
+    return adjusted
 
-        adjusted[kept] = multipletests(given[kept], method=METHODS[method])[1]
+
+def _holm(pvalues: FloatArray) -> FloatArray:
+    """Multiply the smallest by k, the next by k - 1, and so on; none may fall below one before it."""
+    order = np.argsort(pvalues)
+    steps = pvalues[order] * np.arange(len(pvalues), 0, -1)
+    adjusted = np.empty_like(pvalues)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def _benjamini_hochberg(pvalues: FloatArray) -> FloatArray:
+    """Multiply the i-th smallest of k by k / i; none may exceed one behind it."""
+    order = np.argsort(pvalues)
+    steps = pvalues[order] * len(pvalues) / np.arange(1, len(pvalues) + 1)
+    adjusted = np.empty_like(pvalues)
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
     return adjusted
