@@ -89,7 +89,8 @@ class Selection:
 
     def __init__(self, scores: pd.DataFrame, suite: SuiteCard, metric: str) -> None:
         self.suite, self.metric = suite, metric
-        self.scores = scores[scores["metric"] == metric]
+        named = scores if "configuration" in scores else scores.assign(configuration="")
+        self.scores = named[named["metric"] == metric]
         self.lines = _lines(self.scores, suite)
         self.columns = _columns(self.scores, suite)
         self.labels = (*suite.labels, *_others(self.scores["label"], {*suite.labels, MEAN}))
