@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from xrbench.cards import Vocabulary
 from xrbench.data.readers import values
+from xrbench.data.readers.boxing import box_frame, check_sides, checked, coordinates
 from xrbench.data.readers.reading import Reading, States, files_in, image_ids, named_labels, placed, tidy
 from xrbench.data.readers.sheets import Sheet, find_sheet, read_sheet
 from xrbench.errors import suggestion
@@ -35,6 +37,10 @@ FINDINGS = (
     "Pneumothorax",
 )
 CSV = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017*.csv")
+BOX_CSV = ("BBox_List_2017.csv", "BBox_List_2017*.csv")
+INFILTRATE = {"Infiltrate": "Infiltration"}
+"""The box table's own word for a finding of the other table."""
+
 PATIENT_DIGITS = 8
 """Patient ids are numbers in the table and eight digits in file names; the latter is the id."""
 
@@ -76,6 +82,59 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
     states = _states(sheet)
     found = {names[finding]: states[:, number] for number, finding in enumerate(FINDINGS)}
     return Reading(tidy(columns, found), tuple(found))
+
+
+def boxes(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: str = "") -> pd.DataFrame:
+    """Read ``BBox_List_2017.csv``: 984 boxes on 880 films; see ``data.boxes.load_boxes``.
+
+    Nobody says who drew them. Their pixels are those of the published PNG files, which all are 1024 x 1024.
+
+    Args:
+        root: Its folder; the box table lies beside the other one, against which image ids are checked.
+        vocabulary: The shared names of findings.
+        labels: The dataset's own label names -> shared names, where they differ.
+        csv: Name of the metadata file, if it is not ``Data_Entry_2017*.csv``.
+
+    Raises:
+        MissingDataError: A table is not there.
+        DataError: One is not as published, or a row names an unknown image or label, or no real box.
+    """
+    path = find_sheet(root, *BOX_CSV, needed="the boxes of ChestX-ray14")
+    sheet = read_sheet(
+        path, {"image": "Image Index", "label": "Finding Label", "x0": "Bbox [x", "y0": "y", "w": "w", "h": "h]"}
+    )
+    entries = find_sheet(root, *([csv] if csv else CSV), needed="the metadata of ChestX-ray14")
+    listed = image_ids(read_sheet(entries, {"image": "Image Index"}))
+    images = sheet.text("image")
+    checked(sheet, "image", ~images.isin(listed).to_numpy(bool), f"an image of {entries.name}")
+    edges = {key: coordinates(sheet, key) for key in ("x0", "y0", "w", "h")}
+    for key, edge in edges.items():
+        checked(sheet, key, np.isnan(edge), "a number of pixels")
+    for key in ("w", "h"):
+        checked(sheet, key, edges[key] <= 0, "a width and height above 0")
+    unknown = np.full(len(sheet), np.nan)
+    x1, y1 = edges["x0"] + edges["w"], edges["y0"] + edges["h"]
+    check_sides(sheet, ("x0", edges["x0"]), ("w", x1), ("width", unknown))
+    check_sides(sheet, ("y0", edges["y0"]), ("h", y1), ("height", unknown))
+    names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
+    return box_frame(
+        image=images,
+        label=sheet.values("label", lambda word: names[_box_label(word)], wanted=f"one of {', '.join(FINDINGS[1:])}"),
+        reader=[None] * len(sheet),
+        x0=edges["x0"],
+        y0=edges["y0"],
+        x1=x1,
+        y1=y1,
+        width=unknown,
+        height=unknown,
+    )
+
+
+def _box_label(word: str) -> str:
+    finding = INFILTRATE.get(word, word)
+    if finding not in FINDINGS[1:]:
+        raise ValueError(word)
+    return finding
 
 
 def _folders(root: Path) -> list[str]:

@@ -155,12 +155,17 @@ def header_of(path: Path) -> tuple[str, ...]:
 
 
 def _head(path: Path) -> tuple[list[str], int]:
-    """Read the column names, and how many cells the rows have: some published headers are shorter than their rows."""
+    """Read the column names, and how many cells the rows have: some published headers are shorter than their rows.
+
+    Others end in empty names that no row has a cell for: those are passed over.
+    """
     opened = gzip.open if path.suffix == ".gz" else Path.open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
             header = [name.strip() for name in next(rows, [])]
+            while header and not header[-1]:
+                header.pop()
             first = next(rows, header)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {_one_line(error)}") from error

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import Vocabulary
+from xrbench.data.readers.boxing import box_frame, check_sides, coordinates
 from xrbench.data.readers.reading import Reading, files_in, named_labels, placed, tidy
 from xrbench.data.readers.sheets import find_sheet, read_sheet
 
@@ -68,6 +69,38 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
     }
     found = {names[own]: marked[:, number] for number, own in enumerate(FINDINGS)}
     return Reading(tidy(columns, found), tuple(found), notes=(NOTE,))
+
+
+def boxes(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: str = "train.csv") -> pd.DataFrame:
+    """Read the radiologists' boxes, each of each reader; see ``data.boxes.load_boxes``.
+
+    Args:
+        root: The folder with ``train.csv``.
+        vocabulary: The shared names of findings.
+        labels: The dataset's own label names -> shared names, where they differ.
+        csv: Name of the table; resized copies of the dataset have columns ``width`` and ``height`` in it.
+
+    Raises:
+        MissingDataError: The table is not there.
+        DataError: It is not as published, or a box lies outside of its image.
+    """
+    path = find_sheet(root, csv, needed="the annotations of VinDr-CXR")
+    wanted = {"x0": "x_min", "y0": "y_min", "x1": "x_max", "y1": "y_max", "reader": "rad_id"}
+    sizes = {"width": "width", "height": "height"}
+    sheet = read_sheet(path, {"image": "image_id", "finding": "class_name", **wanted}, optional=sizes)
+    edges = {key: coordinates(sheet, key) for key in ("x0", "y0", "x1", "y1")}
+    size = {key: coordinates(sheet, key) if key in sheet else np.full(len(sheet), np.nan) for key in sizes}
+    classes = sheet.values("finding", _class, wanted="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
+    drawn = (classes > 0) & ~np.isnan(edges["x0"])
+    check_sides(sheet, ("x0", edges["x0"]), ("x1", edges["x1"]), ("width", size["width"]))
+    check_sides(sheet, ("y0", edges["y0"]), ("y1", edges["y1"]), ("height", size["height"]))
+    names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
+    return box_frame(
+        image=sheet.text("image")[drawn],
+        label=np.array([names[own] for own in FINDINGS], object)[classes[drawn]],
+        reader=sheet.text("reader")[drawn],
+        **{key: column[drawn] for key, column in (edges | size).items()},
+    )
 
 
 def _class(word: str) -> int:
