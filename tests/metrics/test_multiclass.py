@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +26,53 @@ def test_against_scikit_learn(weighted: bool) -> None:
         (metrics.multiclass_auc, sk.roc_auc_score(truth, score, multi_class="ovr", sample_weight=weights)),
     ):
         assert ours(truth, score, weights=weights) == pytest.approx(theirs, abs=1e-12)
+    parts: list[tuple[Any, str | None]] = [
+        ((metrics.multiclass_precision, metrics.multiclass_recall, metrics.multiclass_f1), None),
+        ((metrics.multiclass_macro_precision, metrics.multiclass_macro_recall, metrics.multiclass_macro_f1), "macro"),
+        (
+            (metrics.multiclass_weighted_precision, metrics.multiclass_weighted_recall, metrics.multiclass_weighted_f1),
+            "weighted",
+        ),
+    ]
+    for functions, average in parts:
+        theirs = sk.precision_recall_fscore_support(truth, called, average=average, sample_weight=weights)
+        for function, expected in zip(functions, theirs, strict=False):
+            assert function(truth, score, weights=weights) == pytest.approx(expected, abs=1e-12)
     expected = sk.confusion_matrix(truth, called, sample_weight=weights)
     assert metrics.multiclass_confusion(truth, score, weights=weights) == pytest.approx(expected)
+
+
+def test_undefined_classes_are_scikit_learns_nan() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.choice([0, 1, 3], 40)
+    score = rng.dirichlet(np.ones(5), 40)
+    score[:, [1, 4]] = 0.0  # class 1 is never predicted, class 2 is never true, class 4 is neither
+    called = score.argmax(axis=1)
+    options = {"labels": range(5), "zero_division": np.nan}
+    each = sk.precision_recall_fscore_support(truth, called, **options)
+    of_each = (metrics.multiclass_precision, metrics.multiclass_recall, metrics.multiclass_f1)
+    for one, expected in zip(of_each, each, strict=False):
+        assert one(truth, score) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    assert [int(np.isnan(column).sum()) for column in each[:3]] == [2, 2, 1]
+    means: list[tuple[Any, int, str]] = [
+        (metrics.multiclass_macro_precision, 0, "macro"),
+        (metrics.multiclass_macro_recall, 1, "macro"),
+        (metrics.multiclass_macro_f1, 2, "macro"),
+        (metrics.multiclass_weighted_precision, 0, "weighted"),
+        (metrics.multiclass_weighted_recall, 1, "weighted"),
+        (metrics.multiclass_weighted_f1, 2, "weighted"),
+    ]
+    for function, what, average in means:
+        theirs = sk.precision_recall_fscore_support(truth, called, average=average, **options)[what]
+        assert function(truth, score) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_equal_scores_are_called_the_first_class() -> None:
+    assert metrics.multiclass_confusion([0, 1, 2], [[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [0.3, 0.3, 0.3]]).tolist() == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 0, 0],
+    ]
 
 
 def test_absent_classes_and_unlabelled_rows_stay_out() -> None:
@@ -45,8 +91,13 @@ def test_absent_classes_and_unlabelled_rows_stay_out() -> None:
         ([0, 0.5], [[0.1, 0.9], [0.2, 0.8]], "row 1: class 0.5"),
         ([0, 1], [[0.1, 0.9], [math.nan, 0.8]], "row 1: a score is NaN"),
         ([0, 1], [0.1, 0.9], r"wanted \(n,\) and \(n, classes\)"),
+        (["a", "b"], [[0.1, 0.9], [0.2, 0.8]], "truth holds something that is not a number"),
+        ([[0, 1], [1, 1]], [[0.1, 0.9], [0.2, 0.8]], "row 1: the truth is 1 1; wanted a single 1"),
+        ([[0, 1], [1, math.nan]], [[0.1, 0.9], [0.2, 0.8]], "row 1: the truth is 1 nan"),
+        ([[0.5, 0.5], [1, 0]], [[0.1, 0.9], [0.2, 0.8]], "row 0: the truth is 0.5 0.5"),
+        ([[0, 1, 0], [1, 0, 0]], [[0.1, 0.9], [0.2, 0.8]], r"truth has shape \(2, 3\)"),
     ],
 )
-def test_unusable_rows_are_named(truth: list[float], score: list[list[float]], words: str) -> None:
+def test_unusable_rows_are_named(truth: Any, score: list[list[float]], words: str) -> None:
     with pytest.raises(MeasureError, match=words):
         metrics.multiclass_accuracy(truth, score)

@@ -49,3 +49,31 @@ def test_a_threshold_from_validation_must_be_given() -> None:
     truth, score = [1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1]
     at = metrics.validation_threshold("recall@specificity=0.9", truth, score)
     assert metrics.evaluate("recall@specificity=0.9", truth, score, threshold=at) == 0.5
+
+
+def test_every_metric_of_exclusive_classes_has_a_formula() -> None:
+    from xrbench.metrics.crosstables import OF_ALL, OF_EACH
+    from xrbench.metrics.names import CLASS_FAMILIES, CLASS_WORDS
+
+    ranked = {name for name, (family, _) in FAMILIES.items() if family != "decision"}
+    assert set(CLASS_FAMILIES) == set(OF_ALL) | set(OF_EACH) | ranked
+    assert set(CLASS_WORDS.values()) <= set(CLASS_FAMILIES)
+    for name in CLASS_FAMILIES:
+        assert metrics.parse_classes(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("macro-recal", UnknownNameError, "did you mean 'macro-recall'"),
+        ("recall", UsageError, "did you mean 'class-recall'"),
+        ("auroc", UsageError, "did you mean 'auc'"),
+        ("balanced-accuracy", UsageError, "did you mean 'macro-recall'"),
+        ("recall@threshold=0.5", UsageError, "no room for an operating point; write 'class-recall'"),
+        ("accuracy@specificity=0.9", UsageError, "no room for an operating point; write 'accuracy'"),
+        ("net-benefit@threshold=0.1", UnknownNameError, "unknown metric of exclusive classes 'net-benefit'"),
+    ],
+)
+def test_wrong_names_of_exclusive_classes_are_refused(name: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        metrics.parse_classes(name)

@@ -27,8 +27,8 @@ from scipy import special
 
 from xrbench import metrics, statistics
 from xrbench.statistics import Cell, PairedCell
+from xrbench.statistics.drawn import by_group
 from xrbench.statistics.draws import Bootstrap, Jackknife
-from xrbench.statistics.estimates import by_group, positives
 from xrbench.statistics.jackknife import groups_of
 from xrbench.statistics.kinds import Figure, chosen, interval
 from xrbench.statistics.replicates import replicate
@@ -118,7 +118,7 @@ def of_auc(scene: Scene, rng: np.random.Generator) -> Found:
     one = column(sample.truth, sample.scores[0], code, label="x", specs=[AUC], thresholds=None)
     drawn = replicate([one], Bootstrap(scene.patients, int(rng.integers(2**63))), 1000, threads=1)[:, 0, 0]
     left_out = replicate([one], Jackknife(group), int(group.max()) + 1, threads=1)[:, 0, 0]
-    stratum = by_group(positives(one, scene.patients), group)
+    stratum = by_group(one.kinds(scene.patients), group)
     value = metrics.auc(sample.truth, sample.scores[0])
     figure = Figure(AUC, value, 0.95, one, lambda: drawn, lambda: left_out, stratum)
     for kind in ("default", "bootstrap", "bca", "delong", "delong-plain"):

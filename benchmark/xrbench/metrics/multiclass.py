@@ -1,8 +1,9 @@
 """Figures of images that belong to exactly one of several classes.
 
-Conventions: ``truth`` is the class's number 0 .. classes - 1 or NaN (not labelled, left out), shape (n,); ``score`` has one
-column a class, shape (n, classes). The predicted class is the one with the highest score, the first of equals. A class that is
-absent from the truth has no recall, and the mean over classes leaves it out; with fewer than two classes it is NaN.
+Conventions: ``truth`` is the class's number 0 .. classes - 1 or NaN (not labelled, left out), shape (n,), or one column a class
+with a single 1 in each row (all NaN: not labelled), shape (n, classes); ``score`` has one column a class, shape (n, classes). The
+predicted class is the one with the highest score, the first of equals. A class that is absent from the truth has no recall,
+one that is never predicted has no precision, and means over classes leave them out; with fewer than two classes they are NaN.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
+from xrbench.metrics import crosstables
 from xrbench.metrics.checks import FloatArray, validate
 from xrbench.metrics.ranking import auc
 
@@ -33,14 +35,20 @@ def validate_classes(truth: Array, score: Array, weights: Array | None = None) -
     """Check class numbers and scores and keep the labelled rows.
 
     Raises:
-        MeasureError: Shapes differ, a class number is not one of the columns', or a score is NaN; the row is named.
+        MeasureError: Shapes differ, a class number is not one of the columns', a row has no single class, or a score is NaN;
+            the row is named.
 
     >>> validate_classes([0, 2], [[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]]).called.tolist()
     [0, 1]
+    >>> validate_classes([[1, 0, 0], [0, 0, 1]], [[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]]).truth.tolist()
+    [0, 2]
     """
-    true, given = np.asarray(truth, np.float64), np.asarray(score, np.float64)
-    if given.ndim != 2 or true.ndim != 1 or len(true) != len(given):
-        raise MeasureError(f"truth has shape {true.shape}, score {given.shape}; wanted (n,) and (n, classes)")
+    true, given = _floats(truth, "truth"), _floats(score, "score")
+    if given.ndim != 2 or len(true) != len(given) or true.shape not in ((len(given),), given.shape):
+        words = "wanted (n,) and (n, classes), or (n, classes) for both"
+        raise MeasureError(f"truth has shape {true.shape}, score {given.shape}; {words}")
+    if true.ndim == 2:
+        true = _numbers(true)
     rows = np.flatnonzero(~np.isnan(true))
     kept, scores = true[rows], given[rows]
     wrong = (kept != np.floor(kept)) | (kept < 0) | (kept >= given.shape[1])
@@ -52,6 +60,27 @@ def validate_classes(truth: Array, score: Array, weights: Array | None = None) -
     each = validate(np.zeros(len(true)), np.zeros(len(true)), weights).weights[rows]
     called = scores.argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
     return Classified(kept.astype(np.int64), scores, called, each, rows)
+
+
+def _floats(values: Array, what: str) -> FloatArray:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise MeasureError(f"{what} holds something that is not a number") from error
+
+
+def _numbers(columns: FloatArray) -> FloatArray:
+    """Turn one column a class into class numbers; rows of NaN alone stay NaN."""
+    unknown = np.isnan(columns)
+    blank = unknown.all(axis=1)
+    wrong = ~blank & (unknown.any(axis=1) | ((columns != 0) & (columns != 1)).any(axis=1) | (columns.sum(axis=1) != 1))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        shown = " ".join(f"{value:g}" for value in columns[row])
+        raise MeasureError(f"row {row}: the truth is {shown}; wanted a single 1 among zeros, or NaN in all columns")
+    numbers = columns.argmax(axis=1).astype(np.float64) if len(columns) else np.zeros(0)
+    numbers[blank] = np.nan
+    return numbers
 
 
 def multiclass_confusion(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
@@ -73,7 +102,34 @@ def multiclass_accuracy(truth: Array, score: Array, *, weights: Array | None = N
     >>> round(multiclass_accuracy([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
     """
-    return float(accuracy_of_confusion(multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.OF_ALL["accuracy"](multiclass_confusion(truth, score, weights=weights)))
+
+
+def multiclass_recall(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
+    """Compute the share of each class's images that are predicted, shape (classes,); NaN without any.
+
+    >>> multiclass_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    array([1. , 0.5])
+    """
+    return crosstables.recall(multiclass_confusion(truth, score, weights=weights))
+
+
+def multiclass_precision(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
+    """Compute the share of each class's predictions that are right, shape (classes,); NaN where it is never predicted.
+
+    >>> multiclass_precision([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    array([0.5, 1. ])
+    """
+    return crosstables.precision(multiclass_confusion(truth, score, weights=weights))
+
+
+def multiclass_f1(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
+    """Compute the harmonic mean of each class's recall and precision, shape (classes,); NaN for a class that is nowhere.
+
+    >>> multiclass_f1([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    array([0.66666667, 0.66666667])
+    """
+    return crosstables.f1(multiclass_confusion(truth, score, weights=weights))
 
 
 def multiclass_macro_recall(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -82,7 +138,16 @@ def multiclass_macro_recall(truth: Array, score: Array, *, weights: Array | None
     >>> multiclass_macro_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     0.75
     """
-    return float(macro_recall_of_confusion(multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.OF_ALL["macro-recall"](multiclass_confusion(truth, score, weights=weights)))
+
+
+def multiclass_macro_precision(truth: Array, score: Array, *, weights: Array | None = None) -> float:
+    """Compute the mean over classes of the share of their predictions that are right.
+
+    >>> multiclass_macro_precision([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    0.75
+    """
+    return float(crosstables.OF_ALL["macro-precision"](multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_macro_f1(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -91,7 +156,34 @@ def multiclass_macro_f1(truth: Array, score: Array, *, weights: Array | None = N
     >>> round(multiclass_macro_f1([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
     """
-    return float(macro_f1_of_confusion(multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.OF_ALL["macro-f1"](multiclass_confusion(truth, score, weights=weights)))
+
+
+def multiclass_weighted_recall(truth: Array, score: Array, *, weights: Array | None = None) -> float:
+    """Compute the mean of recall over classes, each counting by its images: the accuracy under another name.
+
+    >>> round(multiclass_weighted_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
+    0.6667
+    """
+    return float(crosstables.OF_ALL["weighted-recall"](multiclass_confusion(truth, score, weights=weights)))
+
+
+def multiclass_weighted_precision(truth: Array, score: Array, *, weights: Array | None = None) -> float:
+    """Compute the mean of precision over classes, each counting by its images.
+
+    >>> round(multiclass_weighted_precision([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)  # (1 x 0.5 + 2 x 1) / 3
+    0.8333
+    """
+    return float(crosstables.OF_ALL["weighted-precision"](multiclass_confusion(truth, score, weights=weights)))
+
+
+def multiclass_weighted_f1(truth: Array, score: Array, *, weights: Array | None = None) -> float:
+    """Compute the mean of F1 over classes, each counting by its images.
+
+    >>> round(multiclass_weighted_f1([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
+    0.6667
+    """
+    return float(crosstables.OF_ALL["weighted-f1"](multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_auc(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -107,33 +199,3 @@ def multiclass_auc(truth: Array, score: Array, *, weights: Array | None = None) 
     each = [auc(found.truth == k, found.score[:, k], weights=found.weights) for k in range(found.score.shape[1])]
     known = [value for value in each if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
-
-
-def accuracy_of_confusion(counts: FloatArray) -> FloatArray:
-    """Compute accuracy from counts of shape (true, predicted, ...)."""
-    return _share(np.trace(counts), counts.sum(axis=(0, 1)))
-
-
-def macro_recall_of_confusion(counts: FloatArray) -> FloatArray:
-    """Compute macro recall from counts of shape (true, predicted, ...); NaN with fewer than two classes."""
-    recall = _share(np.einsum("ii...->i...", counts), counts.sum(axis=1))
-    return _mean_over_classes(recall, counts)
-
-
-def macro_f1_of_confusion(counts: FloatArray) -> FloatArray:
-    """Compute macro F1 from counts of shape (true, predicted, ...); NaN with fewer than two classes."""
-    f1 = _share(2 * np.einsum("ii...->i...", counts), counts.sum(axis=1) + counts.sum(axis=0))
-    return _mean_over_classes(f1, counts)
-
-
-def _mean_over_classes(each: FloatArray, counts: FloatArray) -> FloatArray:
-    present = (counts.sum(axis=1) > 0).sum(axis=0)
-    known = ~np.isnan(each)
-    mean = _share(np.where(known, each, 0.0).sum(axis=0), known.sum(axis=0))
-    return np.where(present >= 2, mean, np.nan)
-
-
-def _share(part: npt.ArrayLike, whole: npt.ArrayLike) -> FloatArray:
-    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    share: FloatArray = np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
-    return share

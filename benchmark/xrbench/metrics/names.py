@@ -2,6 +2,9 @@
 
 A name is a base, and for figures of a decision the operating point behind an ``@``: ``auc``, ``recall@threshold=0.5``,
 ``recall@specificity=0.9`` (the threshold comes from the validation set), ``ppv@sensitivity=0.9,prevalence=0.02``.
+
+Of exclusive classes the predicted class is the decision, so no name has an operating point: ``accuracy``, ``macro-recall`` (one
+figure over all classes), ``class-recall`` (one a class), and the rank and probability figures of each class against the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from xrbench.errors import UnknownNameError, UsageError, suggestion
+from xrbench.metrics.crosstables import OF_ALL, OF_EACH
 
 Family = Literal["rank", "decision", "probability"]
 Better = Literal["higher", "lower", "neither"]
@@ -52,6 +56,30 @@ OTHER_WORDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Words of other programs, so that the message can name ours."""
+
+CLASS_FAMILIES: Mapping[str, tuple[Family, Better]] = MappingProxyType(
+    {
+        **dict.fromkeys((*OF_ALL, *OF_EACH), ("decision", "higher")),
+        **{name: kind for name, kind in FAMILIES.items() if kind[0] != "decision"},
+    }
+)
+"""The same for exclusive classes: of the predicted class over all classes or in each, and of each class against the rest."""
+
+CLASS_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        **{word: name for word, name in OTHER_WORDS.items() if name in CLASS_FAMILIES},
+        "macro-auc": "auc",
+        "recall": "class-recall",
+        "sensitivity": "class-recall",
+        "tpr": "class-recall",
+        "precision": "class-precision",
+        "ppv": "class-precision",
+        "f1": "class-f1",
+        "micro-f1": "accuracy",
+        "weighted-accuracy": "macro-recall",
+    }
+)
+"""Words of other programs and of single labels, so that the message can name ours."""
 
 _CONDITIONS = ("threshold", "sensitivity", "specificity")
 
@@ -115,6 +143,34 @@ def parse(name: str) -> MetricSpec:
     condition, target = next(iter(values.items()))
     _check_ranges(name, base, condition, target, prevalence)
     return MetricSpec(name, base, family, better, condition, target, prevalence)
+
+
+def parse_classes(name: str) -> MetricSpec:
+    """Read the name of a metric of exclusive classes.
+
+    Names of ``crosstables.OF_ALL`` are figures over all classes, those of ``crosstables.OF_EACH`` have one figure a class; the
+    others are those of each class against the rest and of the mean over classes.
+
+    Raises:
+        UnknownNameError: No metric of that name; the nearest one is offered.
+        UsageError: It has an operating point, which the predicted class leaves no room for.
+
+    >>> parse_classes("macro-f1").better, parse_classes("auc").family
+    ('higher', 'rank')
+    >>> parse_classes("f1")
+    Traceback (most recent call last):
+        ...
+    xrbench.errors.UsageError: unknown metric 'f1' of exclusive classes; did you mean 'class-f1'?
+    """
+    base, at, _ = name.partition("@")
+    meant = base if base in CLASS_FAMILIES else CLASS_WORDS.get(base, "")
+    if at and meant:
+        raise UsageError(f"metric {name!r}: the predicted class leaves no room for an operating point; write {meant!r}")
+    if base not in CLASS_FAMILIES:
+        if meant:
+            raise UsageError(f"unknown metric {base!r} of exclusive classes; did you mean {meant!r}?")
+        raise UnknownNameError("metric of exclusive classes", base, CLASS_FAMILIES)
+    return MetricSpec(name, base, *CLASS_FAMILIES[base])
 
 
 def _options(name: str, base: str, text: str) -> dict[str, float]:

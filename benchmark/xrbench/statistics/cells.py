@@ -18,7 +18,8 @@ from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter
-from xrbench.statistics.estimates import by_group, matrices, positives
+from xrbench.statistics.drawn import by_group
+from xrbench.statistics.inputs import matrices
 from xrbench.statistics.jackknife import Left, groups_of
 from xrbench.statistics.replicates import Source, key_of, replicate
 from xrbench.statistics.samples import Column, column
@@ -184,7 +185,7 @@ def average(values: FloatArray, kept: npt.NDArray[np.bool_]) -> FloatArray:
 
 def _positive(laid: Sequence[Sequence[Column]], patients: int, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Mark the groups with positives of each label in any cell, shape (groups, labels)."""
-    by_label = [np.max([positives(row[i], patients) for row in laid], axis=0) for i in range(len(laid[0]))]
+    by_label = [np.max([row[i].kinds(patients) for row in laid], axis=0) for i in range(len(laid[0]))]
     return np.stack([by_group(kind, group) for kind in by_label], axis=1)
 
 

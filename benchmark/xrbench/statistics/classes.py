@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import UnknownNameError
 from xrbench.metrics.checks import FloatArray
-from xrbench.metrics.multiclass import (
-    Classified,
-    accuracy_of_confusion,
-    macro_f1_of_confusion,
-    macro_recall_of_confusion,
-    validate_classes,
-)
-from xrbench.metrics.names import MetricSpec
+from xrbench.metrics.crosstables import OF_ALL, OF_EACH
+from xrbench.metrics.multiclass import Classified, validate_classes
+from xrbench.metrics.names import MetricSpec, parse_classes
 from xrbench.progress import Reporter
-from xrbench.statistics import intervals
-from xrbench.statistics.estimates import Estimate, check_options, estimate
-from xrbench.statistics.jackknife import Left, groups_of, jackknife, side
-from xrbench.statistics.kinds import too_many_dropped
+from xrbench.statistics.called import Calls, called
+from xrbench.statistics.drawn import Drawn
+from xrbench.statistics.estimates import Estimate, estimate, with_interval
+from xrbench.statistics.inputs import check_options
+from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, Figure, chosen
 from xrbench.statistics.patients import Patients, encode
-from xrbench.statistics.replicates import key_of, replicate
+from xrbench.statistics.replicates import key_of
 
 ALL = "all classes"
 """The label of figures over all classes."""
-OF_CONFUSION: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
-    {
-        "accuracy": accuracy_of_confusion,
-        "macro-recall": macro_recall_of_confusion,
-        "macro-f1": macro_f1_of_confusion,
-    }
-)
-"""Name -> formula on counts of shape (true, predicted, replicates)."""
+OF_IMAGES = ("accuracy", "weighted-recall")
+"""Figures in which every image counts alike, so that no class has to be large."""
 
 
 def estimate_classes(
@@ -57,13 +46,16 @@ def estimate_classes(
     """Compute figures of several exclusive classes with intervals.
 
     Args:
-        truth: Number of the class, 0 .. classes - 1, or NaN (not labelled), shape (n,).
-        score: One column a class, shape (n, classes).
+        truth: Number of the class, 0 .. classes - 1, or NaN (not labelled), shape (n,); or a column a class, a single 1 in each
+            row, all NaN where not labelled, shape (n, classes).
+        score: One column a class, shape (n, classes); the highest of a row is its predicted class, the first of equals.
         patient: Patient id of each image, shape (n,); None makes images the unit.
         classes: Names of the columns.
-        metrics: ``accuracy``, ``macro-recall``, ``macro-f1`` (of the predicted class), and any metric of one label (``auc``,
-            ``average-precision``, ...), which is computed for each class against the rest with its macro mean.
-        kind: Kind of interval: ``default``, ``jackknife``, ``bootstrap`` or ``bca`` for figures over all classes.
+        metrics: Names that ``metrics.parse_classes`` knows. Of the predicted class: ``accuracy``, ``macro-recall``,
+            ``macro-precision``, ``macro-f1``, ``weighted-recall``, ``weighted-precision``, ``weighted-f1`` (one row, label
+            ``all classes``), ``class-recall``, ``class-precision``, ``class-f1`` (one row a class). Of each class against
+            the rest, with their mean: ``auc``, ``average-precision``, ``brier`` and the others of probabilities.
+        kind: Kind of interval, see ``kinds``; one that does not apply to a metric gives way to the default.
         unit: ``patient`` or ``image``.
         replicates: Bootstrap replicates.
         level: Confidence level, between 0 and 1.
@@ -71,111 +63,129 @@ def estimate_classes(
         threads: At most so many; the figures do not depend on it.
         reporter: Where a progress bar goes.
 
+    Returns:
+        Metric by metric: one estimate a class, ``mean`` behind those against the rest, or one of ``all classes``.
+
     Raises:
         MeasureError: A row is not usable.
-        UnknownNameError: No such metric.
+        UsageError: No such metric, or an option is out of range.
 
     >>> truth, score = [0, 1, 1, 0], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]]
-    >>> [(row.label, row.metric, row.value) for row in estimate_classes(truth, score, classes=["a", "b"])]
-    [('a', 'auc', 1.0), ('b', 'auc', 1.0), ('mean', 'auc', 1.0), ('all classes', 'macro-recall', 0.75)]
+    >>> names = ["auc", "class-recall", "macro-recall"]
+    >>> found = estimate_classes(truth, score, classes=["a", "b"], metrics=names)
+    >>> [(row.label, row.value) for row in found]
+    [('a', 1.0), ('b', 1.0), ('mean', 1.0), ('a', 1.0), ('b', 0.5), ('all classes', 0.75)]
     """
     check_options(kind, replicates, level)
+    specs = [parse_classes(name) for name in dict.fromkeys(metrics)]
+    found = checked(truth, score, classes)
+    rows: dict[str, list[Estimate]] = {}
+    predicted = [spec for spec in specs if is_called(spec)]
+    if predicted:
+        patients = encode(patient, len(np.asarray(score)), unit=unit)
+        column = called(found, patients.code, predicted)
+        drawn = Drawn([column], patients, replicates, key_of(seed), threads, reporter)
+        blank = _blank(column, patients, len(np.asarray(score)), level)
+        for number in range(len(column.rows)):
+            row = _row(column, number, classes, blank, drawn, kind)
+            rows.setdefault(row.metric, []).append(row)
+    against = [spec.name for spec in specs if not is_called(spec)]
+    if against:
+        table = one_hot(found, len(np.asarray(score)))
+        for row in estimate(
+            table,
+            score,
+            patient,
+            labels=classes,
+            metrics=against,
+            kind=kind,
+            unit=unit,
+            replicates=replicates,
+            level=level,
+            seed=seed,
+            threads=threads,
+            reporter=reporter,
+        ):
+            rows.setdefault(row.metric, []).append(row)
+    return [row for spec in specs for row in rows[spec.name]]
+
+
+def is_called(spec: MetricSpec) -> bool:
+    """Tell figures of the predicted class from those of each class against the rest."""
+    return spec.base in OF_ALL or spec.base in OF_EACH
+
+
+def checked(truth: npt.ArrayLike, score: npt.ArrayLike, classes: Sequence[str]) -> Classified:
+    """Check exclusive classes and that each column has a name.
+
+    Raises:
+        MeasureError: A row is not usable.
+        UnknownNameError: There are more or fewer columns than names.
+    """
     found = validate_classes(truth, score)
     if found.score.shape[1] != len(classes):
         raise UnknownNameError("class", f"column {len(classes)}", classes)
-    patients = encode(patient, len(np.asarray(truth)), unit=unit)
-    options = {"kind": kind, "unit": unit, "replicates": replicates, "level": level, "seed": seed, "threads": threads}
-    rows: list[Estimate] = []
-    for name in metrics:
-        if name in OF_CONFUSION:
-            column = _Confusion(found, patients.code[found.rows], name)
-            rows.append(_overall(column, patients, len(np.asarray(truth)), kind, replicates, level, seed, threads))
-        else:
-            one_hot = np.full(np.asarray(score).shape, np.nan)
-            one_hot[found.rows] = found.truth[:, None] == np.arange(len(classes))
-            rows += estimate(
-                one_hot,
-                score,
-                patient,
-                labels=classes,
-                metrics=[name],
-                reporter=reporter,
-                **options,  # type: ignore[arg-type]
-            )
-    return rows
+    return found
 
 
-@dataclass(frozen=True)
-class _Confusion:
-    """A figure of the confusion matrix, in the form that ``replicate`` wants."""
-
-    found: Classified
-    code: npt.NDArray[np.int32]
-    name: str
-
-    @property
-    def specs(self) -> tuple[MetricSpec, ...]:
-        return (MetricSpec(self.name, self.name, "decision", "higher"),)
-
-    def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
-        """Compute the figure in every lane, shape (1, 64)."""
-        from xrbench.statistics import kernels
-
-        classes, lanes = self.found.score.shape[1], counts.shape[1]
-        slot = self.found.truth * classes + self.found.called
-        sums = np.empty((classes * classes, lanes))
-        kernels.sums_pass(counts, self.code, slot, np.ones(len(slot)), sums)
-        return OF_CONFUSION[self.name](sums.reshape(classes, classes, lanes))[None]
+def one_hot(found: Classified, images: int) -> FloatArray:
+    """Turn classes into one column each: 1, 0, or NaN where not labelled, shape (images, classes)."""
+    table = np.full((images, found.score.shape[1]), np.nan)
+    table[found.rows] = found.truth[:, None] == np.arange(found.score.shape[1])
+    return table
 
 
-def _overall(
-    column: _Confusion,
-    patients: Patients,
-    images: int,
-    kind: str,
-    replicates: int,
-    level: float,
-    seed: int,
-    threads: int | None,
-) -> Estimate:
-    from xrbench.statistics.draws import Bootstrap, Jackknife, Once
-
+def _blank(column: Calls, patients: Patients, images: int, level: float) -> Estimate:
     nan = float("nan")
     labelled = len(column.code)
-    value = float(replicate([column], Once(patients.size), 1, threads=1)[0, 0, 0])
-    row = Estimate(
-        ALL, column.name, value, nan, nan, "", patients.unit, level, 0, 0, nan, 0, 0, images - labelled, 0, images
-    )
-    row = replace(row, n_patients=len(np.unique(column.code)))
-    if np.isnan(value):
-        return replace(row, reason="fewer than two classes have images" if labelled else "no labelled image")
-    if patients.size < 2:
-        return replace(row, interval=kind, reason=f"interval: one {patients.unit} cannot be resampled")
-    group = groups_of(patients.size)
-    left = replicate([column], Jackknife(group), int(group.max()) + 1, threads=threads)[:, 0, 0]
-    if kind not in ("bootstrap", "bca"):
-        return _jackknifed(row, Left(left, np.zeros(len(left), np.int64)), column, level)
-    drawn = replicate([column], Bootstrap(patients.size, key_of(seed)), replicates, threads=threads)[:, 0, 0]
-    dropped = int(np.isnan(drawn).sum())
-    row = replace(
-        row, interval=kind, replicates=replicates, dropped=dropped, reason=too_many_dropped(dropped, replicates)
-    )
-    if row.reason:
-        return row
-    percentile = kind == "bootstrap"
-    low, high = intervals.percentile(drawn, level) if percentile else intervals.bca(value, drawn, left, level)
-    return replace(row, low=low, high=high)
+    row = Estimate(ALL, "", nan, nan, nan, "", patients.unit, level, 0, 0, nan, labelled, 0, 0, 0, images)
+    return replace(row, n_masked=images - labelled, n_patients=len(np.unique(column.code)))
 
 
-def _jackknifed(row: Estimate, left: Left, column: _Confusion, level: float) -> Estimate:
-    if column.name == "accuracy":
-        found = side(row.value, [left], bound=0.0)
-        if found is not None and found.error > 0:
-            size = row.value * (1 - row.value) / found.error**2
-            low, high = intervals.wilson(row.value, size, level, df=found.df)
-        else:
-            low, high = intervals.wilson(row.value, row.n_patients, level, df=max(1.0, row.n_patients - 1.0))
-        return replace(row, low=low, high=high, interval="wilson")
-    low, high = jackknife(row.value, [left], level)
-    words = f"interval: all patients agree on {row.value:g}" if row.value in (0, 1) else "interval: too few patients"
-    return replace(row, low=low, high=high, interval="jackknife", reason=words if np.isnan(low) else "")
+def _row(
+    column: Calls, number: int, classes: Sequence[str], blank: Estimate, drawn: Drawn[Calls], kind: str
+) -> Estimate:
+    spec, k = column.rows[number]
+    row = replace(blank, metric=spec.name, value=float(drawn.value[0, number]))
+    if k is not None:
+        positive = int(np.sum(column.found.truth == k))
+        row = replace(row, label=classes[k], n_positive=positive, n_negative=len(column.code) - positive)
+    if np.isnan(row.value):
+        return replace(row, reason=_why(column, spec, k))
+    kind = chosen("default" if kind == "stratified" else kind, spec)
+    figure = Figure(
+        spec,
+        row.value,
+        row.level,
+        None,
+        lambda: drawn.replicates()[:, 0, number],
+        lambda: drawn.left_out()[:, 0, number],
+        drawn.stratum(0),
+        column.behind(spec, k),
+    )
+    return replace(with_interval(row, kind, figure, drawn), caution=caution(column, spec, k, classes, kind))
+
+
+def _why(column: Calls, spec: MetricSpec, k: int | None) -> str:
+    if not len(column.code):
+        return "no labelled image"
+    if k is None:
+        return "fewer than two classes have images"
+    return "no image is predicted as this class" if spec.base == "class-precision" else "no image of this class"
+
+
+def caution(column: Calls, spec: MetricSpec, k: int | None, classes: Sequence[str], kind: str) -> str:
+    """Say which classes have too few patients for an interval of one kind, or are not in a mean at all."""
+    enough = ENOUGH_FOR.get(kind, ENOUGH)
+    if spec.base in OF_IMAGES:
+        few = {"all classes": column.behind(spec, None)}
+    elif k is None:
+        few = dict(zip(classes, column.sizes(), strict=True))
+    else:
+        few = dict(zip((classes[k], "the other classes"), column.patients_of(k), strict=True))
+    absent = [name for name, count in few.items() if not count]
+    words = [f"{', '.join(absent)} without an image"] if absent else []
+    listed = ", ".join(f"{name} ({count})" for name, count in few.items() if 0 < count < enough)
+    if listed:
+        words.append(f"few patients of {listed}: {kind} intervals are known to hold from {enough}")
+    return "; ".join(words)

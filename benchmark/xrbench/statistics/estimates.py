@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.errors import MeasureError, UsageError, suggestion
-from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
-from xrbench.statistics.intervals import check_level
-from xrbench.statistics.jackknife import groups_of
-from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, KINDS, Figure, chosen, interval, patients_of
+from xrbench.statistics.drawn import Drawn, L
+from xrbench.statistics.inputs import check_options, matrices
+from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, Figure, chosen, interval, patients_of
 from xrbench.statistics.patients import Patients, encode
-from xrbench.statistics.replicates import key_of, replicate
+from xrbench.statistics.replicates import key_of
 from xrbench.statistics.samples import Column, column
 
 MEAN = "mean"
@@ -124,7 +122,7 @@ def estimate(
         column(true[:, i], given[:, i], patients.code, label=label, specs=specs, thresholds=thresholds)
         for i, label in enumerate(labels)
     ]
-    drawn = _Drawn(columns, patients, replicates, key_of(seed), threads, reporter)
+    drawn = Drawn(columns, patients, replicates, key_of(seed), threads, reporter)
     blank = _blank(patients, len(true), level)
     counted = [_counted(replace(blank, label=name), [one]) for name, one in zip(labels, columns, strict=True)]
     mean = _counted(replace(blank, label=MEAN), columns)
@@ -135,79 +133,7 @@ def estimate(
     return found
 
 
-class _Drawn:
-    """The sample's own values and, once something asks for them, its replicates and its left-out values."""
-
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        patients: Patients,
-        replicates: int,
-        key: int,
-        threads: int | None,
-        reporter: Reporter | None,
-    ) -> None:
-        from xrbench.statistics.draws import Once
-
-        self.columns, self.patients, self.size, self.key = columns, patients, replicates, key
-        self.threads, self.reporter = threads, reporter
-        self.value = replicate(columns, Once(patients.size), 1, threads=1)[0]
-        self.group = groups_of(patients.size)
-        self._kept: dict[str, FloatArray] = {}
-
-    def replicates(self) -> FloatArray:
-        """Draw patients for all labels at once, shape (replicates, labels, metrics)."""
-        from xrbench.statistics.draws import Bootstrap
-
-        if "plain" not in self._kept:
-            source = Bootstrap(self.patients.size, self.key)
-            self._kept["plain"] = replicate(
-                self.columns, source, self.size, threads=self.threads, reporter=self.reporter, label="bootstrap"
-            )
-        return self._kept["plain"]
-
-    def stratified(self, label: int) -> FloatArray:
-        """Draw patients with and without positives of one label apart, shape (replicates, 1, metrics)."""
-        from xrbench.statistics.draws import Bootstrap
-
-        name = f"stratified {label}"
-        if name not in self._kept:
-            source = Bootstrap(self.patients.size, self.key, positives(self.columns[label], self.patients.size))
-            self._kept[name] = replicate([self.columns[label]], source, self.size, threads=self.threads)
-        return self._kept[name]
-
-    def left_out(self) -> FloatArray:
-        """Leave out each group of patients in turn, shape (groups, labels, metrics)."""
-        from xrbench.statistics.draws import Jackknife
-
-        if "left out" not in self._kept:
-            groups = int(self.group.max()) + 1 if len(self.group) else 0
-            source = Jackknife(self.group)
-            self._kept["left out"] = replicate(
-                self.columns, source, groups, threads=self.threads, reporter=self.reporter, label="jackknife"
-            )
-        return self._kept["left out"]
-
-    def stratum(self, label: int) -> npt.NDArray[np.int64]:
-        """Tell the groups with positives of a label from those without."""
-        return by_group(positives(self.columns[label], self.patients.size), self.group)
-
-
-def positives(one: Column, patients: int) -> npt.NDArray[np.int64]:
-    """Give 1 for each patient with a positive image and 0 for all others."""
-    found = np.zeros(patients, np.int64)
-    found[one.code[one.rows.positive]] = 1
-    return found
-
-
-def by_group(kind: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Give each group the highest kind among its patients."""
-    found = np.zeros(int(group.max()) + 1 if len(group) else 0, np.int64)
-    np.maximum.at(found, group, kind)
-    return found
-
-
-def _of_label(spec: MetricSpec, number: int, i: int, blank: Estimate, drawn: _Drawn, kind: str) -> Estimate:
+def _of_label(spec: MetricSpec, number: int, i: int, blank: Estimate, drawn: Drawn[Column], kind: str) -> Estimate:
     one, value = drawn.columns[i], float(drawn.value[i, number])
     row = replace(blank, metric=spec.name, value=value, threshold=one.thresholds[number])
     if np.isnan(value):
@@ -222,11 +148,11 @@ def _of_label(spec: MetricSpec, number: int, i: int, blank: Estimate, drawn: _Dr
         lambda: drawn.left_out()[:, i, number],
         drawn.stratum(i),
     )
-    return replace(_with_interval(row, kind, figure, drawn), caution=_few(one, kind))
+    return replace(with_interval(row, kind, figure, drawn), caution=_few(one, kind))
 
 
 def _of_mean(
-    spec: MetricSpec, number: int, rows: Sequence[Estimate], blank: Estimate, drawn: _Drawn, kind: str
+    spec: MetricSpec, number: int, rows: Sequence[Estimate], blank: Estimate, drawn: Drawn[Column], kind: str
 ) -> Estimate:
     defined = [i for i, row in enumerate(rows) if not np.isnan(row.value)]
     row = replace(blank, metric=spec.name)
@@ -244,10 +170,11 @@ def _of_mean(
         lambda: drawn.left_out()[:, defined, number].mean(axis=1),
         np.zeros(int(drawn.group.max()) + 1, np.int64),
     )
-    return _with_interval(row, chosen(kind, spec, mean=True), figure, drawn)
+    return with_interval(row, chosen(kind, spec, mean=True), figure, drawn)
 
 
-def _with_interval(row: Estimate, kind: str, figure: Figure, drawn: _Drawn) -> Estimate:
+def with_interval(row: Estimate, kind: str, figure: Figure, drawn: Drawn[L]) -> Estimate:
+    """Add an interval of one kind to a figure, or why it has none."""
     if drawn.patients.size < 2:
         return replace(row, interval=kind, reason=f"interval: one {drawn.patients.unit} cannot be resampled")
     found = interval(kind, figure)
@@ -268,40 +195,6 @@ def _mean_caution(rows: Sequence[Estimate], defined: Sequence[int]) -> str:
         return f"mean of {len(defined)} of {len(rows)} labels: {names} undefined"
     few = [row.label for row in rows if row.caution]
     return f"few patients: {', '.join(few)}" if few else ""
-
-
-def matrices(truth: npt.ArrayLike, score: npt.ArrayLike, labels: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """Check that truth and score are tables with one column a label.
-
-    Raises:
-        MeasureError: They are not.
-    """
-    found = []
-    for what, values in (("truth", truth), ("score", score)):
-        try:
-            table = np.asarray(values, np.float64)
-        except (TypeError, ValueError) as error:
-            raise MeasureError(f"{what} holds something that is not a number") from error
-        table = table[:, None] if table.ndim == 1 and len(labels) == 1 else table
-        if table.ndim != 2 or table.shape[1] != len(labels):
-            raise MeasureError(f"{what} has shape {table.shape}, wanted (n, {len(labels)}): one column a label")
-        found.append(table)
-    if len(found[0]) != len(found[1]):
-        raise MeasureError(f"truth has {len(found[0]):,} rows, score has {len(found[1]):,}")
-    return found[0], found[1]
-
-
-def check_options(kind: str, replicates: int, level: float) -> None:
-    """Refuse an unknown kind of interval, fewer than one replicate, or a level outside 0..1.
-
-    Raises:
-        UsageError: One of them.
-    """
-    if kind not in KINDS:
-        raise UsageError(f"unknown kind of interval {kind!r}{suggestion(kind, KINDS)}")
-    if replicates < 1:
-        raise UsageError(f"replicates {replicates} is below 1")
-    check_level(level)
 
 
 def _blank(patients: Patients, images: int, level: float) -> Estimate:

@@ -28,7 +28,7 @@ from xrbench.statistics.samples import Column
 KINDS = ("default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson")
 DRAWN = ("bootstrap", "bca", "stratified")
 """Kinds that need replicates."""
-PROPORTIONS = ("recall", "specificity", "ppv", "npv", "accuracy")
+PROPORTIONS = ("recall", "specificity", "ppv", "npv", "accuracy", "class-recall", "class-precision", "weighted-recall")
 DROPPED_LIMIT = 0.05
 """Share of replicates that may be without a value before there is no interval."""
 ENOUGH = 20
@@ -59,10 +59,11 @@ class Figure:
         spec: The metric.
         value: On the sample itself.
         level: Confidence level.
-        column: The label's predictions; None for the macro mean.
+        column: The label's predictions; None for means and for figures of exclusive classes.
         replicates: Gives the value in each replicate.
         left_out: Gives the value without each group of patients.
         stratum: Kind of each group, shape (groups,).
+        behind: Patients behind the denominator of a proportion without a column.
     """
 
     spec: MetricSpec
@@ -72,6 +73,7 @@ class Figure:
     replicates: Callable[[], FloatArray]
     left_out: Callable[[], FloatArray]
     stratum: npt.NDArray[np.int64]
+    behind: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def interval(kind: str, figure: Figure) -> Found:
     parts = [Left(figure.left_out(), figure.stratum)]
     if np.isnan(parts[0].values).any():
         return Found(*intervals.NOTHING, "interval: one patient alone carries what the figure is made of")
-    if kind == "wilson" and figure.column is not None:
-        return Found(*_wilson(figure, figure.column, parts))
+    if kind == "wilson":
+        return Found(*_wilson(figure, parts))
     bound = scale_of(figure.spec)
     if bound and figure.value in (0, bound) and figure.spec.base == "auc" and figure.column is not None:
         return Found(*intervals.newcombe(figure.value, *patients_of(figure.column), figure.level))
@@ -139,7 +141,7 @@ def _delong(figure: Figure, column: Column, *, logit: bool) -> Found:
     return Found(low, high, "DeLong's variance needs two positive and two negative patients" if np.isnan(low) else "")
 
 
-def _wilson(figure: Figure, column: Column, parts: list[Left]) -> tuple[float, float]:
+def _wilson(figure: Figure, parts: list[Left]) -> tuple[float, float]:
     """Compute Wilson's interval for as many independent images as the patients' spread stands for.
 
     The effective number is the one whose binomial variance is the jackknife's: images divided by the design effect (Rao &
@@ -149,7 +151,7 @@ def _wilson(figure: Figure, column: Column, parts: list[Left]) -> tuple[float, f
     v = figure.value
     if found is not None and found.error > 0 and 0 < v < 1:
         return intervals.wilson(v, v * (1 - v) / found.error**2, figure.level, df=found.df)
-    patients = denominator_patients(figure.spec, column)
+    patients = figure.behind if figure.column is None else denominator_patients(figure.spec, figure.column)
     return intervals.wilson(v, patients, figure.level, df=max(1.0, patients - 1.0))
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from xrbench.errors import UsageError
 from xrbench.metrics.evaluation import validation_threshold
 from xrbench.metrics.names import parse
-from xrbench.statistics.estimates import MEAN, Estimate, estimate, matrices
+from xrbench.statistics.estimates import MEAN, Estimate, estimate
+from xrbench.statistics.inputs import matrices
 
 FIGURES = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")
 

@@ -87,6 +87,12 @@ class Column:
                 out[number] = _of_sums(spec, sums[number], self.thresholds[number])
         return out
 
+    def kinds(self, patients: int) -> IntArray:
+        """Give 1 for each patient with a positive image and 0 for all others, shape (patients,)."""
+        found = np.zeros(patients, np.int64)
+        found[self.code[self.rows.positive]] = 1
+        return found
+
     def _entries(self, spec: MetricSpec, threshold: float) -> tuple[IntArray, FloatArray, int]:
         """List slot and value of each labelled row for a metric that is a function of sums, and its number of slots."""
         positive, score = self.rows.positive, self.rows.score

@@ -17,8 +17,9 @@ import pandas as pd
 from xrbench.errors import MeasureError
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.statistics.cells import Cell, Thresholds
-from xrbench.statistics.estimates import MEAN, Estimate, estimate, matrices
+from xrbench.statistics.estimates import MEAN, Estimate, estimate
 from xrbench.statistics.gaps import Gap, gap
+from xrbench.statistics.inputs import matrices
 from xrbench.statistics.multiplicity import adjust
 from xrbench.statistics.patients import encode
 

@@ -1,0 +1,84 @@
+"""Predicted classes laid out for the passes: one count of true by predicted class serves every figure made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from xrbench.metrics.checks import FloatArray
+from xrbench.metrics.crosstables import OF_ALL, OF_EACH
+from xrbench.metrics.multiclass import Classified
+from xrbench.metrics.names import MetricSpec
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The predicted classes of one model.
+
+    Attributes:
+        found: The labelled rows.
+        code: Patient number of each labelled row.
+        metrics: Figures over all classes (one row of values) and of each class (as many rows as there are classes).
+    """
+
+    found: Classified
+    code: npt.NDArray[np.int32]
+    metrics: tuple[MetricSpec, ...]
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return int(self.found.score.shape[1])
+
+    @property
+    def rows(self) -> list[tuple[MetricSpec, int | None]]:
+        """The metric and class of each row of values; None stands for all classes."""
+        each = range(self.classes)
+        return [(spec, k) for spec in self.metrics for k in (each if spec.base in OF_EACH else (None,))]
+
+    @property
+    def specs(self) -> tuple[MetricSpec, ...]:
+        """The metric of each row of values."""
+        return tuple(spec for spec, _ in self.rows)
+
+    def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
+        """Compute every row in every lane, shape (rows, 64)."""
+        from xrbench.statistics import kernels
+
+        classes, lanes = self.classes, counts.shape[1]
+        slot = self.found.truth * classes + self.found.called
+        sums = np.empty((classes * classes, lanes))
+        kernels.sums_pass(counts, self.code, slot, np.ones(len(slot)), sums)
+        table = sums.reshape(classes, classes, lanes)
+        parts = [OF_EACH[s.base](table) if s.base in OF_EACH else OF_ALL[s.base](table)[None] for s in self.metrics]
+        return np.concatenate(parts)
+
+    def kinds(self, patients: int) -> IntArray:
+        """Give each patient's class, the highest of several, shape (patients,)."""
+        found = np.zeros(patients, np.int64)
+        np.maximum.at(found, self.code, self.found.truth)
+        return found
+
+    def patients_of(self, k: int) -> tuple[int, int]:
+        """Count the patients with an image of class ``k`` and those with one of another class."""
+        mine = self.found.truth == k
+        return len(np.unique(self.code[mine])), len(np.unique(self.code[~mine]))
+
+    def behind(self, spec: MetricSpec, k: int | None) -> int:
+        """Count the patients behind the denominator of a share."""
+        column = self.found.called if spec.base == "class-precision" else self.found.truth
+        return len(np.unique(self.code if k is None else self.code[column == k]))
+
+    def sizes(self) -> list[int]:
+        """Count the patients of each class."""
+        return [self.patients_of(k)[0] for k in range(self.classes)]
+
+
+def called(found: Classified, code: npt.NDArray[np.int32], metrics: Sequence[MetricSpec]) -> Calls:
+    """Lay out the labelled rows; ``code`` is the patient number of every row of the input."""
+    return Calls(found, code[found.rows], tuple(metrics))
