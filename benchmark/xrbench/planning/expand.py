@@ -1,0 +1,192 @@
+"""Expand a suite into fits and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from xrbench import blocks, cards
+from xrbench.catalogue import Catalogue
+from xrbench.errors import CardError, UsageError
+from xrbench.planning.filters import kept, listed, offer, parse_only
+from xrbench.planning.naming import cell_as_it_comes, cells_of, ensemble_cell, fit_of
+from xrbench.planning.nouns import Cell, Fit, Plan
+from xrbench.planning.settings import NONE, choose_profile, mentioned, settings_of
+
+
+def make_plan(
+    suite: cards.SuiteCard,
+    catalogue: Catalogue,
+    *,
+    profile: str | None = None,
+    fixture: bool = False,
+    only: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+) -> Plan:
+    """Expand a suite into fits and cells.
+
+    Args:
+        suite: The suite's card.
+        catalogue: Where its models and methods are.
+        profile: Name of a profile; by default as ``choose_profile`` says.
+        fixture: Whether the data are the synthetic fixture.
+        only: ``field=value,...`` filters over method, model, train, valid, test and seed; values of one field are alternatives. A
+            method or model that the suite does not list is added to it.
+        seeds: Seeds that replace those of the settings.
+
+    Raises:
+        UnknownNameError: A method or model does not exist.
+        UsageError: Nothing is left after ``only``.
+    """
+    name, chosen = choose_profile(suite, profile, fixture=fixture)
+    wanted = parse_only(only)
+    methods = listed(chosen.methods or suite.methods, wanted.get("method", ()), catalogue, "method")
+    models = listed(chosen.models or suite.models, wanted.get("model", ()), catalogue, "model")
+    settings = settings_of(suite.protocol, seeds)
+    trained = any(not catalogue.method(method).inference for method in methods)
+    for what, found in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
+        if not found:
+            raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is wanted")
+    bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in mentioned(setting)}
+    asked = Expansion(suite, chosen, catalogue, models, settings, wanted, bases)
+    for method in methods:
+        asked.add(method)
+    fits, cells, recipes = asked.fits, asked.cells, asked.recipes
+    if not cells:
+        raise UsageError(
+            f"--only {' '.join(only)}: nothing of suite {suite.name} matches{offer(wanted, methods, models, settings)}"
+        )
+    used = {(cell.configuration, cell.train, cell.valid, cell.test) for cell in cells.values()}
+    kept = tuple(s for s in settings if (s.configuration, s.train, s.valid, s.test) in used) or settings
+    return Plan(
+        suite=suite,
+        profile_name=name,
+        profile=chosen,
+        fits=tuple(fits.values()),
+        cells=tuple(cells.values()),
+        settings=kept,
+        recipes=recipes,
+        bases=bases,
+    )
+
+
+class Expansion:
+    """The fits and cells of a plan while they are put together."""
+
+    def __init__(
+        self,
+        suite: cards.SuiteCard,
+        profile: cards.Profile,
+        catalogue: Catalogue,
+        models: Sequence[str],
+        settings: Sequence[cards.Setting],
+        wanted: Mapping[str, Sequence[str]],
+        bases: Mapping[str, str],
+    ) -> None:
+        self.suite, self.profile, self.catalogue, self.models = suite, profile, catalogue, models
+        self.settings, self.wanted, self.bases = settings, wanted, bases
+        self.fits: dict[str, Fit] = {}
+        self.cells: dict[str, Cell] = {}
+        self.recipes: dict[str, cards.Recipe] = {}
+
+    def add(self, method: str, *, wanted: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Add all that a method trains and measures in every setting."""
+        card, chosen = self.catalogue.method(method), self.wanted if wanted is None else wanted
+        if card.ensemble:
+            self._add_ensembles(method, card)
+            return
+        if not card.inference:
+            _check_objective(card, self.suite)
+        for setting in self.settings:
+            if setting.valid == NONE and not card.inference and (card.selection != "last" or card.patience):
+                raise CardError(
+                    f"method {method}: selects an epoch by validation, and configuration {setting.configuration!r} of suite "
+                    f'{self.suite.name} has no validation images; wanted selection = "last" without patience'
+                )
+            if card.inference:
+                self._add_as_it_comes(method, card, setting)
+            else:
+                self._add_trained(method, card, setting, chosen)
+
+    def _add_as_it_comes(self, method: str, card: cards.MethodCard, setting: cards.Setting) -> None:
+        model = self.catalogue.model(card.inference, where=f"method {method}")
+        cell = cell_as_it_comes(method, model, setting, self.bases)
+        if kept(cell, self.wanted, setting):
+            self.cells[cell.name] = cell
+            self.recipes[cell.name] = recipe(self.suite, self.profile, card, model, 0)
+
+    def _add_trained(
+        self, method: str, card: cards.MethodCard, setting: cards.Setting, wanted: Mapping[str, Sequence[str]]
+    ) -> None:
+        for name in self.models:
+            model = self.catalogue.model(name)
+            fit = fit_of(method, name, setting, self.bases)
+            found = cells_of(fit, model, self.suite.protocol, self.bases)
+            measured = [cell for cell in found if kept(cell, wanted, setting)]
+            if any(cell.protocol != "validation" for cell in measured):
+                self.fits[fit.name] = fit
+                self.recipes[fit.name] = recipe(self.suite, self.profile, card, model, setting.seed or 0)
+                for cell in measured:
+                    self.cells.setdefault(cell.name, cell)
+
+    def _add_ensembles(self, method: str, card: cards.MethodCard) -> None:
+        """Add one cell for each set of cells that differ in nothing but the seed, and those cells themselves."""
+        of = self.catalogue.method(card.ensemble, where=f"method {method}: ensemble")
+        if of.inference or of.ensemble:
+            raise CardError(
+                f"method {method}: ensemble: {card.ensemble!r} is not trained itself; name a method that is"
+            )
+        members = {field: values for field, values in self.wanted.items() if field not in ("method", "seed")}
+        if "seed" in self.wanted:
+            return  # an ensemble over some of the seeds would be another one under the same name
+        self.add(card.ensemble, wanted={**members, "method": (card.ensemble,)})
+        groups: dict[tuple[object, ...], list[Cell]] = {}
+        for cell in self.cells.values():
+            if cell.method == card.ensemble and len(cell.fits) == 1:
+                same = (cell.model, cell.configuration, cell.train, cell.valid, cell.test, cell.protocol, cell.setting)
+                groups.setdefault(same, []).append(cell)
+        for found in groups.values():
+            if len(found) > 1:
+                cell = ensemble_cell(method, found)
+                self.cells[cell.name] = cell
+
+
+def recipe(
+    suite: cards.SuiteCard, profile: cards.Profile, method: cards.MethodCard, model: cards.ModelCard, seed: int
+) -> cards.Recipe:
+    """Put together everything that decides a fit besides its images."""
+    return cards.Recipe(
+        method=method,
+        model=model,
+        labels=suite.labels,
+        image_size=model.image_size or profile.image_size,
+        epochs=method.epochs or profile.epochs,
+        batch_size=profile.batch_size,
+        steps_per_epoch=profile.steps_per_epoch,
+        precision=profile.precision,
+        channels_last=profile.channels_last,
+        threads=profile.threads,
+        seed=seed,
+        task=suite.task,
+    )
+
+
+def base_of(dataset: str, catalogue: Catalogue) -> str:
+    """Follow slices down to the dataset whose patients they are."""
+    visited = [dataset]
+    while base := catalogue.dataset(visited[-1]).base:
+        catalogue.dataset(base, where=f"{catalogue.path('dataset', visited[-1])}: base")
+        if base in visited:
+            raise CardError(f"{catalogue.path('dataset', dataset)}: base: a circle: {' -> '.join([*visited, base])}")
+        visited.append(base)
+    return visited[-1]
+
+
+def _check_objective(card: cards.MethodCard, suite: cards.SuiteCard) -> None:
+    """Refuse a loss that does not belong to the suite's task."""
+    name, _ = blocks.split("objective", card.objective, where=f"method {card.name}")
+    fitting = {"multilabel": "masked-bce", "multiclass": "cross-entropy"}
+    if name in fitting.values() and name != fitting[suite.task]:
+        raise CardError(
+            f"method {card.name}: objective: {name!r} is not for a {suite.task} suite such as {suite.name}; "
+            f"wanted {fitting[suite.task]!r}"
+        )

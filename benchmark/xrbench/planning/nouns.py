@@ -1,0 +1,122 @@
+"""Fits, cells and plans: what is trained once, what is measured, and both in order."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from xrbench import cards
+from xrbench.planning.settings import HELD_OUT, NONE, mentioned, settings_of
+
+Kind = Literal["internal", "external", "validation", "resubstitution"]
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """What is trained once.
+
+    Attributes:
+        name: ``method/model/train/valid-.../seed-...``; a named training set stands before its datasets.
+        method, model: Card names.
+        train: Training datasets.
+        valid: Validation dataset, ``held-out`` or ``none``.
+        test: The external test dataset, which the fit must know nothing of.
+        seed: Seed of the setting.
+        guarded: True when the test dataset shares patients with training or validation, so that the fit depends on it.
+        configuration: Name of the training set, where the protocol names them.
+        split: Its split rule, where that is not the profile's.
+    """
+
+    name: str
+    method: str
+    model: str
+    train: tuple[str, ...]
+    valid: str
+    test: str
+    seed: int
+    guarded: bool
+    configuration: str = ""
+    split: cards.SplitRule | None = None
+
+    @property
+    def trained_on(self) -> str:
+        """The training datasets, behind the name of the training set if it has one."""
+        return f"{self.configuration}{':' if self.configuration else ''}{'+'.join(self.train)}"
+
+    @property
+    def validated(self) -> bool:
+        """Whether it has a validation set."""
+        return self.valid != NONE
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured on one test set: a fit, an ensemble of several, or (without a fit) a model used as it comes.
+
+    The test set of a named training set is all its datasets together, such as ``chexpert+nih``.
+    """
+
+    name: str
+    fits: tuple[str, ...]
+    method: str
+    model: str
+    train: tuple[str, ...]
+    valid: str
+    test: str
+    protocol: Kind
+    seed: int
+    setting: str
+    seen: bool = False
+    configuration: str = ""
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The datasets of its test set."""
+        return tuple(self.test.split("+"))
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether its scores are the mean of several fits' stored scores."""
+        return len(self.fits) > 1
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A suite under a profile: its fits and cells, in order.
+
+    Attributes:
+        suite, profile_name, profile: What was expanded.
+        fits, cells: What is trained once, and what is measured.
+        settings: The settings that are measured.
+        recipes: Name of a fit, or of a cell without one, -> what decides it besides images.
+        bases: Dataset -> the dataset whose patients it holds.
+    """
+
+    suite: cards.SuiteCard
+    profile_name: str
+    profile: cards.Profile
+    fits: tuple[Fit, ...]
+    cells: tuple[Cell, ...]
+    settings: tuple[cards.Setting, ...]
+    recipes: dict[str, cards.Recipe]
+    bases: dict[str, str]
+
+    def fit(self, name: str) -> Fit:
+        """Return the fit of that name."""
+        return next(fit for fit in self.fits if fit.name == name)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """All datasets that the plan's fits and cells need, in order."""
+        named = [name for fit in self.fits for name in (*fit.train, fit.valid, fit.test)]
+        named += [name for cell in self.cells for name in cell.tests]
+        return tuple(dict.fromkeys(name for name in named if name not in (HELD_OUT, NONE, "")))
+
+    @property
+    def datasets_of_suite(self) -> tuple[str, ...]:
+        """All datasets that the suite names, also those of settings left out of the plan."""
+        named = (name for setting in settings_of(self.suite.protocol) for name in mentioned(setting))
+        return tuple(dict.fromkeys((*named, *self.datasets)))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Methods of the plan's cells, in order."""
+        return tuple(dict.fromkeys(cell.method for cell in self.cells))
