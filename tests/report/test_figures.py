@@ -15,6 +15,7 @@ from xrbench import cards
 from xrbench.compare.results import check_scores
 from xrbench.errors import StoreError
 from xrbench.report import figures
+from xrbench.report.figures import overview
 from xrbench.report.selection import Selection
 from xrbench.stamp import STAMP
 
@@ -83,7 +84,7 @@ def test_hostile_names_are_only_text(selection: Selection, tmp_path: Path) -> No
 
 
 def test_many_fits_take_several_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "PANELS", 2)
+    monkeypatch.setattr(overview, "PANELS", 2)
     paths = figures.curves({f"fit/{i}": log() for i in range(3)}, tmp_path)
     assert [path.name for path in paths if path.suffix == ".csv"] == ["curves.csv", "curves-2.csv"]
     assert list(pd.read_csv(tmp_path / "curves-2.csv")["fit"]) == ["fit/2"] * 3

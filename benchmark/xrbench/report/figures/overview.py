@@ -1,22 +1,15 @@
-"""Draw a run's figures as SVG and PNG that can be read in black and white, each with its numbers beside it as CSV.
-
-Marks and line styles differ in form, not in colour. The same numbers give the same files. Nothing here touches matplotlib's
-global state, and matplotlib is imported when something is drawn.
-"""
+"""Draw what every run has: internal against external figures with intervals, and each fit's losses by epoch."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from xrbench import store
-from xrbench.errors import StoreError
+from xrbench.report.figures.drawing import canvas_of, save, title
 from xrbench.report.numbers import metric_title
 from xrbench.report.selection import MEAN, Figure, Selection
 from xrbench.stamp import STAMP
@@ -25,16 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-STYLE: Any = {
-    "svg.hashsalt": "xrbench",
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.dpi": 100,
-}
 MARKS = {"internal": ("o", "white"), "external": ("s", "black"), "external, seen": ("x", "black")}
 LINES = {"train_loss": "-", "valid_loss": "--", "valid_auc": ":"}
 PANELS = 36
@@ -77,7 +60,7 @@ def forest(selection: Selection, folder: Path, *, label: str = MEAN) -> list[Pat
     if numbers.empty:
         return []
     names = [(s, m, d) for s, m, d in numbers[["setting", "method", "model"]].drop_duplicates().itertuples(index=False)]
-    with _canvas(7.0, 1.2 + 0.28 * len(names)) as canvas:
+    with canvas_of(7.0, 1.2 + 0.28 * len(names)) as canvas:
         axes = canvas.add_subplot()
         for at, name in enumerate(names):
             mine = numbers[(numbers[["setting", "method", "model"]] == list(name)).all(axis=1)]
@@ -89,8 +72,8 @@ def forest(selection: Selection, folder: Path, *, label: str = MEAN) -> list[Pat
         axes.set_axisbelow(True)
         marks = {"linestyle": "none", "markersize": 4}
         _legend(canvas, {name: {"marker": m, "markerfacecolor": face, **marks} for name, (m, face) in MARKS.items()})
-        _title(canvas, "Internal and external, with intervals", selection.stamp)
-        return _save(canvas, numbers, folder, f"forest-{selection.metric}", selection.stamp)
+        title(canvas, "Internal and external, with intervals", selection.stamp)
+        return save(canvas, numbers, folder, f"forest-{selection.metric}", selection.stamp)
 
 
 def curves(logs: Mapping[str, pd.DataFrame], folder: Path, *, fixture: bool = False) -> list[Path]:
@@ -108,16 +91,16 @@ def curves(logs: Mapping[str, pd.DataFrame], folder: Path, *, fixture: bool = Fa
         shown = drawn[start : start + PANELS]
         across = min(3, len(shown))
         down = math.ceil(len(shown) / across)
-        with _canvas(3.4 * across, 2.2 * down + 0.7) as canvas:
+        with canvas_of(3.4 * across, 2.2 * down + 0.7) as canvas:
             for at, (name, log) in enumerate(shown, 1):
                 axes = canvas.add_subplot(down, across, at)
                 _draw_log(axes, log)
                 axes.set_title("\n".join(_halves(name)), fontsize=6)
             _legend(canvas, {name: {"linestyle": style} for name, style in LINES.items()})
-            _title(canvas, "Loss and validation AUC (right) by epoch", stamp)
+            title(canvas, "Loss and validation AUC (right) by epoch", stamp)
             numbers = pd.concat([log.assign(fit=name) for name, log in shown], ignore_index=True)
             numbers = numbers[["fit", *numbers.columns.drop("fit")]]
-            paths += _save(canvas, numbers, folder, "curves" if page == 1 else f"curves-{page}", stamp)
+            paths += save(canvas, numbers, folder, "curves" if page == 1 else f"curves-{page}", stamp)
     return paths
 
 
@@ -165,35 +148,3 @@ def _halves(name: str) -> tuple[str, str]:
     parts = name.split("/")
     middle = (len(parts) + 1) // 2
     return "/".join(parts[:middle]), "/".join(parts[middle:])
-
-
-def _title(canvas: Canvas, title: str, stamp: str) -> None:
-    canvas.suptitle("\n".join(text for text in (stamp, title) if text), fontsize=9)
-
-
-@contextmanager
-def _canvas(width: float, height: float) -> Iterator[Canvas]:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Drawing
-
-    with mpl.rc_context(STYLE):
-        canvas = Drawing(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(canvas)
-        yield canvas
-
-
-def _save(canvas: Canvas, numbers: pd.DataFrame, folder: Path, name: str, stamp: str) -> list[Path]:
-    metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": "xrbench"}, "png": {"Software": "xrbench"}}
-    paths = []
-    try:
-        for form, about in metadata.items():
-            data = io.BytesIO()
-            canvas.savefig(data, format=form, metadata=about, dpi=150)
-            paths.append(folder / f"{name}.{form}")
-            store.write_atomic(paths[-1], data.getvalue())
-        paths.append(folder / f"{name}.csv")
-        store.write_csv(paths[-1], numbers.assign(stamp=stamp) if stamp else numbers)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
-    return paths

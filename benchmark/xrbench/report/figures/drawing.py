@@ -1,0 +1,167 @@
+"""What all figures share: the house look in black and white, notes below, and how picture and numbers are written.
+
+The same numbers give the same files. Nothing here touches matplotlib's global state, and matplotlib is imported when something is
+drawn. What is told apart differs in line style, mark, hatch or grey level, never in colour alone.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from xrbench import store
+from xrbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+STYLE: Any = {
+    "svg.hashsalt": "xrbench",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "hatch.linewidth": 0.5,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+}
+SMALL = 6.5
+"""Type size of legends and notes in points."""
+
+
+class Look(NamedTuple):
+    """How one series is drawn: its line, its mark, and the faces of mark and area."""
+
+    line: str | tuple[int, tuple[float, ...]]
+    mark: str
+    face: str
+    shade: str
+    hatch: str
+
+
+LOOKS = (
+    Look("-", "o", "white", "0.82", ""),
+    Look((0, (4, 1.5)), "s", "black", "0.55", "////"),
+    Look((0, (1, 1.2)), "^", "0.6", "0.7", "...."),
+    Look((0, (6, 1.5, 1, 1.5)), "D", "white", "0.35", "\\\\\\\\"),
+    Look((0, (3, 1, 1, 1, 1, 1)), "v", "black", "0.9", "xxxx"),
+    Look((0, (8, 3)), "P", "0.6", "0.25", "----"),
+)
+"""Looks that are told apart without colour, in the order in which they are taken."""
+
+
+def look(number: int) -> Look:
+    """Give the look of a series by its number; they begin anew after the last."""
+    return LOOKS[number % len(LOOKS)]
+
+
+@contextmanager
+def canvas_of(width: float, height: float) -> Iterator[Canvas]:
+    """Open an empty picture of that size in inches in the house look."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Drawing
+
+    with mpl.rc_context(STYLE):
+        canvas = Drawing(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(canvas)
+        yield canvas
+
+
+def title(canvas: Canvas, text: str, stamp: str) -> None:
+    """Put the stamp and a title over a picture; long titles are broken."""
+    lines = [part for part in (stamp, text) if part]
+    canvas.suptitle("\n".join(wrapped(line, canvas.get_figwidth(), 9) for line in lines), fontsize=9)
+
+
+def notes(canvas: Canvas, sentences: Sequence[str]) -> None:
+    """Put sentences below a picture in small type."""
+    text = "\n".join(wrapped(sentence, canvas.get_figwidth(), SMALL) for sentence in sentences if sentence)
+    if text:
+        canvas.supxlabel(text, fontsize=SMALL, ha="left", x=0.01)
+
+
+def wrapped(text: str, inches: float, size: float) -> str:
+    r"""Break text into lines that fit a width at a type size in points.
+
+    >>> wrapped("one two three", 0.7, 10)
+    'one two\nthree'
+    """
+    return "\n".join(textwrap.wrap(text, max(8, int(inches * 72 / (0.55 * size))))) if text else ""
+
+
+def short(text: str, limit: int) -> str:
+    """Cut what is longer than a limit in the middle.
+
+    >>> short("abcdefghij", 7), short("abc", 7)
+    ('abc…hij', 'abc')
+    """
+    if len(text) <= limit:
+        return text
+    left = limit // 2
+    return f"{text[:left]}…{text[len(text) - (limit - left - 1) :]}"
+
+
+def legend_below(axes: Axes, handles: Sequence[Any], texts: Sequence[str], *, gap: float = 0.24) -> None:
+    """Put a legend under a panel and its axis label, where no curve can run into it."""
+    axes.legend(
+        handles=list(handles),
+        labels=list(texts),
+        loc="upper left",
+        bbox_to_anchor=(-0.12, -gap),
+        fontsize=5.5,
+        handlelength=2.6,
+        borderaxespad=0.0,
+        borderpad=0.0,
+        labelspacing=0.35,
+        handletextpad=0.5,
+    )
+
+
+def say_empty(axes: Axes, reason: str) -> None:
+    """Say in the middle of a panel why nothing is drawn in it."""
+    text = textwrap.fill(f"not drawn: {reason}", 26)
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=SMALL, color="0.25")
+
+
+def save(canvas: Canvas, numbers: pd.DataFrame, folder: Path, name: str, stamp: str) -> list[Path]:
+    """Write a picture as SVG and PNG and its numbers as CSV; a stamp becomes a column.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    metadata: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": "xrbench"}, "png": {"Software": "xrbench"}}
+    paths = []
+    try:
+        for form, about in metadata.items():
+            data = io.BytesIO()
+            canvas.savefig(data, format=form, metadata=about, dpi=150)
+            paths.append(folder / f"{name}.{form}")
+            store.write_atomic(paths[-1], data.getvalue())
+        paths.append(folder / f"{name}.csv")
+        store.write_csv(paths[-1], numbers.assign(stamp=stamp) if stamp else numbers)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
+    return paths
+
+
+def file_name(*parts: str) -> str:
+    """Join parts into a file name of letters, digits, dots, hyphens and underscores.
+
+    >>> file_name("figure7", "densenet121", "a/b")
+    'figure7-densenet121-a-b'
+    """
+    joined = "-".join(part for part in parts if part)
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "-" for c in joined)
+    return kept.lstrip(".")[:120] or "figure"
