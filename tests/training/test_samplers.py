@@ -89,3 +89,12 @@ def test_the_same_stream_draws_the_same_epoch() -> None:
 def test_an_epoch_of_no_given_length_passes_once_over_the_larger_dataset() -> None:
     assert samplers.steps_in_epoch(DOMAIN, batch_size=64, steps_per_epoch=0) == 15  # 900 / 64 = 14.06
     assert samplers.steps_in_epoch(DOMAIN, batch_size=64, steps_per_epoch=430) == 430
+
+
+def test_groups_of_a_given_number_pass_once_over_all_images() -> None:
+    steps = samplers.steps_in_epoch(DOMAIN, batch_size=64, steps_per_epoch=0, groups=1)
+    assert steps == 19  # 1,200 / 64 = 18.75
+    plan = drawn("random_batches", batch_size=64, steps=steps, groups=1, replacement=False)
+    assert {len(step) for step in plan} == {1}
+    images = np.concatenate([step[0] for step in plan])
+    assert sorted(images[: len(DOMAIN)]) == list(range(len(DOMAIN)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from xrbench import blocks
 from xrbench.assembly import Assembly
 from xrbench.cards import MethodCard
 from xrbench.catalogue import Catalogue
@@ -204,12 +205,10 @@ def _shared(assembly: Assembly) -> list[str]:
 def _fit(fit: Fit, assembly: Assembly, key: str, results: Store) -> FitOutline:
     parts, made_of = assembly.parts[fit.name], assembly.plan.recipes[fit.name]
     train = {name: len(rows) for name, rows in parts.train.items()}
-    groups = len(train)
-    images = (
-        made_of.steps_per_epoch * made_of.batch_size * groups
-        if made_of.steps_per_epoch
-        else max(train.values()) * groups
-    )
+    _, drawn = blocks.split("sampler", made_of.method.sampler)
+    groups = int(drawn.get("groups", 0)) or len(train)
+    one_pass = sum(train.values()) if "groups" in drawn else max(train.values()) * groups
+    images = made_of.steps_per_epoch * made_of.batch_size * groups or one_pass
     return FitOutline(
         name=fit.name,
         key=key,

@@ -67,8 +67,12 @@ class Loop:
         method = recipe.method
         self.recipe, self.train, self.key, self.device = recipe, train, key, device
         self.where = f"method {method.name}"
+        _, drawn = blocks.split("sampler", method.sampler, where=self.where)
         self.steps = samplers.steps_in_epoch(
-            train.domain, batch_size=recipe.batch_size, steps_per_epoch=recipe.steps_per_epoch
+            train.domain,
+            batch_size=recipe.batch_size,
+            steps_per_epoch=recipe.steps_per_epoch,
+            groups=int(drawn.get("groups", 0)),
         )
         self.updates = -(-self.steps // method.accumulate)
         self.pixels = pixels.Pixels(recipe.model, device=device, channels_last=recipe.channels_last)

@@ -28,7 +28,8 @@ def random_batches(
         rng: Where they are drawn from.
         replacement: True draws every group afresh, without repeats inside it; False goes through shuffled images to the end
             before any comes again.
-        groups: Groups in a step; 0 is one for each dataset, so that a step has as many images as with ``balanced_batches``.
+        groups: Groups in a step; 0 is one for each dataset, so that a step has as many images as with ``balanced_batches``. With
+            a number of its own, an epoch is a pass over all images together: see ``steps_in_epoch``.
     """
     everything = np.arange(len(domain))
     count = groups or len(np.unique(domain))
@@ -69,13 +70,18 @@ def histogram(plan: list[Step], domain: Indices, domains: int) -> npt.NDArray[np
     return counts
 
 
-def steps_in_epoch(domain: Indices, *, batch_size: int, steps_per_epoch: int) -> int:
+def steps_in_epoch(domain: Indices, *, batch_size: int, steps_per_epoch: int, groups: int = 0) -> int:
     """Return the profile's number of steps; when that is 0, one pass over the largest dataset.
+
+    Where the sampler is told how many ``groups`` a step has, whatever the number of datasets, it is one pass over all images.
 
     >>> steps_in_epoch(np.array([0, 0, 0, 0, 0, 1, 1]), batch_size=2, steps_per_epoch=0)
     3
+    >>> steps_in_epoch(np.array([0, 0, 0, 0, 0, 1, 1]), batch_size=2, steps_per_epoch=0, groups=1)
+    4
     """
-    return steps_per_epoch or -(-int(np.bincount(domain).max()) // batch_size)
+    images, step = (len(domain), batch_size * groups) if groups else (int(np.bincount(domain).max()), batch_size)
+    return steps_per_epoch or -(-images // step)
 
 
 def _steps(
