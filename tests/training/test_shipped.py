@@ -57,7 +57,60 @@ def test_every_model_can_be_built_from_random_weights(name: str, catalogue: Cata
     card = catalogue.model(name)
     check_blocks(card)
     built = networks.build(replace(card, weights="none"), 4, seed=0)
-    assert built.eval()(torch.zeros(1, card.channels, 64, 64)).shape == (1, 4)
+    side = card.image_size or 64
+    assert built.eval()(torch.zeros(1, card.channels, side, side)).shape == (1, 4)
+
+
+def trainable(network: Any) -> int:
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+@pytest.fixture(scope="module")
+def inception(catalogue: Catalogue) -> Any:
+    from msgspec.structs import replace
+
+    return networks.build(replace(catalogue.model("inception-resnet-v2-imagenet-rgb"), weights="none"), 5, seed=0)
+
+
+def test_densenet121_has_the_published_number_of_parameters(catalogue: Catalogue) -> None:
+    from msgspec.structs import replace
+
+    built = networks.build(replace(catalogue.model("densenet121-imagenet-rgb"), weights="none"), 5, seed=0)
+    assert trainable(built) == 6_958_981
+
+
+def test_inception_resnet_v2_has_the_published_number_and_the_factors_that_keras_leaves_out(inception: Any) -> None:
+    # Keras builds its batch normalisation with scale=False: an offset but no factor for each channel.
+    factors = sum(layer.weight.numel() for layer in inception.modules() if isinstance(layer, torch.nn.BatchNorm2d))
+    assert factors == 30_272
+    assert trainable(inception) - factors == 54_283_877
+    # Without the new layer (1,536 x 5 + 5): what Keras counts as trainable in the network without its top.
+    assert trainable(inception) - factors - (1536 * 5 + 5) == 54_276_192
+
+
+def test_the_paper_networks_end_in_one_new_layer_behind_the_average(inception: Any, catalogue: Catalogue) -> None:
+    dense = catalogue.model("densenet121-imagenet-rgb")
+    for card in (dense, catalogue.model("inception-resnet-v2-imagenet-rgb")):
+        assert (card.weights, card.channels) == ("imagenet", 3)
+        assert (card.mean, card.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    last = inception.get_submodule(networks.first_and_head(inception, 5)[1])
+    assert isinstance(last, torch.nn.Linear)
+    assert (last.in_features, last.out_features) == (1536, 5)
+
+
+def test_the_accumulating_adam_is_the_papers(catalogue: Catalogue) -> None:
+    card = catalogue.method("adam-accumulate")
+    assert card.optimiser == {"block": "adam", "lr": 1e-3}
+    assert card.schedule == {"block": "time-based", "decay": 1e-5}
+    assert card.augmentation == ({"block": "horizontal-flip", "p": 0.5},)
+    assert (card.accumulate, card.selection, card.task_weights, card.l2_in_loss) == (2, "best-mean-auc", "none", 0.0)
+
+
+def test_the_ensembled_descent_is_the_papers(catalogue: Catalogue) -> None:
+    card = catalogue.method("sgd")
+    assert card.optimiser == {"block": "sgd", "lr": 1e-3, "momentum": 0.9}
+    assert (card.objective, card.augmentation, card.selection, card.l2_in_loss) == ("cross-entropy", (), "last", 0.0)
+    assert catalogue.method("sgd-ensemble").ensemble == "sgd"
 
 
 @pytest.mark.parametrize("name", CATALOGUE.names("method"))
