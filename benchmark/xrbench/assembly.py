@@ -21,6 +21,7 @@ from xrbench.data import cache as caching
 from xrbench.data import labels as labelling
 from xrbench.data import preprocessing, splits
 from xrbench.data.classes import check_classes
+from xrbench.data.demographics import age_bands, describe_split
 from xrbench.data.imageset import ImageSet
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import HELD_OUT, Cell, Fit, Plan
@@ -244,6 +245,36 @@ class Assembly:
                 }
             )
         return described
+
+    def divided(self) -> list[dict[str, object]]:
+        """Describe each dataset, and each side that its patients are divided into, as a flowchart of the data does.
+
+        A division that several fits share stands once, under the first of their seeds.
+        """
+        labels, described = self.plan.suite.labels, []
+        for name, domain in self.domains.items():
+            whole = describe_split(domain.frame, domain.truth, labels)
+            described.append({"configuration": "", "dataset": name, "seed": 0, "split": "all", **whole})
+        seen: set[tuple[str, str, str, bytes]] = set()
+        for fit in self.plan.fits:
+            parts = self.parts[fit.name]
+            sides = {"train": parts.train, "valid": parts.valid, "test": {**parts.external, **parts.internal}}
+            for side, part in sides.items():
+                for name, rows in part.items():
+                    mark = (fit.configuration or "+".join(fit.train), name, side, rows.tobytes())
+                    if mark in seen or not len(rows):
+                        continue
+                    seen.add(mark)
+                    domain = self.domains[name]
+                    counts = describe_split(domain.frame.iloc[rows], domain.truth[rows], labels)
+                    described.append(
+                        {"configuration": mark[0], "dataset": name, "seed": fit.seed, "split": side, **counts}
+                    )
+        return described
+
+    def ages(self) -> list[dict[str, object]]:
+        """Count the patients of each dataset by sex and age."""
+        return [{"dataset": name, **band} for name, domain in self.domains.items() for band in age_bands(domain.frame)]
 
     def _images(self, name: str, rows: splits.Rows, size: int) -> ImageSet:
         domain = self.domains[name]

@@ -109,6 +109,8 @@ def write_manifest(
         "data": data_of(assembly),
         "settings": list(settings.values()),
         "datasets": _merged_by("dataset", before.get("datasets", []), assembly.used()),
+        "splits": _merged_splits(before.get("splits", []) if old_cells else [], assembly.divided()),
+        "ages": _merged_ages(before.get("ages", []), assembly.ages()),
         "missing": {**(missing if old_cells else {}), **assembly.missing},
         "notes": list(dict.fromkeys([*(before["notes"] if old_cells else ()), *assembly.notes])),
         "fits": list({**old_fits, **fits}.values()),
@@ -230,6 +232,17 @@ def _setting_key(setting: Mapping[str, Any]) -> tuple[Any, ...]:
         setting["test"],
         setting["seed"],
     )
+
+
+def _merged_splits(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Add the divisions of this command to those of earlier ones; the new one holds where both have the same."""
+    names = ("configuration", "dataset", "seed", "split")
+    return list({tuple(entry[name] for name in names): entry for entry in [*old, *new]}.values())
+
+
+def _merged_ages(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    counted = {entry["dataset"] for entry in new}
+    return [*(entry for entry in old if entry["dataset"] not in counted), *new]
 
 
 def _merged_by(
