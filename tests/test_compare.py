@@ -18,7 +18,7 @@ import pytest
 from xrbench import compare, statistics, store
 from xrbench.compare.differences import Row, Settings
 from xrbench.compare.gating import outcome_of
-from xrbench.compare.pairs import CellRow, facing
+from xrbench.compare.pairs import CellRow, cells_of, facing, single
 from xrbench.compare.results import open_results, read_scores
 from xrbench.errors import XrbenchError
 
@@ -340,6 +340,33 @@ def cell(method: str, model: str, train: str, test: str, *, seed: int = 0, proto
     return CellRow(
         f"{method}/{model}/{train}/{seed}/{test}", method, model, train, "v", test, protocol, seed, "s", seen=False
     )
+
+
+def test_an_ensemble_faces_the_cell_of_every_seed() -> None:
+    members = [cell("plain", "net", "nih", "mimic", seed=seed) for seed in (0, 1, 2)]
+    together = replace(cell("mean", "net", "nih", "mimic", seed=0), members=3.0)
+    found = facing([*members, together], "mean", "plain")
+    assert [pair.a.seed for pair in found] == [0, 1, 2]
+    other = replace(together, configuration="small")
+    assert facing([*members, other], "mean", "plain") == []
+
+
+def test_the_same_id_in_two_hospitals_of_one_test_set_is_two_patients(good: Path) -> None:
+    results = open_results(good)
+    name = results.scores["cell"].iloc[0]
+    frame = pd.DataFrame(
+        {
+            "image": ["1.png", "1.png", "2.png"],
+            "patient_id": ["7", "7", None],
+            "dataset": ["east", "west", "west"],
+            "truth:Effusion": [1.0, 0.0, 0.0],
+            "score:Effusion": [0.9, 0.2, 0.1],
+        }
+    )
+    pooled = single(cells_of(results)[0], replace(results, predictions={name: frame}.get), ["Effusion"])
+    assert pooled is not None
+    assert pooled.patient is not None
+    assert list(np.asarray(pooled.patient, object)) == ["east/7", "west/7", None]
 
 
 def test_methods_face_each_other_in_matching_settings() -> None:

@@ -131,7 +131,7 @@ def sides(pair: Pair, a: Results, b: Results, labels: Sequence[str]) -> Sides | 
         patient=_patients(left).iloc[rows_a].to_numpy(object),
         thresholds_a=thresholds(a, pair.a.cell),
         thresholds_b=thresholds(b, pair.b.cell),
-        image=left["image"].iloc[rows_a].to_numpy(object),
+        image=_named_within(left, "image").iloc[rows_a].to_numpy(object),
     )
     return Sides(cell, len(left) - len(rows_a), len(right) - len(rows_b))
 
@@ -147,7 +147,7 @@ def single(cell: CellRow, results: Results, labels: Sequence[str]) -> statistics
         score=_columns(frame, "score:", labels, results.where).to_numpy(np.float64),
         patient=_patients(frame).to_numpy(object),
         thresholds=thresholds(results, cell.cell),
-        image=frame["image"].to_numpy(object),
+        image=_named_within(frame, "image").to_numpy(object),
     )
 
 
@@ -203,4 +203,13 @@ def _check_truth(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], labels:
 
 
 def _patients(frame: pd.DataFrame) -> pd.Series:
-    return frame["patient_id"] if "patient_id" in frame.columns else pd.Series([None] * len(frame), dtype=object)
+    known = "patient_id" in frame.columns
+    return _named_within(frame, "patient_id") if known else pd.Series([None] * len(frame), dtype=object)
+
+
+def _named_within(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Put the dataset before ids in a test set of several datasets: two hospitals may use the same id."""
+    if "dataset" not in frame.columns or frame["dataset"].nunique() < 2:
+        return frame[column]
+    named = frame["dataset"].astype(str) + "/" + frame[column].astype(str)
+    return named.where(frame[column].notna(), None)
