@@ -211,5 +211,5 @@ def _named_within(frame: pd.DataFrame, column: str) -> pd.Series:
     """Put the dataset before ids in a test set of several datasets: two hospitals may use the same id."""
     if "dataset" not in frame.columns or frame["dataset"].nunique() < 2:
         return frame[column]
-    named = frame["dataset"].astype(str) + "/" + frame[column].astype(str)
-    return named.where(frame[column].notna(), None)
+    pairs = zip(frame["dataset"], frame[column], strict=True)
+    return pd.Series([None if pd.isna(own) else f"{dataset}/{own}" for dataset, own in pairs], dtype=object)
