@@ -72,7 +72,7 @@ def load(root: Path, catalogue: Catalogue) -> Load:
     return loader
 
 
-@pytest.mark.parametrize("name", ["nih", "nih-pa", "nih-ap", "chexpert", "padchest", "vindr"])
+@pytest.mark.parametrize("name", ["nih", "nih-pa", "nih-ap", "chexpert", "chexpert-frontal", "padchest", "vindr"])
 def test_every_number_on_the_card_is_that_of_the_metadata(load: Load, name: str) -> None:
     domain = load(name)
     assert {key: counted(domain, key) for key in domain.card.counts} == domain.card.counts
