@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as sk
 
 from xrbench import metrics, statistics
-from xrbench.errors import UnknownNameError, UsageError
+from xrbench.errors import MeasureError, UsageError
 
 CLASSES = ["nv", "mel", "bkl"]
 OVERALL = [
@@ -171,7 +171,7 @@ def test_one_class_says_so_and_wrong_columns_are_refused() -> None:
     assert row.reason == "fewer than two classes have images"
     row = statistics.estimate_classes([np.nan] * len(score), score, classes=CLASSES, metrics=["class-f1"])[0]
     assert row.reason == "no labelled image"
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(MeasureError, match="score has 3 columns, 2 classes are named"):
         statistics.estimate_classes(np.zeros(len(score)), score, classes=["a", "b"])
     with pytest.raises(UsageError, match="did you mean 'class-f1'"):
         statistics.estimate_classes(np.zeros(len(score)), score, classes=CLASSES, metrics=["f1"])

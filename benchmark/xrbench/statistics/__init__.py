@@ -3,15 +3,20 @@
 Conventions: arguments stand as ``truth, score, patient``; patients, not images, are what is drawn or left out; every function
 that draws takes a seed and gives the same figures whatever the number of threads; an undefined figure is NaN with a reason.
 
-One model: ``estimate``, ``estimate_classes``, ``auc_interval``, ``operating_points``, ``decision_curve``, ``subgroups``,
-``two_level``. Two models: ``compare``, ``delong_test``, ``verdict``, ``adjust``, ``leaders``. Hospitals and settings: ``gap``,
-``domain_matrix``, ``mean_and_spread``, ``wilcoxon``, ``rank_methods``, ``decompose``, ``policy_sensitivity``. Before a study:
-``smallest_detectable``, ``detectable_from_counts``.
+One model: ``estimate``, ``estimate_classes``, ``auc_interval``, ``delong``, ``delong_interval``, ``roc_band``,
+``operating_points``, ``thresholds_for``, ``decision_curve``, ``subgroups`` with ``bands`` and ``gap_pvalues``, ``two_level``,
+``two_level_classes``, ``clustered_mean``. Two models: ``compare``, ``compare_classes``, ``delong_test``,
+``clustered_difference``, ``verdict``, ``adjust``, ``leaders``. Hospitals and settings: ``gap``, ``gap_classes``,
+``domain_matrix``, ``mean_and_spread``, ``wilcoxon``, ``rank_methods``, ``nemenyi``, ``decompose``, ``policy_sensitivity``. Before
+a study: ``smallest_detectable``, ``detectable_from_counts``.
+
+Every result says how many patients it rests on; its ``caution`` says where its kind of interval is not known to hold.
 """
 
 from xrbench.statistics.cells import Cell, PairedCell
 from xrbench.statistics.classes import estimate_classes
 from xrbench.statistics.comparing import Difference, compare
+from xrbench.statistics.comparing_classes import compare_classes
 from xrbench.statistics.delong import DeLong, DeLongTest, delong, delong_interval, delong_test
 from xrbench.statistics.estimates import Estimate, estimate
 from xrbench.statistics.gaps import Gap, domain_matrix, gap
@@ -29,6 +34,7 @@ from xrbench.statistics.power import detectable_from_counts, leaders, smallest_d
 from xrbench.statistics.ranks import Ranking, SignedRank, nemenyi, rank_methods, wilcoxon
 from xrbench.statistics.seeds import MeanAndSpread, TwoLevel, mean_and_spread, two_level
 from xrbench.statistics.single import auc_interval
+from xrbench.statistics.spread_classes import gap_classes, two_level_classes
 from xrbench.statistics.subgroups import Group, Subgroups, bands, gap_pvalues, subgroups
 from xrbench.statistics.variance import Variances, decompose
 from xrbench.statistics.verdicts import verdict
@@ -56,6 +62,7 @@ __all__ = [
     "auc_interval",
     "bands",
     "compare",
+    "compare_classes",
     "decision_curve",
     "decompose",
     "delong",
@@ -66,6 +73,7 @@ __all__ = [
     "estimate",
     "estimate_classes",
     "gap",
+    "gap_classes",
     "gap_pvalues",
     "leaders",
     "mean_and_spread",
@@ -77,6 +85,7 @@ __all__ = [
     "subgroups",
     "thresholds_for",
     "two_level",
+    "two_level_classes",
     "verdict",
     "wilcoxon",
 ]

@@ -12,8 +12,11 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.crosstables import OF_ALL, OF_EACH
 from xrbench.metrics.multiclass import Classified
 from xrbench.metrics.names import MetricSpec
+from xrbench.statistics.cautions import enough_for, joined
 
 IntArray = npt.NDArray[np.int64]
+OF_IMAGES = ("accuracy", "weighted-recall")
+"""Figures in which every image counts alike, so that no class has to be large."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,21 @@ class Calls:
         column = self.found.called if spec.base == "class-precision" else self.found.truth
         return len(np.unique(self.code if k is None else self.code[column == k]))
 
-    def sizes(self) -> list[int]:
-        """Count the patients of each class."""
-        return [self.patients_of(k)[0] for k in range(self.classes)]
+    def members(self, spec: MetricSpec, k: int | None, classes: Sequence[str]) -> dict[str, int]:
+        """Count the patients that a figure rests on, part by part."""
+        if spec.base in OF_IMAGES:
+            return {"all classes": self.behind(spec, None)}
+        if k is None:
+            return {name: self.patients_of(number)[0] for number, name in enumerate(classes)}
+        return dict(zip((classes[k], "the other classes"), self.patients_of(k), strict=True))
+
+    def few(self, spec: MetricSpec, k: int | None, classes: Sequence[str], kind: str) -> str:
+        """Say which classes have too few patients for a kind of interval, or are in no mean; else nothing."""
+        enough, counts = enough_for(kind), self.members(spec, k, classes)
+        absent = ", ".join(name for name, count in counts.items() if not count)
+        listed = ", ".join(f"{name} ({count})" for name, count in counts.items() if 0 < count < enough)
+        words = f"few patients of {listed}: {kind} intervals are known to hold from {enough}"
+        return joined(f"{absent} without an image" if absent else "", words if listed else "")
 
 
 def called(found: Classified, code: npt.NDArray[np.int32], metrics: Sequence[MetricSpec]) -> Calls:

@@ -18,11 +18,13 @@ from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter
-from xrbench.statistics.drawn import by_group
+from xrbench.statistics.cautions import enough_for, joined
+from xrbench.statistics.drawn import Laid, by_group
 from xrbench.statistics.inputs import matrices
 from xrbench.statistics.jackknife import Left, groups_of
+from xrbench.statistics.kinds import patients_of
 from xrbench.statistics.replicates import Source, key_of, replicate
-from xrbench.statistics.samples import Column, column
+from xrbench.statistics.samples import column
 
 Thresholds = Mapping[tuple[str, str], float]
 
@@ -78,18 +80,43 @@ class PairedCell:
         )
 
 
+class Behind(NamedTuple):
+    """What a figure of one cell and label is made of.
+
+    Attributes:
+        laid: The predictions.
+        positive: Images with the label, or of the class.
+        fewest: Patients of the rarer class.
+    """
+
+    laid: Laid
+    positive: int
+    fewest: int
+
+
+class Layout(NamedTuple):
+    """One cell's predictions: together the columns have as many values as there are labels."""
+
+    columns: Sequence[Laid]
+    labels: Sequence[Behind]
+
+
+Lay = Callable[[Cell, npt.NDArray[np.int32]], Layout]
+"""How a cell is laid out, given the patient number of each of its rows."""
+
+
 class Domain(NamedTuple):
     """One domain's share of the left-out values.
 
     Attributes:
         cells: Numbers of the domain's cells.
         left_out: Their values without each group of patients, shape (groups, cells of the domain, labels).
-        positive: Whether a group has positives, shape (groups, labels).
+        kinds: Kind of each group (with positives or without, or its class), shape (groups, labels).
     """
 
     cells: list[int]
     left_out: FloatArray
-    positive: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,36 +127,49 @@ class CellValues:
         value: On the samples themselves, shape (cells, labels); NaN where undefined.
         replicates: Shape (replicates, cells, labels).
         domains: Left-out values, domain by domain.
-        columns: The columns behind them, by cell and label.
+        behind: What they are made of, by cell and label.
         unit: ``patient`` when every cell has patients, else ``image``.
+        torn: Cells with patients whose images are nevertheless taken as independent, because others have none.
     """
 
     value: FloatArray
     replicates: FloatArray
     domains: list[Domain]
-    columns: list[list[Column]]
+    behind: list[Sequence[Behind]]
     unit: str
+    torn: int = 0
 
     def parts(self, statistic: Callable[[FloatArray], FloatArray], labels: Sequence[int]) -> list[Left]:
         """Leave out each domain's groups of patients from a figure made of all cells.
 
         Args:
             statistic: Turns values of shape (groups, cells, labels) into figures of shape (groups,).
-            labels: Numbers of the labels that it looks at; one alone parts the groups by its positives.
+            labels: Numbers of the labels that it looks at; one alone parts the groups by their kinds.
         """
         found = []
         for domain in self.domains:
             values = np.repeat(self.value[None], len(domain.left_out), axis=0)
             values[:, domain.cells] = domain.left_out
-            stratum = domain.positive[:, labels[0]] if len(labels) == 1 else np.zeros(len(values), np.int64)
+            stratum = domain.kinds[:, labels[0]] if len(labels) == 1 else np.zeros(len(values), np.int64)
             found.append(Left(statistic(values), stratum))
         return found
+
+    def fewest(self, kept: npt.NDArray[np.bool_]) -> int:
+        """Count the patients of the rarest class behind the figures that are kept; 0 when none is."""
+        return min((self.behind[cell][label].fewest for cell, label in np.argwhere(kept)), default=0)
+
+    def caution(self, kept: npt.NDArray[np.bool_]) -> str:
+        """Say what a reader should know before trusting an interval of the figures that are kept; else empty."""
+        few, enough = self.fewest(kept), enough_for("default")
+        short = f"only {few} patients of one class in a cell: intervals are known to hold from {enough}"
+        torn = f"images taken as independent: {self.torn} cells have patient ids, others none"
+        return joined(short if kept.any() and few < enough else "", torn if self.torn else "")
 
 
 def cell_values(
     cells: Sequence[Cell],
-    spec: MetricSpec,
-    labels: Sequence[str],
+    lay: Lay,
+    labels: int,
     *,
     replicates: int,
     seed: int,
@@ -141,30 +181,45 @@ def cell_values(
 
     if not cells:
         raise MeasureError("nothing to measure: no cell was given")
-    shape = (len(cells), len(labels))
+    shape = (len(cells), labels)
     value, drawn = np.full(shape, np.nan), np.full((replicates, *shape), np.nan)
-    laid: dict[int, list[Column]] = {}
-    domains, units = [], set()
+    laid: dict[int, Layout] = {}
+    domains, units, torn = [], set(), 0
     for name in dict.fromkeys(cell.domain for cell in cells):
         mine = [i for i, cell in enumerate(cells) if cell.domain == name]
         codes, size, unit = _codes([cells[i] for i in mine])
         units.add(unit)
-        laid.update({i: _columns(cells[i], code, spec, labels) for i, code in zip(mine, codes, strict=True)})
-        columns = [one for i in mine for one in laid[i]]
+        torn += sum(has_patients(cells[i]) for i in mine) if unit == "image" else 0
+        laid.update({i: lay(cells[i], code) for i, code in zip(mine, codes, strict=True)})
+        columns = [one for i in mine for one in laid[i].columns]
         group = groups_of(size)
 
         def run(
-            source: Source, count: int, columns: list[Column] = columns, here: int = len(mine), name: str = name
+            source: Source, count: int, columns: list[Laid] = columns, here: int = len(mine), name: str = name
         ) -> FloatArray:
-            found = replicate(columns, source, count, threads=threads, reporter=reporter, label=name)[:, :, 0]
-            return found.reshape(count, here, len(labels))
+            found = replicate(columns, source, count, threads=threads, reporter=reporter, label=name)
+            return found.reshape(count, here, labels)
 
         value[mine] = run(Once(size), 1)[0]
         drawn[:, mine] = run(Bootstrap(size, key_of(seed, name)), replicates)
         left_out = run(Jackknife(group), int(group.max()) + 1 if size else 0)
-        domains.append(Domain(mine, left_out, _positive([laid[i] for i in mine], size, group)))
+        domains.append(Domain(mine, left_out, _kinds([laid[i].labels for i in mine], size, group)))
     unit = "image" if "image" in units else "patient"
-    return CellValues(value, drawn, domains, [laid[i] for i in range(len(cells))], unit)
+    return CellValues(value, drawn, domains, [laid[i].labels for i in range(len(cells))], unit, torn)
+
+
+def by_label(spec: MetricSpec, labels: Sequence[str]) -> Lay:
+    """Lay cells out label by label."""
+
+    def lay(cell: Cell, code: npt.NDArray[np.int32]) -> Layout:
+        truth, score = matrices(cell.truth, cell.score, labels)
+        columns = [
+            column(truth[:, i], score[:, i], code, label=label, specs=[spec], thresholds=cell.thresholds)
+            for i, label in enumerate(labels)
+        ]
+        return Layout(columns, [Behind(one, int(one.rows.positive.sum()), min(patients_of(one))) for one in columns])
+
+    return lay
 
 
 def average(values: FloatArray, kept: npt.NDArray[np.bool_]) -> FloatArray:
@@ -183,18 +238,15 @@ def average(values: FloatArray, kept: npt.NDArray[np.bool_]) -> FloatArray:
     return np.asarray(np.mean([values[..., row, kept[row]].mean(axis=-1) for row in rows], axis=0))
 
 
-def _positive(laid: Sequence[Sequence[Column]], patients: int, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Mark the groups with positives of each label in any cell, shape (groups, labels)."""
-    by_label = [np.max([row[i].kinds(patients) for row in laid], axis=0) for i in range(len(laid[0]))]
+def has_patients(cell: Cell) -> bool:
+    """Tell whether any image's patient is known."""
+    return cell.patient is not None and not bool(pd.isna(np.asarray(cell.patient, object)).all())
+
+
+def _kinds(laid: Sequence[Sequence[Behind]], patients: int, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Give each group's kind for each label: the highest among its patients in any cell, shape (groups, labels)."""
+    by_label = [np.max([row[i].laid.kinds(patients) for row in laid], axis=0) for i in range(len(laid[0]))]
     return np.stack([by_group(kind, group) for kind in by_label], axis=1)
-
-
-def _columns(cell: Cell, code: npt.NDArray[np.int32], spec: MetricSpec, labels: Sequence[str]) -> list[Column]:
-    truth, score = matrices(cell.truth, cell.score, labels)
-    return [
-        column(truth[:, i], score[:, i], code, label=label, specs=[spec], thresholds=cell.thresholds)
-        for i, label in enumerate(labels)
-    ]
 
 
 def _codes(cells: Sequence[Cell]) -> tuple[list[npt.NDArray[np.int32]], int, str]:
@@ -204,8 +256,7 @@ def _codes(cells: Sequence[Cell]) -> tuple[list[npt.NDArray[np.int32]], int, str
         for what, ids in (("patient", cell.patient), ("image", cell.image)):
             if ids is not None and len(np.asarray(ids)) != size:
                 raise MeasureError(f"{cell.domain}: {what} has {len(np.asarray(ids)):,} rows, truth has {size:,}")
-    known = [cell.patient is not None and not pd.isna(np.asarray(cell.patient, object)).all() for cell in cells]
-    unit = "patient" if all(known) else "image"
+    unit = "patient" if all(has_patients(cell) for cell in cells) else "image"
     ids = np.concatenate([_ids(cell, unit, size) for cell, size in zip(cells, rows, strict=True)])
     code, names = pd.factorize(ids, use_na_sentinel=True)
     missing = code < 0

@@ -8,24 +8,23 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.errors import UnknownNameError
+from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.crosstables import OF_ALL, OF_EACH
 from xrbench.metrics.multiclass import Classified, validate_classes
 from xrbench.metrics.names import MetricSpec, parse_classes
 from xrbench.progress import Reporter
 from xrbench.statistics.called import Calls, called
+from xrbench.statistics.cautions import joined
 from xrbench.statistics.drawn import Drawn
 from xrbench.statistics.estimates import Estimate, estimate, with_interval
 from xrbench.statistics.inputs import check_options
-from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, Figure, chosen
+from xrbench.statistics.kinds import Figure, chosen
 from xrbench.statistics.patients import Patients, encode
 from xrbench.statistics.replicates import key_of
 
 ALL = "all classes"
 """The label of figures over all classes."""
-OF_IMAGES = ("accuracy", "weighted-recall")
-"""Figures in which every image counts alike, so that no class has to be large."""
 
 
 def estimate_classes(
@@ -119,12 +118,11 @@ def checked(truth: npt.ArrayLike, score: npt.ArrayLike, classes: Sequence[str]) 
     """Check exclusive classes and that each column has a name.
 
     Raises:
-        MeasureError: A row is not usable.
-        UnknownNameError: There are more or fewer columns than names.
+        MeasureError: A row is not usable, or there are more or fewer columns than names.
     """
     found = validate_classes(truth, score)
     if found.score.shape[1] != len(classes):
-        raise UnknownNameError("class", f"column {len(classes)}", classes)
+        raise MeasureError(f"score has {found.score.shape[1]} columns, {len(classes)} classes are named")
     return found
 
 
@@ -163,7 +161,8 @@ def _row(
         drawn.stratum(0),
         column.behind(spec, k),
     )
-    return replace(with_interval(row, kind, figure, drawn), caution=caution(column, spec, k, classes, kind))
+    words = joined(drawn.patients.caution, column.few(spec, k, classes, kind))
+    return replace(with_interval(row, kind, figure, drawn), caution=words)
 
 
 def _why(column: Calls, spec: MetricSpec, k: int | None) -> str:
@@ -172,20 +171,3 @@ def _why(column: Calls, spec: MetricSpec, k: int | None) -> str:
     if k is None:
         return "fewer than two classes have images"
     return "no image is predicted as this class" if spec.base == "class-precision" else "no image of this class"
-
-
-def caution(column: Calls, spec: MetricSpec, k: int | None, classes: Sequence[str], kind: str) -> str:
-    """Say which classes have too few patients for an interval of one kind, or are not in a mean at all."""
-    enough = ENOUGH_FOR.get(kind, ENOUGH)
-    if spec.base in OF_IMAGES:
-        few = {"all classes": column.behind(spec, None)}
-    elif k is None:
-        few = dict(zip(classes, column.sizes(), strict=True))
-    else:
-        few = dict(zip((classes[k], "the other classes"), column.patients_of(k), strict=True))
-    absent = [name for name, count in few.items() if not count]
-    words = [f"{', '.join(absent)} without an image"] if absent else []
-    listed = ", ".join(f"{name} ({count})" for name, count in few.items() if 0 < count < enough)
-    if listed:
-        words.append(f"few patients of {listed}: {kind} intervals are known to hold from {enough}")
-    return "; ".join(words)

@@ -17,13 +17,14 @@ import numpy.typing as npt
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
-from xrbench.statistics.cells import CellValues, PairedCell, average, cell_values
+from xrbench.statistics.cells import CellValues, Lay, PairedCell, average, by_label, cell_values
 from xrbench.statistics.delong import delong_test, z_test
 from xrbench.statistics.estimates import MEAN
 from xrbench.statistics.intervals import NOTHING, check_level
 from xrbench.statistics.jackknife import Contrast, contrast, scale_of
-from xrbench.statistics.kinds import DROPPED_LIMIT, ENOUGH, patients_of
+from xrbench.statistics.kinds import DROPPED_LIMIT
 from xrbench.statistics.power import smallest_detectable
+from xrbench.statistics.samples import Column
 from xrbench.statistics.verdicts import verdict
 
 
@@ -120,21 +121,30 @@ def compare(
     """
     check_level(level)
     spec = parse(metric)
-    sides = [cell.sides() for cell in cells]
-    both = cell_values(
-        [pair[0] for pair in sides] + [pair[1] for pair in sides],
-        spec,
-        labels,
-        replicates=replicates,
-        seed=seed,
-        threads=threads,
-        reporter=reporter,
+    both = both_sides(
+        cells, by_label(spec, labels), len(labels), replicates=replicates, seed=seed, threads=threads, reporter=reporter
     )
-    judge = _Judge(spec, both, cells, level, margin)
+    judge = Judge(spec, both, cells, level, margin)
     return [*(judge.label(name, i) for i, name in enumerate(labels)), judge.mean()]
 
 
-class _Judge:
+def both_sides(
+    cells: Sequence[PairedCell],
+    lay: Lay,
+    labels: int,
+    *,
+    replicates: int,
+    seed: int,
+    threads: int | None,
+    reporter: Reporter | None,
+) -> CellValues:
+    """Compute a metric of every cell: those of model a, then those of model b."""
+    sides = [cell.sides() for cell in cells]
+    laid = [pair[0] for pair in sides] + [pair[1] for pair in sides]
+    return cell_values(laid, lay, labels, replicates=replicates, seed=seed, threads=threads, reporter=reporter)
+
+
+class Judge:
     """Puts differences, their errors and their words together."""
 
     def __init__(
@@ -147,11 +157,13 @@ class _Judge:
         self.kept = ~np.isnan(self.a + self.b)
 
     def label(self, name: str, number: int) -> Difference:
+        """Compare the models on one label."""
         kept = np.zeros_like(self.kept)
         kept[:, number] = self.kept[:, number]
         return self._difference(name, kept, [number], self._delong(kept, number))
 
     def mean(self) -> Difference:
+        """Compare the models' means over labels."""
         return self._difference(MEAN, self.kept, range(self.kept.shape[1]), float("nan"))
 
     def _difference(
@@ -186,7 +198,7 @@ class _Judge:
             replicates=len(drawn),
             dropped=dropped,
             reason=self._why(kept, found),
-            caution=self._caution(kept),
+            caution=self.both.caution(kept),
             **self._counts(kept),
         )
 
@@ -212,7 +224,7 @@ class _Judge:
         """
         if not kept.any() or dropped > DROPPED_LIMIT * len(drawn) or len(drawn) - dropped < 2:
             return float("nan")
-        few = max(self._fewest(kept), 2)
+        few = max(self.both.fewest(kept), 2)
         return z_test(difference, float(np.nanstd(drawn, ddof=1)) * float(np.sqrt(few / (few - 1))))[1]
 
     def _why(self, kept: npt.NDArray[np.bool_], found: Contrast | None) -> str:
@@ -223,13 +235,15 @@ class _Judge:
     def _delong(self, kept: npt.NDArray[np.bool_], number: int) -> float:
         if self.spec.base != "auc" or len(self.cells) != 1 or not kept.any():
             return float("nan")
-        a, b = self.both.columns[0][number], self.both.columns[1][number]
+        a, b = (self.both.behind[cell][number].laid for cell in (0, 1))
+        if not isinstance(a, Column) or not isinstance(b, Column):
+            return float("nan")
         return delong_test(a.rows.positive, a.rows.score, b.rows.score, patient=a.code).p
 
     def _counts(self, kept: npt.NDArray[np.bool_]) -> dict[str, int]:
-        columns = [self.both.columns[cell][label] for cell, label in np.argwhere(kept)]
-        positive = sum(int(one.rows.positive.sum()) for one in columns)
-        images = sum(len(one.code) for one in columns)
+        behind = [self.both.behind[cell][label] for cell, label in np.argwhere(kept)]
+        positive = sum(one.positive for one in behind)
+        images = sum(len(one.laid.code) for one in behind)
         return {
             "n_cells": int(kept.any(axis=1).sum()),
             "n_positive": positive,
@@ -241,15 +255,5 @@ class _Judge:
     def _patients(self, kept: npt.NDArray[np.bool_]) -> int:
         codes: dict[str, list[npt.NDArray[np.int32]]] = {}
         for cell, label in np.argwhere(kept):
-            codes.setdefault(self.cells[cell].domain, []).append(self.both.columns[cell][label].code)
+            codes.setdefault(self.cells[cell].domain, []).append(self.both.behind[cell][label].laid.code)
         return sum(len(np.unique(np.concatenate(parts))) for parts in codes.values())
-
-    def _fewest(self, kept: npt.NDArray[np.bool_]) -> int:
-        columns = [self.both.columns[cell][label] for cell, label in np.argwhere(kept)]
-        return min((min(patients_of(one)) for one in columns), default=0)
-
-    def _caution(self, kept: npt.NDArray[np.bool_]) -> str:
-        few = self._fewest(kept)
-        if not kept.any() or few >= ENOUGH:
-            return ""
-        return f"only {few} patients of one class in a cell: intervals are known to hold from {ENOUGH}"

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
+from xrbench.statistics.cautions import few, joined
 from xrbench.statistics.drawn import Drawn, L
 from xrbench.statistics.inputs import check_options, matrices
-from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, Figure, chosen, interval, patients_of
+from xrbench.statistics.kinds import Figure, chosen, interval
 from xrbench.statistics.patients import Patients, encode
 from xrbench.statistics.replicates import key_of
 from xrbench.statistics.samples import Column, column
@@ -148,7 +149,9 @@ def _of_label(spec: MetricSpec, number: int, i: int, blank: Estimate, drawn: Dra
         lambda: drawn.left_out()[:, i, number],
         drawn.stratum(i),
     )
-    return replace(with_interval(row, kind, figure, drawn), caution=_few(one, kind))
+    return replace(
+        with_interval(row, kind, figure, drawn), caution=joined(drawn.patients.caution, few(one, spec, kind))
+    )
 
 
 def _of_mean(
@@ -160,7 +163,10 @@ def _of_mean(
         return replace(row, reason="no label has a value")
     if len(rows) == 1:
         return replace(rows[0], label=MEAN, threshold=float("nan"))
-    row = replace(row, value=float(drawn.value[defined, number].mean()), caution=_mean_caution(rows, defined))
+    kind = chosen(kind, spec, mean=True)
+    short = [rows[i].label for i in defined if few(drawn.columns[i], spec, kind)]
+    words = joined(drawn.patients.caution, _undefined(rows, defined), _short(short))
+    row = replace(row, value=float(drawn.value[defined, number].mean()), caution=words)
     figure = Figure(
         spec,
         row.value,
@@ -170,7 +176,7 @@ def _of_mean(
         lambda: drawn.left_out()[:, defined, number].mean(axis=1),
         np.zeros(int(drawn.group.max()) + 1, np.int64),
     )
-    return with_interval(row, chosen(kind, spec, mean=True), figure, drawn)
+    return with_interval(row, kind, figure, drawn)
 
 
 def with_interval(row: Estimate, kind: str, figure: Figure, drawn: Drawn[L]) -> Estimate:
@@ -189,12 +195,13 @@ def with_interval(row: Estimate, kind: str, figure: Figure, drawn: Drawn[L]) -> 
     )
 
 
-def _mean_caution(rows: Sequence[Estimate], defined: Sequence[int]) -> str:
+def _undefined(rows: Sequence[Estimate], defined: Sequence[int]) -> str:
     names = ", ".join(row.label for i, row in enumerate(rows) if i not in defined)
-    if names:
-        return f"mean of {len(defined)} of {len(rows)} labels: {names} undefined"
-    few = [row.label for row in rows if row.caution]
-    return f"few patients: {', '.join(few)}" if few else ""
+    return f"mean of {len(defined)} of {len(rows)} labels: {names} undefined" if names else ""
+
+
+def _short(labels: Sequence[str]) -> str:
+    return f"few patients: {', '.join(labels)}" if labels else ""
 
 
 def _blank(patients: Patients, images: int, level: float) -> Estimate:
@@ -226,11 +233,3 @@ def _why(spec: MetricSpec, one: Column, number: int) -> str:
     if spec.base == "calibration-slope":
         return "no finite slope: the scores of the classes do not overlap"
     return "no image is called negative" if spec.base == "npv" else "no image is called positive"
-
-
-def _few(one: Column, kind: str) -> str:
-    enough = ENOUGH_FOR.get(kind, ENOUGH)
-    for word, count in zip(("positive", "negative"), patients_of(one), strict=True):
-        if 0 < count < enough:
-            return f"{count} {word} patients: {kind} intervals are known to hold from {enough}"
-    return ""

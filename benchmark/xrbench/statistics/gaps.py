@@ -11,7 +11,7 @@ import numpy.typing as npt
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
-from xrbench.statistics.cells import Cell, CellValues, average, cell_values
+from xrbench.statistics.cells import Cell, CellValues, average, by_label, cell_values
 from xrbench.statistics.estimates import MEAN
 from xrbench.statistics.intervals import NOTHING, check_level
 from xrbench.statistics.jackknife import Contrast, contrast, scale_of
@@ -35,6 +35,7 @@ class Gap:
         n_internal, n_external: Cells with a value.
         reason: Why there is no figure; else empty.
         p: Two-sided p-value of no gap.
+        caution: What a reader should know before trusting the interval; else empty.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Gap:
     n_external: int
     reason: str = ""
     p: float = float("nan")
+    caution: str = ""
 
 
 def gap(
@@ -95,15 +97,27 @@ def gap(
     check_level(level)
     spec = parse(metric)
     values = cell_values(
-        [*internal, *external], spec, labels, replicates=replicates, seed=seed, threads=threads, reporter=reporter
+        [*internal, *external],
+        by_label(spec, labels),
+        len(labels),
+        replicates=replicates,
+        seed=seed,
+        threads=threads,
+        reporter=reporter,
     )
+    return gaps_of(values, len(internal), spec, labels, level=level, mean=True)
+
+
+def gaps_of(
+    values: CellValues, inside: int, spec: MetricSpec, labels: Sequence[str], *, level: float, mean: bool
+) -> list[Gap]:
+    """Set the first ``inside`` cells against all others, for each label and, if asked for, for their mean."""
     kept = ~np.isnan(values.value)
-    numbers: list[Sequence[int]] = [[number] for number in range(len(labels))]
-    both = kept[: len(internal)].any(axis=0) & kept[len(internal) :].any(axis=0)
-    return [
-        _gap(label, spec, values, _only(kept, mine), len(internal), level, mine)
-        for label, mine in zip((*labels, MEAN), [*numbers, np.flatnonzero(both).tolist()], strict=True)
-    ]
+    named: list[tuple[str, Sequence[int]]] = [(label, [number]) for number, label in enumerate(labels)]
+    if mean:
+        both = kept[:inside].any(axis=0) & kept[inside:].any(axis=0)
+        named.append((MEAN, np.flatnonzero(both).tolist()))
+    return [_gap(label, spec, values, _only(kept, mine), inside, level, mine) for label, mine in named]
 
 
 def _only(kept: npt.NDArray[np.bool_], labels: Sequence[int]) -> npt.NDArray[np.bool_]:
@@ -151,6 +165,7 @@ def _gap(
         n_external=int(kept[inside:].any(axis=1).sum()),
         reason=_why(internal, external, found),
         p=float("nan") if found is None else found.p(),
+        caution=values.caution(kept),
     )
 
 

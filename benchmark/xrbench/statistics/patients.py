@@ -21,11 +21,20 @@ class Patients(NamedTuple):
         unit: ``patient``, or ``image`` when every image stands for itself.
         code: Number of each image's patient, 0 .. ``size`` - 1, shape (n,).
         size: How many patients (or images) there are.
+        torn: Patients with several images that are taken as independent although their ids are known; 0 when none is.
     """
 
     unit: Unit
     code: npt.NDArray[np.int32]
     size: int
+    torn: int = 0
+
+    @property
+    def caution(self) -> str:
+        """Say that images are not independent, where that is known; else empty."""
+        if not self.torn:
+            return ""
+        return f"images taken as independent although {self.torn:,} patients have several: the interval is too narrow"
 
 
 def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -> Patients:
@@ -43,16 +52,21 @@ def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -
 
     >>> encode(["b", "a", "b"], 3).code.tolist(), encode(None, 3).unit
     ([0, 1, 0], 'image')
+    >>> encode(["b", "a", "b"], 3, unit="image").caution
+    'images taken as independent although 1 patients have several: the interval is too narrow'
     """
     if unit not in UNITS:
         raise UsageError(f"unknown unit {unit!r}{suggestion(unit, UNITS)}")
     ids = None if patient is None else _ids(patient)
     if ids is not None and len(ids) != rows:
         raise MeasureError(f"patient has {len(ids):,} rows, truth has {rows:,}")
-    if unit == "image" or ids is None or bool(pd.isna(ids).all()):
+    if ids is None or bool(pd.isna(ids).all()):
         return Patients("image", np.arange(rows, dtype=np.int32), rows)
     code, known = pd.factorize(ids, use_na_sentinel=True)
     missing = code < 0
+    if unit == "image":
+        torn = int(np.sum(np.bincount(code[~missing]) > 1))
+        return Patients("image", np.arange(rows, dtype=np.int32), rows, torn)
     code[missing] = len(known) + np.arange(int(missing.sum()))
     return Patients("patient", code.astype(np.int32), len(known) + int(missing.sum()))
 

@@ -8,7 +8,7 @@ the study were done again. With three seeds the second part has two degrees of f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from scipy import special
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec, parse
-from xrbench.statistics.cells import Cell, CellValues, cell_values
+from xrbench.statistics.cells import Cell, CellValues, by_label, cell_values
 from xrbench.statistics.estimates import MEAN
 from xrbench.statistics.intervals import NOTHING, check_level
 from xrbench.statistics.jackknife import Side, scale_of, side
@@ -76,6 +76,7 @@ class TwoLevel:
         df: Degrees of freedom of the interval.
         n_seeds: Seeds with a value.
         reason: Why there is no figure; else empty.
+        caution: What a reader should know before trusting the interval; else empty.
     """
 
     label: str
@@ -90,6 +91,7 @@ class TwoLevel:
     df: float
     n_seeds: int
     reason: str = ""
+    caution: str = ""
 
 
 def two_level(
@@ -123,13 +125,38 @@ def two_level(
     (0.778, 0.157, 2)
     """
     check_level(level)
+    one_domain(cells)
+    spec = parse(metric)
+    values = cell_values(cells, by_label(spec, labels), len(labels), replicates=0, seed=0, threads=threads)
+    return two_levels_of(values, spec, labels, level=level, mean=True)
+
+
+def one_domain(cells: Sequence[Cell]) -> None:
+    """Refuse cells of several domains.
+
+    Raises:
+        MeasureError: They are.
+    """
     if len({cell.domain for cell in cells}) > 1:
         raise MeasureError("seeds are compared on one domain: " + ", ".join(sorted({cell.domain for cell in cells})))
-    spec = parse(metric)
-    values = cell_values(cells, spec, labels, replicates=0, seed=0, threads=threads)
-    numbers: list[Sequence[int]] = [[i] for i in range(len(labels))]
-    named = zip((*labels, MEAN), [*numbers, range(len(labels))], strict=True)
-    return [_two_level(label, spec, values, mine, level) for label, mine in named]
+
+
+def two_levels_of(
+    values: CellValues, spec: MetricSpec, labels: Sequence[str], *, level: float, mean: bool
+) -> list[TwoLevel]:
+    """Put patients and seeds together for each label and, if asked for, for the mean over labels."""
+    named: list[tuple[str, Sequence[int]]] = [(label, [i]) for i, label in enumerate(labels)]
+    if mean:
+        named.append((MEAN, range(len(labels))))
+    found = [(_two_level(label, spec, values, mine, level), mine) for label, mine in named]
+    return [replace(row, caution=values.caution(_defined(values, mine))) for row, mine in found]
+
+
+def _defined(values: CellValues, labels: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Mark the seeds and labels that have a value, shape (seeds, all labels)."""
+    mask = np.zeros(values.value.shape, np.bool_)
+    mask[:, list(labels)] = ~np.isnan(values.value[:, list(labels)])
+    return mask
 
 
 def _two_level(label: str, spec: MetricSpec, values: CellValues, labels: Sequence[int], level: float) -> TwoLevel:

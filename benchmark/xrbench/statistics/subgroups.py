@@ -175,6 +175,11 @@ def gap_pvalues(tables: Sequence[Subgroups], *, method: str = "holm") -> dict[tu
 
     Returns:
         (label, group) -> adjusted p-value of no difference.
+
+    >>> truth, score = [1, 1, 0, 0] * 2, [0.9, 0.3, 0.4, 0.1] * 2
+    >>> found = subgroups(truth, score, None, ["F"] * 4 + ["M"] * 4, labels=["Edema"], column="sex", minimum=4)
+    >>> gap_pvalues(found[:1])  # both groups have the same AUC
+    {('Edema', 'F'): 1.0, ('Edema', 'M'): 1.0}
     """
     keys = [(table.label, part.name) for table in tables for part in table.groups if part.behind is not None]
     raw = [part.behind.p for table in tables for part in table.groups if part.behind is not None]
