@@ -164,3 +164,10 @@ def test_reports_of_what_is_not_there(done: Lab, said: Said) -> None:
     assert done.invoke("leaderboard", done.out, "--into", done.out, "--predictions") == 3
     assert "these terms do not allow to be published" in said()
     assert not (done.out / "leaderboards").exists()
+
+
+def test_a_suite_can_be_named_in_the_place_of_its_run(done: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert done.invoke("report", "tiny", "--out", done.out, "--catalogue", done.catalogue) == 0
+    by_name = capsys.readouterr().out
+    assert done.invoke("report", done.folder, "--catalogue", done.catalogue) == 0
+    assert capsys.readouterr().out == by_name

@@ -106,7 +106,7 @@ def compare(as_json: bool, quiet: bool, **given: Any) -> int:
 
 
 @click.command("report", short_help="Write the tables and page of a run again.")
-@click.argument("results", type=RESULTS, required=False)
+@click.argument("results", metavar="[RESULTS | SUITE]", type=RESULTS, required=False)
 @click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
 @click.option("--table", "table_name", metavar="NAME", help="Print one table only.")
 @click.option(
@@ -146,7 +146,7 @@ def report(
 
 
 @click.command("reproduce", short_help="Set a paper's figures beside a run's.")
-@click.argument("results", type=RESULTS, required=False)
+@click.argument("results", metavar="[RESULTS | SUITE]", type=RESULTS, required=False)
 @click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
 @options.many(options.out, options.catalogue, options.as_json)
 def reproduce(
@@ -176,7 +176,7 @@ def reproduce(
 
 
 @click.command("leaderboard", short_help="Write what a run measured to leaderboards/.")
-@click.argument("results", type=RESULTS, required=False)
+@click.argument("results", metavar="[RESULTS | SUITE]", type=RESULTS, required=False)
 @click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
 @click.option(
     "--into",
@@ -210,12 +210,16 @@ def leaderboard(
 
 
 def _run_folder(results: Path | None, suite: str | None, out: str | None) -> Path:
-    """Return the run folder meant by a path, or by a suite and --out."""
+    """Return the run folder meant by a path, by the name of a suite in its place, or by a suite and --out."""
     from xrbench.errors import StoreError, suggestion
     from xrbench.store import MANIFEST, Store
 
     if results is not None and (results / MANIFEST).is_file():
         return results
+    if results is not None and suite is None and not results.exists() and len(results.parts) == 1:
+        named = Store(Path(options.settings(out=out)["out"].value).expanduser()).runs(str(results))
+        if named:
+            return named[0]
     root = results or Path(options.settings(out=out)["out"].value).expanduser()
     if not root.exists():
         raise StoreError(f"{root}: no such folder")
