@@ -18,11 +18,13 @@ from PIL import Image
 
 from xrbench import cards, progress
 from xrbench.catalogue import shipped
-from xrbench.data.domains import FIXTURE_MARKER, Domain, load_domain
+from xrbench.data.boxes import load_boxes
+from xrbench.data.domains import FIXTURE_MARKER, Domain, load_domain, slice_of
 from xrbench.data.fixture import NOTICE, TRUTH, VERSION, read_marker, write, write_fixture
 from xrbench.data.fixture.body import Body, cardiothoracic_ratio, frontal
 from xrbench.data.fixture.disease import VISIBLE, Place, draw
 from xrbench.data.fixture.hospitals import HOSPITALS
+from xrbench.data.fixture.picture import boxes_of
 from xrbench.data.fixture.shapes import Grid, Textures, bump, disc, segment
 from xrbench.data.images import decode
 from xrbench.data.labels import truth as apply_policy
@@ -80,7 +82,7 @@ def test_it_stays_under_twenty_megabytes_with_four_hundred_pa_films_a_chest_set(
     assert sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) < 20e6
     films = drawn[drawn["view"] == "PA"].groupby("dataset").size()
     assert all(400 <= films[name] <= 600 for name in NAMES[:4])
-    assert films["vindr"] == 150
+    assert films["vindr"] == 260
 
 
 def test_every_dataset_and_the_whole_say_that_they_are_synthetic(root: Path, drawn: pd.DataFrame) -> None:
@@ -242,6 +244,80 @@ def test_held_out_patients_have_enough_positives_and_negatives_of_each_label(
         part = truth[np.isin(share, list(held))]
         assert ((part == 1).sum(axis=0) >= 25).all()
         assert ((part == 0).sum(axis=0) >= 25).all()
+
+
+def test_the_official_test_split_of_mimic_judges_every_label(domains: dict[str, Domain]) -> None:
+    card = cards.read(shipped() / "registry" / "datasets" / "mimic-test.toml", cards.DatasetCard)
+    held = slice_of(domains["mimic"], card).frame
+    assert len(held) >= 150
+    assert held["patient_id"].nunique() >= 80
+    others = domains["mimic"].frame[domains["mimic"].frame["split"] != "test"]
+    assert set(held["patient_id"]).isdisjoint(others["patient_id"])
+    for label in (*MAIN, "Atelectasis"):
+        assert (held[label] == 1).sum() >= 15
+        assert (held[label] != 1).sum() >= 15
+
+
+def test_vindr_has_images_of_each_of_six_exclusive_classes(domains: dict[str, Domain]) -> None:
+    six = ["No Finding", "Cardiomegaly", "Nodule/Mass", "Lung Opacity", "Effusion", "Consolidation"]
+    positive = domains["vindr"].frame[six].to_numpy() == 1
+    alone = positive[positive.sum(axis=1) == 1]
+    assert (alone.sum(axis=0) >= 10).all()
+    assert alone.sum(axis=0).argmax() == 0
+
+
+# Where a finding is
+
+
+@pytest.mark.parametrize("name", ["nih", "vindr"])
+def test_a_box_is_published_for_what_shows_and_nothing_else(
+    name: str, root: Path, domains: dict[str, Domain], drawn: pd.DataFrame, vocabulary: cards.Vocabulary
+) -> None:
+    domain = domains[name]
+    boxes = load_boxes(domain.card, domain.root, vocabulary)
+    sizes = {image: decode(domain.root / path).shape for image, path in domain.frame[["image", "path"]].to_numpy()}
+    height, width = np.array([sizes[image] for image in boxes["image"]]).T
+    assert (boxes[["x0", "y0"]].to_numpy() >= 0).all()
+    assert (boxes["x1"] <= width).all()
+    assert (boxes["y1"] <= height).all()
+    severity = drawn[drawn["dataset"] == name].set_index("image")
+    for label in ("Cardiomegaly", "Effusion", "Atelectasis", "Pneumothorax"):
+        shown = severity.loc[boxes.loc[boxes["label"] == label, "image"], f"severity:{label}"]
+        assert len(shown) > 3
+        assert (shown > VISIBLE - 0.1).all()  # a radiologist's eye is off by 0.03
+
+
+def test_a_box_of_the_heart_has_the_width_of_the_drawn_heart(
+    root: Path, domains: dict[str, Domain], drawn: pd.DataFrame, vocabulary: cards.Vocabulary
+) -> None:
+    boxes = load_boxes(domains["nih"].card, root / "nih", vocabulary)
+    hearts = boxes[boxes["label"] == "Cardiomegaly"].set_index("image")
+    assert hearts.index.is_unique
+    films = drawn[drawn["dataset"] == "nih"].set_index("image").loc[hearts.index]
+    width = (hearts["x1"] - hearts["x0"]).to_numpy()
+    assert np.corrcoef(width, films["ratio"])[0, 1] > 0.6
+    assert ((hearts["x0"] < 56) & (hearts["x1"] > 48)).all()  # images are 96 to 112 pixels wide
+
+
+@pytest.mark.parametrize(
+    "finding", ["Effusion", "Edema", "Consolidation", "Pneumonia", "Atelectasis", "Mass", "Nodule", "Pneumothorax"]
+)
+@pytest.mark.parametrize("both", [False, True])
+def test_what_a_finding_changes_lies_in_its_boxes(finding: str, both: bool) -> None:
+    textures = Textures.make("test", tiles=2)
+    place = Place(1, 0.5, 0.6, both)
+    chests = []
+    for amount in (0.0, 0.7):
+        chests.append(frontal(Grid.of(112, 112), Body(), textures, stream("test", "body")))
+        draw(chests[-1], {finding: amount}, {finding: place}, textures, stream("test", "finding"))
+    boxes = boxes_of(chests[1], finding)
+    changed = np.abs(chests[1].density - chests[0].density)
+    inside = np.zeros(changed.shape, bool)
+    for left, top, right, bottom in boxes:
+        inside[top:bottom, left:right] = True
+    assert changed[inside].mean() > 8 * changed[~inside].mean()
+    assert changed[inside].sum() > 0.65 * changed.sum()
+    assert len({left < 56 for left, *_ in boxes}) == len(boxes)  # at most one on each side
 
 
 # What a finding looks like
@@ -420,6 +496,6 @@ def _later_validation_studies() -> int:
     from xrbench.data.fixture.layouts.chexpert import VALIDATION_PATIENTS
     from xrbench.data.fixture.people import films
 
-    drawn = list(films(SMALL[1], "fixture", VERSION, 0))
+    drawn = list(films(SMALL[1], "fixture", write.DRAWING, 0))
     first = max(film.patient for film in drawn) - VALIDATION_PATIENTS + 1
     return sum(film.study > 1 and film.patient >= first for film in drawn)
