@@ -1,7 +1,7 @@
 """Does a medical-image classifier hold up on another hospital's images, and is that difference real?
 
-The public face is small and imports nothing heavy until it is used: ``suite``, ``plan``, ``run``, ``score``, ``table``, and the
-modules ``metrics`` and ``statistics``.
+The public face is small and imports nothing heavy until it is used: ``suite``, ``plan``, ``run``, ``score``, ``judge``,
+``table``, and the modules ``metrics`` and ``statistics``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xrbench import metrics, statistics
     from xrbench.errors import XrbenchError
-    from xrbench.face import plan, run, score, suite, table
+    from xrbench.face import judge, plan, run, score, suite, table
 
 __version__ = "0.1.0"
-__all__ = ["XrbenchError", "__version__", "metrics", "plan", "run", "score", "statistics", "suite", "table"]
+__all__ = [
+    "XrbenchError",
+    "__version__",
+    "judge",
+    "metrics",
+    "plan",
+    "run",
+    "score",
+    "statistics",
+    "suite",
+    "table",
+]
 
-_FACE = dict.fromkeys(("plan", "run", "score", "suite", "table"), "xrbench.face") | {"XrbenchError": "xrbench.errors"}
+_FACE = dict.fromkeys(("judge", "plan", "run", "score", "suite", "table"), "xrbench.face")
+_FACE["XrbenchError"] = "xrbench.errors"
 
 
 def __getattr__(name: str) -> Any:

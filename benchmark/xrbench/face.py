@@ -1,10 +1,11 @@
-"""The Python face: suite, plan, run, score, table, in that order, as on the command line.
+"""The Python face: suite, plan, run, score, judge, table, in that order, as on the command line.
 
 import xrbench as xr
 suite = xr.suite("ood-cxr", profile="quick")
 plan = xr.plan(suite)                          # no data root: the synthetic fixture
 results = xr.run(plan, out="runs")
 scores = xr.score(results)
+findings = xr.judge(results)                   # what the suite's [judgement] asks for, one frame each
 print(xr.table(scores, suite, "table2").markdown())
 """
 
@@ -140,6 +141,18 @@ def score(results: RunResult | str | Path, *, reporter: Reporter | None = None) 
 
     folder = results.folder if isinstance(results, RunResult) else Path(results)
     return scoring.score_run(folder, reporter=reporter or Silent())
+
+
+def judge(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
+    """Make every analysis that the suite of a scored run asks for, and write each into its folder ``judgement``.
+
+    Returns:
+        Name of the analysis (``operating``, ``subgroups``, ``ranks``, ...) -> one tidy frame.
+    """
+    from xrbench import judging
+
+    folder = results.folder if isinstance(results, RunResult) else Path(results)
+    return judging.judge_run(folder, reporter=reporter or Silent())
 
 
 def table(scores: pd.DataFrame, of: Suite, name: str) -> Table:

@@ -5,6 +5,7 @@ Thresholds come from the validation predictions of the same fit and from nowhere
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -57,6 +58,8 @@ COLUMNS = (
     "key",
 )
 """Columns of ``scores.csv``, in order."""
+
+NO_VALIDATION = "no validation images: a threshold is never chosen on the images that it is judged on"
 
 Thresholds = dict[tuple[str, str], float]
 
@@ -129,9 +132,13 @@ def judge(
     patients = patients_of(frame)
     if suite.task == "multiclass":
         estimates = statistics.estimate_classes(class_of(truth), score, patients, classes=chosen, **how)
-    else:
-        estimates = statistics.estimate(truth, score, patients, labels=chosen, thresholds=dict(thresholds or {}), **how)
-    return [asdict(estimate) for estimate in estimates]
+        return [asdict(estimate) for estimate in estimates]
+    known = dict(thresholds or {})
+    wanted = [name for name in suite.metrics if metrics.parse(name).from_validation]
+    lacking = {(label, name): math.nan for label in chosen for name in wanted if (label, name) not in known}
+    estimates = statistics.estimate(truth, score, patients, labels=chosen, thresholds={**lacking, **known}, **how)
+    reasons = {key: {"reason": NO_VALIDATION} for key in lacking}
+    return [{**asdict(row), **reasons.get((row.label, row.metric), {})} for row in estimates]
 
 
 def class_of(truth: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -86,6 +86,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     result = face.run(bound, options=how, reporter=say)
     try:
         face.score(result, reporter=say)
+        face.judge(result, reporter=say)
         click.echo(publish(result.folder, bound.suite.catalogue, reporter=say).summary())
     except MeasureError:
         if not result.failed:

@@ -1,0 +1,11 @@
+"""What is concluded from a run beyond its scores, as its suite's ``[judgement]`` asks.
+
+``judge_run`` computes every analysis that the suite card names and writes one tidy table for each into ``judgement/`` beside
+``scores.csv``; ``judge`` does the same without writing. An analysis that cannot be made gives a row that says why. Rankings, means
+over settings and differences never contain figures on images that the weights have seen or that were trained on.
+"""
+
+from xrbench.judging.analyses import ANALYSES, FOLDER, asked, judge, judge_run, read
+from xrbench.judging.samples import Material, Sample, sample_of
+
+__all__ = ["ANALYSES", "FOLDER", "Material", "Sample", "asked", "judge", "judge_run", "read", "sample_of"]

@@ -1,0 +1,245 @@
+"""The analyses by name: which of them a suite asks for, what columns each has, and how they are made and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from xrbench import cards, store
+from xrbench.compare.results import Results, open_results
+from xrbench.errors import MeasureError, StoreError, UsageError, XrbenchError
+from xrbench.judging import curves, groups, matrix, pairs, points, policies, ranks, rows, seeds, variance
+from xrbench.judging.samples import HELD_OUT, Material
+from xrbench.progress import Reporter, Silent
+from xrbench.scoring import NO_VALIDATION
+from xrbench.stamp import STAMP
+
+FOLDER = "judgement"
+JUDGED = (*HELD_OUT, "resubstitution")
+"""Protocols whose cells are judged one by one; each row names its own."""
+
+Step = Callable[[], list[rows.Row]]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One table of conclusions.
+
+    Attributes:
+        asked: Says whether a suite asks for it.
+        columns: What its rows have, besides ``reason`` and ``caution``.
+        steps: Parts of the work, each of which gives rows.
+    """
+
+    asked: Callable[[cards.SuiteCard], bool]
+    columns: tuple[str, ...]
+    steps: Callable[[Material], Iterator[Step]]
+
+
+def judge(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
+    """Make every analysis that a suite asks for.
+
+    Args:
+        results: Scores with predictions.
+        suite: Its ``judgement`` says what is asked.
+        reporter: Where progress goes.
+
+    Returns:
+        Name of the analysis -> one tidy frame; a column ``stamp`` says so where images are synthetic.
+    """
+    material, say = Material(results, suite), reporter or Silent()
+    work = {name: list(ANALYSES[name].steps(material)) for name in asked(suite)}
+    made = {}
+    with say.bar("judgement", sum(map(len, work.values()))) as bar:
+        for name, steps in work.items():
+            found: list[rows.Row] = []
+            for step in steps:
+                found += step()
+                bar.advance(1, name)
+            made[name] = _framed(found, ANALYSES[name].columns, stamp=STAMP if results.fixture else "")
+    return made
+
+
+def judge_run(folder: Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
+    """Make every analysis that a run's suite asks for, and write each as ``judgement/NAME.csv`` beside its scores.
+
+    Args:
+        folder: A scored run folder.
+        reporter: Where progress goes.
+
+    Returns:
+        Name of the analysis -> one tidy frame.
+
+    Raises:
+        StoreError: The folder is not that of a scored run, or cannot be written.
+    """
+    manifest = store.read_manifest(folder)
+    if not (folder / store.SCORES).is_file():
+        raise StoreError(f"{folder}: no {store.SCORES}; score the run first: xrbench score {folder}")
+    suite = msgspec.convert(manifest["suite"], cards.SuiteCard)
+    made = judge(open_results(folder), suite, reporter=reporter)
+    for old in sorted((folder / FOLDER).glob("*.csv")):
+        if old.stem in ANALYSES and old.stem not in made:
+            old.unlink()
+    for name, frame in made.items():
+        store.write_csv(folder / FOLDER / f"{name}.csv", frame)
+    return made
+
+
+def read(folder: Path, name: str) -> pd.DataFrame | None:
+    """Read an analysis of a run or leaderboard folder again; None when it was not made.
+
+    Raises:
+        UsageError: No analysis of that name.
+        StoreError: The file cannot be read.
+    """
+    if name not in ANALYSES:
+        raise UsageError(f"unknown analysis {name!r}; known: {', '.join(ANALYSES)}")
+    path = folder / FOLDER / f"{name}.csv"
+    if not path.is_file():
+        return None
+    try:
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: not a CSV of an analysis: {str(error).splitlines()[0]}") from error
+    for column in rows.TEXTS & set(frame.columns):
+        frame[column] = [
+            str(text) if known else "" for text, known in zip(frame[column], frame[column].notna(), strict=True)
+        ]
+        frame[column] = frame[column].astype(object)
+    return frame
+
+
+def asked(suite: cards.SuiteCard) -> tuple[str, ...]:
+    """Name the analyses that a suite asks for."""
+    return tuple(name for name, one in ANALYSES.items() if one.asked(suite))
+
+
+def _framed(found: list[rows.Row], columns: tuple[str, ...], *, stamp: str) -> pd.DataFrame:
+    frame = rows.framed(found, (*columns, *rows.WORDS))
+    return frame.assign(stamp=stamp) if stamp else frame
+
+
+def _safely(head: Mapping[str, Any], make: Callable[[], list[rows.Row]], **known: Any) -> Step:
+    """Put the cell before each row; what cannot be made is one row with the reason."""
+
+    def step() -> list[rows.Row]:
+        try:
+            return [{**head, **row} for row in make()]
+        except XrbenchError as error:
+            return [{**head, **rows.nothing(str(error), **known)}]
+
+    return step
+
+
+def _operating(material: Material) -> Iterator[Step]:
+    how = material.suite.judgement
+    for head in material.heads(*JUDGED):
+
+        def make(cell: str = head["cell"]) -> list[rows.Row]:
+            return points.rows_of(
+                material.validation(cell),
+                material.sample(cell),
+                targets=how.operating,
+                prevalences=how.prevalences,
+                level=material.level,
+                kind=material.suite.interval.kind,
+            )
+
+        yield _safely(head, make)
+
+
+def _decision_curve(material: Material) -> Iterator[Step]:
+    for head in material.heads(*JUDGED):
+
+        def make(cell: str = head["cell"]) -> list[rows.Row]:
+            thresholds = material.suite.judgement.decision_thresholds
+            kind = material.suite.interval.kind
+            return curves.rows_of(material.sample(cell), thresholds=thresholds, level=material.level, kind=kind)
+
+        yield _safely(head, make)
+
+
+def _subgroups(material: Material) -> Iterator[Step]:
+    suite = material.suite
+    for head in material.heads(*JUDGED):
+        for rule in suite.judgement.subgroups:
+            for metric in rule.metrics or (material.metric,):
+
+                def make(
+                    cell: str = head["cell"], rule: cards.SubgroupRule = rule, metric: str = metric
+                ) -> list[rows.Row]:
+                    return groups.rows_of(
+                        material.sample(cell),
+                        rule,
+                        metric=metric,
+                        thresholds=_validated(material, cell, metric),
+                        adjustment=suite.adjustment,
+                        level=material.level,
+                        kind=suite.interval.kind,
+                    )
+
+                yield _safely(head, make, column=rule.column, metric=metric)
+
+
+def _validated(material: Material, cell: str, metric: str) -> dict[tuple[str, str], float]:
+    """Choose a metric's thresholds on the validation images of the fit behind a cell."""
+    if not material.spec(metric).from_validation:
+        return {}
+    valid = material.validation(cell)
+    if valid is None:
+        raise MeasureError(NO_VALIDATION)
+    return valid.thresholds([metric])
+
+
+def _policies(material: Material) -> Iterator[Step]:
+    for heads in policies.families(material):
+        yield _safely(heads[0], partial(policies.rows_of, material, heads), metric=material.metric)
+
+
+def _seeds(material: Material) -> Iterator[Step]:
+    for heads in seeds.families(material):
+        yield _safely({}, partial(seeds.rows_of, material, heads))
+    yield _safely({}, lambda: seeds.over_settings(material))
+
+
+def _pairs(material: Material) -> Iterator[Step]:
+    for family in pairs.families(material):
+        yield _safely({}, partial(pairs.rows_of, material, family))
+
+
+def _once(make: Callable[[Material], Any]) -> Callable[[Material], Iterator[Step]]:
+    def steps(material: Material) -> Iterator[Step]:
+        yield _safely({}, lambda: list(make(material)))
+
+    return steps
+
+
+def _across(name: str) -> Callable[[cards.SuiteCard], bool]:
+    return lambda suite: name in suite.judgement.across
+
+
+ANALYSES: Mapping[str, Analysis] = MappingProxyType(
+    {
+        "pairs": Analysis(lambda suite: any(one.kind == "settings" for one in suite.tables), pairs.COLUMNS, _pairs),
+        "operating": Analysis(lambda suite: bool(suite.judgement.operating), points.COLUMNS, _operating),
+        "decision-curve": Analysis(
+            lambda suite: bool(suite.judgement.decision_thresholds), curves.COLUMNS, _decision_curve
+        ),
+        "subgroups": Analysis(lambda suite: bool(suite.judgement.subgroups), groups.COLUMNS, _subgroups),
+        "policies": Analysis(lambda suite: bool(suite.judgement.policies), policies.COLUMNS, _policies),
+        "seeds": Analysis(_across("seeds"), seeds.COLUMNS, _seeds),
+        "ranks": Analysis(_across("ranks"), ranks.RANK_COLUMNS, _once(ranks.rows_of)),
+        "signed-rank": Analysis(_across("signed-rank"), ranks.SIGNED_COLUMNS, _once(ranks.signed_rows)),
+        "variance": Analysis(_across("variance"), variance.COLUMNS, _once(variance.rows_of)),
+        "matrix": Analysis(_across("matrix"), matrix.COLUMNS, _once(matrix.rows_of)),
+    }
+)
+"""Name of an analysis -> how it is made; the order of the page."""

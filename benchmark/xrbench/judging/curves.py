@@ -1,0 +1,49 @@
+"""Decision curves: is acting on the model worth more than acting on everyone, or on no one?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from xrbench import statistics
+from xrbench.errors import MeasureError
+from xrbench.judging.rows import COUNTS, FIGURE, Row, figure
+from xrbench.judging.samples import HEAD, Sample
+
+COLUMNS = (*HEAD, "threshold", *FIGURE, "treat_all", "above", *COUNTS)
+
+
+def rows_of(test: Sample, *, thresholds: Sequence[float], level: float = 0.95, kind: str = "default") -> list[Row]:
+    """Compute the net benefit of one test set over threshold probabilities.
+
+    Args:
+        test: The images that are judged; scores are probabilities within 0..1.
+        thresholds: Probabilities from 0 to below 1.
+        level: Confidence level.
+        kind: Kind of interval.
+
+    Returns:
+        One row a label and threshold: the model's net benefit with its interval, that of acting on everyone (``treat_all``), and
+        the model minus the better of acting on everyone and on no one (``above``).
+
+    Raises:
+        UsageError: A threshold is out of range.
+        MeasureError: A score is not a probability.
+    """
+    known = test.score[~np.isnan(test.truth)]
+    if ((known < 0) | (known > 1)).any():
+        raise MeasureError("a score is outside 0..1: a decision curve wants probabilities")
+    curve = statistics.decision_curve(
+        test.truth, test.score, test.patient, labels=test.labels, thresholds=thresholds, level=level, kind=kind
+    )
+    return [
+        {
+            **figure(point.model),
+            "metric": "net-benefit",
+            "threshold": point.threshold,
+            "treat_all": point.treat_all,
+            "above": point.above,
+        }
+        for point in curve
+    ]

@@ -1,0 +1,112 @@
+"""Parts of the patients by themselves: sexes, ages, views, or whatever else the predictions say of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from xrbench import statistics
+from xrbench.cards import SubgroupRule
+from xrbench.errors import MeasureError, suggestion
+from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure
+from xrbench.judging.samples import HEAD, Sample
+
+COLUMNS = (
+    *(*HEAD, "column", "group", *FIGURE),
+    *("suppressed", "worst", "behind", "behind_low", "behind_high", "p", "p_adjusted"),
+    *(*COUNTS, "n_missing"),
+)
+OTHERS = frozenset({"image", "patient_id"})
+
+
+def rows_of(
+    test: Sample,
+    rule: SubgroupRule,
+    *,
+    metric: str,
+    thresholds: Mapping[tuple[str, str], float] | None = None,
+    adjustment: str = "holm",
+    level: float = 0.95,
+    kind: str = "default",
+) -> list[Row]:
+    """Compute a metric in every group of one test set.
+
+    Args:
+        test: The images that are judged.
+        rule: The column, its bands, and how many patients a group needs to be shown.
+        metric: Such as ``auc``.
+        thresholds: (label, metric) -> threshold chosen on validation images.
+        adjustment: How p-values are adjusted for the number of groups and labels: ``holm`` or ``bh``.
+        level: Confidence level.
+        kind: Kind of interval.
+
+    Returns:
+        One row a label (and their mean) and group: the figure; how far the group lies behind all other shown ones (others minus
+        group) with interval and p-values; whether it is the worst; whether it is suppressed as too small.
+
+    Raises:
+        MeasureError: The column is not there, or bands are wanted of something that is no number.
+    """
+    tables = statistics.subgroups(
+        test.truth,
+        test.score,
+        test.patient,
+        groups_of(test.frame, rule),
+        labels=test.labels,
+        column=rule.column,
+        metric=metric,
+        thresholds=thresholds,
+        minimum=rule.minimum,
+        level=level,
+        kind=kind,
+    )
+    adjusted = statistics.gap_pvalues(tables, method=adjustment)
+    return [
+        {
+            **figure(group.row),
+            "column": rule.column,
+            "group": group.name,
+            "suppressed": group.suppressed,
+            "worst": group.name == table.worst,
+            "n_missing": table.n_missing,
+            **_behind(group.behind, adjusted.get((table.label, group.name), NAN)),
+        }
+        for table in tables
+        for group in table.groups
+    ]
+
+
+def groups_of(frame: pd.DataFrame, rule: SubgroupRule) -> npt.NDArray[np.object_]:
+    """Name the group of each image; None where the column does not say.
+
+    Raises:
+        MeasureError: The column is not there, or bands are wanted of something that is no number.
+
+    >>> frame = pd.DataFrame({"age": [17.0, 40.0, float("nan")], "sex": ["F", "M", ""]})
+    >>> groups_of(frame, SubgroupRule(column="age", bands=(18, 65))).tolist()
+    ['0-17', '18-64', None]
+    >>> groups_of(frame, SubgroupRule(column="sex")).tolist()
+    ['F', 'M', None]
+    """
+    if rule.column not in frame.columns:
+        known = [str(name) for name in frame.columns if ":" not in str(name) and name not in OTHERS]
+        raise MeasureError(f"no column {rule.column!r} in the predictions{suggestion(rule.column, known)}")
+    values = frame[rule.column]
+    if not rule.bands:
+        text = values.astype(object).where(values.notna(), None)
+        return np.array([value if value is None or str(value).strip() else None for value in text], object)
+    numbers = pd.to_numeric(values, errors="coerce")
+    odd = numbers.isna() & values.notna() & (values.astype(str).str.strip() != "")
+    if odd.any():
+        raise MeasureError(f"column {rule.column!r}: {values[odd].iloc[0]!r} is not a number, and bands are of numbers")
+    return statistics.bands(numbers.to_numpy(np.float64), rule.bands)
+
+
+def _behind(found: statistics.Gap | None, adjusted: float) -> Row:
+    if found is None:
+        return dict.fromkeys(("behind", "behind_low", "behind_high", "p", "p_adjusted"), NAN)
+    ends = {"behind": found.gap, "behind_low": found.low, "behind_high": found.high}
+    return {**ends, "p": found.p, "p_adjusted": adjusted}

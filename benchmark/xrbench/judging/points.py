@@ -1,0 +1,75 @@
+"""Operating points: a threshold fixed on validation images, and what it means on every test set.
+
+The threshold of a fit is chosen on the validation cell of that fit and from nowhere else. A model that is used as it comes, or a
+fit that selects no epoch, has no validation cell: there is then no operating point, and the row says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xrbench import statistics
+from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure, nothing
+from xrbench.judging.samples import HEAD, Sample
+from xrbench.scoring import NO_VALIDATION
+
+PREVALENCE, DRIFT = "prevalence", "drift"
+COLUMNS = (*HEAD, "target", "threshold", *FIGURE, *COUNTS)
+
+
+def rows_of(
+    valid: Sample | None,
+    test: Sample,
+    *,
+    targets: Sequence[str],
+    prevalences: Sequence[float] = (),
+    level: float = 0.95,
+    kind: str = "default",
+) -> list[Row]:
+    """Carry the thresholds of a validation set to a test set.
+
+    Args:
+        valid: The images on which thresholds are chosen; None gives a row with the reason for each target.
+        test: The images that are judged.
+        targets: Such as ``sensitivity=0.9``.
+        prevalences: Prevalences, between 0 and 1, at which predictive values are also stated.
+        level: Confidence level.
+        kind: Kind of interval.
+
+    Returns:
+        One row a target, label and figure: ``recall``, ``specificity``, ``ppv``, ``npv``, ``alarms-per-1000``, predictive values
+        at the stated prevalences (``ppv,prevalence=0.02``), ``prevalence`` of the test set, and ``drift``: the targeted figure
+        minus its target.
+
+    Raises:
+        UsageError: A target is not of that form.
+        MeasureError: A row is not usable.
+    """
+    if valid is None:
+        return [nothing(NO_VALIDATION, target=target, threshold=NAN, label="", metric="") for target in targets]
+    found = []
+    for target in targets:
+        points = statistics.operating_points(
+            valid.truth,
+            valid.score,
+            test.truth,
+            test.score,
+            test.patient,
+            labels=test.labels,
+            target=target,
+            prevalences=prevalences,
+            level=level,
+            kind=kind,
+        )
+        found += [row for point in points for row in _rows(point)]
+    return found
+
+
+def _rows(point: statistics.OperatingPoint) -> list[Row]:
+    about = {"target": point.target, "threshold": point.threshold}
+    listed = [{**figure(row), "metric": name, **about} for name, row in point.figures.items()]
+    aimed = "recall" if point.target.startswith("sensitivity") else "specificity"
+    base = figure(point.figures[aimed])
+    moved = {"value": point.drift, "low": point.drift_low, "high": point.drift_high}
+    common = {"value": point.prevalence, "low": NAN, "high": NAN, "interval": "", "reason": "", "caution": ""}
+    return [*listed, {**base, **about, "metric": DRIFT, **moved}, {**base, **about, "metric": PREVALENCE, **common}]

@@ -1,0 +1,130 @@
+"""Would another reading of uncertain and blank labels have changed which method is ahead?
+
+In every setting and test set the same predictions of all methods are judged under the suite's own policy and under each other one.
+Thresholds stay those that the suite's policy chose on validation images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xrbench import statistics
+from xrbench.errors import MeasureError
+from xrbench.judging.readings import AS_JUDGED, truth_under
+from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure
+from xrbench.judging.samples import HEAD, HELD_OUT, Material, Sample
+
+COLUMNS = (*HEAD, "policy", *FIGURE, "rank", "tau", "lowest_tau", "stable", "n_methods", *COUNTS)
+OF_CLASSES = "the classes of a multi-class suite follow from its class rule, not from a label policy"
+Head = dict[str, Any]
+
+
+def rows_of(material: Material, heads: list[Head]) -> list[Row]:
+    """Judge the methods of one setting and test set under every policy.
+
+    Args:
+        material: The run.
+        heads: Their cells: one a method, on the same images.
+
+    Returns:
+        One row a policy, method and label (and their mean): the figure, the method's rank under the policy, Kendall's tau-b of the
+        ranks against those under the suite's own policy, the lowest tau between any two policies, and whether all policies have
+        the same best method.
+
+    Raises:
+        MeasureError: Predictions are missing, their images differ, or the published states are not there.
+    """
+    samples = {material.line(head): material.sample(head["cell"]) for head in heads}
+    metric = material.metric
+    found = statistics.policy_sensitivity(
+        _truths(material, next(iter(samples.values()))),
+        _aligned(samples),
+        next(iter(samples.values())).patient,
+        labels=material.suite.labels,
+        metric=metric,
+        thresholds={material.line(head): _thresholds(material, head) for head in heads},
+        level=material.level,
+        kind=material.suite.interval.kind,
+    )
+    by_line = {material.line(head): head for head in heads}
+    return [
+        {**by_line[line], **figure(row), **_rank(one, policy, line), **_agreement(one, policy, len(heads))}
+        for one in found
+        for (policy, line), row in one.figures.items()
+    ]
+
+
+def families(material: Material) -> list[list[Head]]:
+    """Gather the cells that compete: one setting, seed, test set; a model that is used as it comes joins every setting.
+
+    Cells on images that the weights have seen, or that were trained on, are left out.
+    """
+    fair = [head for head in material.heads(*HELD_OUT) if not head["seen"]]
+    groups: dict[tuple[Any, ...], list[Head]] = {}
+    for head in fair:
+        if head["train"]:
+            groups.setdefault(_key(head), []).append(head)
+    for head in fair:
+        if not head["train"]:
+            for key, members in groups.items():
+                if key[1:3] == (head["test"], head["protocol"]):
+                    members.append(head)
+            if not any(key[1:3] == (head["test"], head["protocol"]) for key in groups):
+                groups[_key(head)] = [head]
+    return list(groups.values())
+
+
+def _key(head: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (head["setting"], head["test"], head["protocol"], head["seed"])
+
+
+def _truths(material: Material, sample: Sample) -> dict[str, npt.NDArray[np.float64]]:
+    suite = material.suite
+    if suite.task == "multiclass":
+        raise MeasureError(OF_CLASSES)
+    others = {rule.name: truth_under(sample.frame, suite, rule) for rule in suite.judgement.policies}
+    return {AS_JUDGED: sample.truth, **others}
+
+
+def _aligned(samples: Mapping[str, Sample]) -> dict[str, npt.NDArray[np.float64]]:
+    """Put the scores of all methods in the order of the first one's images.
+
+    Raises:
+        MeasureError: The images of two methods differ.
+    """
+    first_line, first = next(iter(samples.items()))
+    order = _images(first)
+    found = {}
+    for line, sample in samples.items():
+        at = {image: row for row, image in enumerate(_images(sample))}
+        if set(at) != set(order) or len(at) != len(order):
+            raise MeasureError(f"{first_line} and {line} were tested on different images: policies cannot be compared")
+        found[line] = sample.score[[at[image] for image in order]]
+    return found
+
+
+def _images(sample: Sample) -> list[tuple[str, str]]:
+    frame = sample.frame
+    datasets: Iterable[str] = frame["dataset"].astype(str) if "dataset" in frame.columns else [""] * len(frame)
+    return list(zip(datasets, frame["image"].astype(str), strict=True))
+
+
+def _thresholds(material: Material, head: Head) -> dict[tuple[str, str], float]:
+    rows = material.results.scores[material.results.scores["cell"] == head["cell"]]
+    return dict(zip(zip(rows["label"], rows["metric"], strict=True), rows["threshold"], strict=True))
+
+
+def _rank(one: statistics.PolicySensitivity, policy: str, line: str) -> Row:
+    return {"policy": policy, "rank": one.ranks[policy].get(line, NAN)}
+
+
+def _agreement(one: statistics.PolicySensitivity, policy: str, methods: int) -> Row:
+    pair = (AS_JUDGED, policy)
+    tau = one.tau.get(pair, one.tau.get(pair[::-1], NAN))
+    known = {"tau": tau, "lowest_tau": one.lowest_tau, "n_methods": methods}
+    # One method is always the best of one.
+    return {**known, "stable": one.stable if methods > 1 else None}

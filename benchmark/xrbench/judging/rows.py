@@ -1,0 +1,74 @@
+"""The rows of an analysis: which cell, which figure, its interval, the counts behind it, and what must be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from xrbench.metrics import MetricSpec
+from xrbench.statistics import Estimate
+from xrbench.statistics.jackknife import scale_of
+
+FIGURE = ("label", "metric", "value", "low", "high", "interval", "unit", "level")
+COUNTS = ("n_positive", "n_negative", "n_masked", "n_patients", "n_images")
+WORDS = ("reason", "caution")
+NAN = float("nan")
+
+Row = dict[str, Any]
+
+
+def figure(row: Estimate) -> Row:
+    """Take from an estimate what stands in every table.
+
+    >>> from xrbench.statistics import estimate
+    >>> row = figure(estimate([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], labels=["Edema"])[0])
+    >>> row["label"], row["value"], row["n_positive"]
+    ('Edema', 0.75, 2)
+    """
+    return {name: getattr(row, name) for name in (*FIGURE, *COUNTS, *WORDS)}
+
+
+def nothing(reason: str, **known: Any) -> Row:
+    """Say why there is no figure."""
+    return {"value": NAN, "low": NAN, "high": NAN, **known, "reason": reason}
+
+
+def within(spec: MetricSpec, low: float, high: float) -> Row:
+    """Cut the ends of an interval that was computed without regard to the metric's range.
+
+    >>> from xrbench.metrics import parse
+    >>> within(parse("auc"), -0.3, 1.8), within(parse("calibration-slope"), -0.3, 1.8)
+    ({'low': 0.0, 'high': 1.0}, {'low': -0.3, 'high': 1.8})
+    """
+    bound = scale_of(spec)
+    return {"low": max(low, 0.0), "high": min(high, bound)} if bound else {"low": low, "high": high}
+
+
+def framed(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Put rows into a frame with these columns; words that a row does not say are empty, numbers NaN.
+
+    >>> framed([{"label": "Edema", "value": 0.8}], ("label", "value", "low", "reason")).to_dict("records")
+    [{'label': 'Edema', 'value': 0.8, 'low': nan, 'reason': ''}]
+    """
+    listed = [dict(row) for row in rows]
+    for row in listed:
+        unknown = set(row) - set(columns)
+        if unknown:
+            raise KeyError(f"no column for {sorted(unknown)}")
+    frame = pd.DataFrame(listed, columns=list(columns))
+    for name in TEXTS:
+        if name in frame:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), "")
+    return frame
+
+
+TEXTS = frozenset(
+    (
+        *("setting", "configuration", "method", "model", "train", "valid", "test", "protocol", "cell"),
+        *("label", "metric", "interval", "unit", "reason", "caution", "target", "column", "group", "policy"),
+        *("over", "challenger", "baseline", "question", "source", "verdict", "other"),
+    )
+)
+"""Columns of words."""

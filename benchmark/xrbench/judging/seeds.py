@@ -1,0 +1,148 @@
+"""Over seeds and settings: how much of a figure's uncertainty comes from training again, and how far settings differ.
+
+A method's figure in a setting is the mean over its seeds, with an interval over patients and seeds. Beside it stands the mean over
+settings with the sample standard deviation (ddof 1), as papers print it. Ensembles are not one training and are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xrbench import statistics
+from xrbench.errors import XrbenchError
+from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, nothing, within
+from xrbench.judging.samples import HELD_OUT, Material
+from xrbench.metrics.crosstables import OF_ALL, OF_EACH
+
+COLUMNS = (
+    *("over", "setting", "configuration", "method", "model", "train", "valid", "test", "protocol"),
+    *(*FIGURE, "sd", "error", "patient_share", "seed_share", "df", "n_seeds", "n_settings", *COUNTS),
+)
+SEEDS, SETTINGS = "seeds", "settings"
+ONE_SEED = "interval: one seed cannot show how much seeds matter"
+Head = dict[str, Any]
+
+
+def families(material: Material) -> list[list[Head]]:
+    """Gather the cells that differ in their seed only: held-out images that the weights have not seen, single fits."""
+    groups: dict[tuple[Any, ...], list[Head]] = {}
+    for head in material.heads(*HELD_OUT):
+        if head["train"] and not head["seen"] and not head["members"] > 1:
+            key = tuple(head[name] for name in ("method", "model", "setting", "protocol", "test"))
+            groups.setdefault(key, []).append(head)
+    return list(groups.values())
+
+
+def rows_of(material: Material, heads: Sequence[Head]) -> list[Row]:
+    """Average over the seeds of one method, setting and test set.
+
+    Args:
+        material: The run.
+        heads: Cells that differ in their seed only.
+
+    Returns:
+        One row a metric and label (and their mean), with the shares of the variance that patients and seeds contribute. A metric
+        of several classes together has its mean over seeds only, and a reason.
+    """
+    head = {name: heads[0][name] for name in COLUMNS if name in heads[0]} | {"over": SEEDS, "n_settings": 1}
+    scores = material.results.scores[material.results.scores["cell"].isin([one["cell"] for one in heads])]
+    found: list[Row] = []
+    for metric in material.suite.metrics:
+        mine = scores[scores["metric"] == metric]
+        try:
+            rows = _of_classes if _is_called(material, metric) else _two_level
+            found += [{**head, **_counts(mine, row["label"]), **row} for row in rows(material, heads, metric)]
+        except XrbenchError as error:
+            found.append({**head, **nothing(str(error), label="", metric=metric, n_seeds=len(heads))})
+    return found
+
+
+def _is_called(material: Material, metric: str) -> bool:
+    base = material.spec(metric).base
+    return material.suite.task == "multiclass" and base in {*OF_ALL, *OF_EACH}
+
+
+def _counts(rows: pd.DataFrame, label: str) -> Row:
+    """Count what is behind a label's figures; the test images of all seeds are the same, or the most of any seed is said."""
+    mine = rows[rows["label"] == label]
+    return {name: mine[name].max() for name in COUNTS} if len(mine) else {}
+
+
+def _of_classes(material: Material, heads: Sequence[Head], metric: str) -> Iterator[Row]:
+    """Summarise figures of the predicted class over seeds."""
+    scores = material.results.scores
+    mine = scores[scores["cell"].isin([head["cell"] for head in heads]) & (scores["metric"] == metric)]
+    for label, rows in mine.groupby("label", sort=False):
+        one = statistics.mean_and_spread(rows["value"].to_numpy(), level=material.level)
+        ends = {"value": one.mean, "sd": one.sd, **within(material.spec(metric), one.low, one.high)}
+        about = {"label": label, "metric": metric, "level": material.level, "interval": "t", "n_seeds": one.n}
+        caution = "" if one.n < 2 else "the interval is over seeds alone, not over patients"
+        yield {**about, **ends, "caution": caution, "reason": ONE_SEED if one.n < 2 else ""}
+
+
+def _two_level(material: Material, heads: Sequence[Head], metric: str) -> Iterator[Row]:
+    cells = []
+    for head in heads:
+        sample = material.sample(head["cell"])
+        rows = material.results.scores[material.results.scores["cell"] == head["cell"]]
+        thresholds = dict(zip(zip(rows["label"], rows["metric"], strict=True), rows["threshold"], strict=True))
+        domain = material.results.domain(head["test"])
+        image = sample.frame["image"].to_numpy(object)
+        cells.append(statistics.Cell(domain, sample.truth, sample.score, sample.patient, thresholds, image))
+    for one in statistics.two_level(cells, metric=metric, labels=material.suite.labels, level=material.level):
+        shares = {"patient_share": one.patient_share, "seed_share": one.seed_share, "df": one.df}
+        ends = {"value": one.value, "low": one.low, "high": one.high, "sd": one.sd, "error": one.error}
+        about = {"label": one.label, "metric": one.metric, "level": material.level, "interval": SEEDS}
+        yield {**about, **ends, **shares, "n_seeds": one.n_seeds, "reason": one.reason, "caution": one.caution}
+
+
+def over_settings(material: Material) -> list[Row]:
+    """Average over settings, each being the mean over its seeds: external test sets that the weights have not seen."""
+    found = []
+    for (method, model), mine in fair_external(material).groupby(["method", "model"], sort=False):
+        for (metric, label), rows in mine.groupby(["metric", "label"], sort=False):
+            values = setting_means(rows)
+            one = statistics.mean_and_spread(values.to_numpy(), level=material.level)
+            about = {"method": method, "model": model, "protocol": "external", "label": label, "metric": metric}
+            ends = {"value": one.mean, "sd": one.sd, **within(material.spec(str(metric)), one.low, one.high)}
+            counts = {
+                "n_settings": one.n,
+                "n_seeds": rows["seed"].nunique(),
+                "interval": "t",
+                "level": material.level,
+                "over": SETTINGS,
+            }
+            found.append({**about, **ends, **counts, "reason": _why(one.n)})
+    return found
+
+
+def fair_external(material: Material) -> pd.DataFrame:
+    """Select the scores on external test sets that the weights have not seen."""
+    scores = material.results.scores
+    return scores[(scores["protocol"] == "external") & ~scores["seen"]]
+
+
+def setting_means(rows: pd.DataFrame) -> pd.Series:
+    """Average one method's figures over the seeds of each setting; settings without a value are left out.
+
+    A model that is used as it comes has no settings: its test sets take their place.
+    """
+    name = rows["setting"].where(rows["setting"] != "", rows["test"])
+    return rows.assign(setting=name).groupby("setting", sort=False)["value"].mean().dropna()
+
+
+def _why(n: int) -> str:
+    if n == 0:
+        return "no setting has a value"
+    return "" if n > 1 else "interval: one setting cannot show how much settings differ"
+
+
+def spread(values: Sequence[float], level: float) -> Mapping[str, float]:
+    """Summarise differences over settings: mean with its t-interval, and how many there are."""
+    one = statistics.mean_and_spread(np.asarray(values, float), level=level)
+    return {"value": one.mean, "low": one.low, "high": one.high, "sd": one.sd if not math.isnan(one.sd) else NAN}

@@ -1,0 +1,178 @@
+"""Over seeds, settings, methods and domains: against NumPy, SciPy and statsmodels on the scores themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from xrbench import cards, statistics
+from xrbench.compare.results import Results
+from xrbench.judging import judge
+from xrbench.judging.matrix import domains_of
+from xrbench.judging.pairs import detectable
+
+Frames = dict[str, pd.DataFrame]
+SETTINGS = ["b+c>held-out>a", "a+c>held-out>b", "a+b>held-out>c"]
+
+
+def external(results: Results, **wanted: str) -> pd.DataFrame:
+    rows = results.scores[(results.scores["protocol"] == "external") & ~results.scores["seen"]]
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def test_a_figure_over_seeds_is_their_mean_with_two_sources_of_error(found: Frames, results: Results) -> None:
+    rows = external(results, method="plain", setting=SETTINGS[0], label="Edema", metric="auc")
+    table = found["seeds"]
+    mine = table[(table["over"] == "seeds") & (table["protocol"] == "external") & (table["method"] == "plain")]
+    mine = mine[(mine["setting"] == SETTINGS[0]) & (mine["label"] == "Edema") & (mine["metric"] == "auc")]
+    (row,) = mine.to_dict("records")
+    assert row["value"] == pytest.approx(rows["value"].mean())
+    assert row["sd"] == pytest.approx(rows["value"].std(ddof=1))
+    assert row["n_seeds"] == 3
+    assert row["patient_share"] + row["seed_share"] == pytest.approx(1)
+    # wider than the patients of one seed alone would make it, on the average over seeds
+    assert row["high"] - row["low"] > (rows["high"] - rows["low"]).mean() * np.sqrt(row["patient_share"]) * 0.8
+    assert row["n_positive"] == rows["n_positive"].iloc[0]
+
+
+def test_over_settings_stands_the_mean_of_seed_means_with_the_sample_deviation(found: Frames, results: Results) -> None:
+    table = found["seeds"]
+    mine = table[(table["over"] == "settings") & (table["label"] == "mean") & (table["metric"] == "auc")]
+    for row in mine.to_dict("records"):
+        rows = external(results, method=row["method"], label="mean", metric="auc")
+        means = rows.groupby(rows["setting"].where(rows["setting"] != "", rows["test"]))["value"].mean()
+        assert row["value"] == pytest.approx(means.mean())
+        assert row["sd"] == pytest.approx(means.std(ddof=1))
+        low, high = stats.t.interval(0.95, len(means) - 1, means.mean(), stats.sem(means))
+        assert (row["low"], row["high"]) == (pytest.approx(max(low, 0)), pytest.approx(min(high, 1)))
+        assert row["n_settings"] == (2 if row["method"] == "ready" else 3), "it has seen c"
+
+
+def figures(results: Results, label: str) -> pd.DataFrame:
+    """One row a setting, one column a method; the ready-made model has the figure of the setting's test set."""
+    rows = external(results, label=label, metric="auc")
+    trained = rows[rows["train"] != ""]
+    wide = trained.pivot_table(index="setting", columns="method", values="value").loc[SETTINGS]
+    ready = rows[rows["method"] == "ready"].set_index("test")["value"]
+    return wide.assign(ready=[ready.get(name.rpartition(">")[2], np.nan) for name in wide.index])
+
+
+def test_ranks_are_friedmans_over_settings_in_which_everybody_has_a_value(found: Frames, results: Results) -> None:
+    wide = figures(results, "Edema").dropna()
+    assert len(wide) == 2
+    mine = found["ranks"]
+    mine = mine[(mine["label"] == "Edema") & (mine["metric"] == "auc")].set_index("method")
+    expected = wide.rank(axis=1, ascending=False).mean()
+    assert mine["mean_rank"].to_dict() == pytest.approx(expected.to_dict())
+    friedman = stats.friedmanchisquare(*(wide[name] for name in wide))
+    assert mine["statistic"].iloc[0] == pytest.approx(friedman.statistic)
+    assert mine["p"].iloc[0] == pytest.approx(friedman.pvalue)
+    q = stats.studentized_range.ppf(0.95, 3, np.inf) / np.sqrt(2)
+    assert mine["critical_difference"].iloc[0] == pytest.approx(q * np.sqrt(3 * 4 / (6 * 2)))
+    assert set(mine["n_settings"]) == {2}
+    assert mine["caution"].str.endswith("1 settings left out, where a method has no value").all()
+
+
+def test_signed_ranks_of_the_declared_pair(found: Frames, results: Results) -> None:
+    table = found["signed-rank"]
+    assert table["label"].tolist() == ["Edema", "Effusion", "mean"]
+    raw = []
+    for row in table.to_dict("records"):
+        wide = figures(results, row["label"])
+        raw.append(stats.wilcoxon(wide["fancy"], wide["plain"]).pvalue)
+        assert row["p"] == pytest.approx(raw[-1])
+        assert row["value"] == pytest.approx((wide["fancy"] - wide["plain"]).mean())
+        assert row["wins"] == (wide["fancy"] > wide["plain"]).sum()
+        assert row["wins"] + row["ties"] + row["losses"] == row["n_settings"] == 3
+        assert row["smallest_p"] == 2 / 2**3
+    np.testing.assert_allclose(table["p_adjusted"], multipletests(raw, method="holm")[1])
+
+
+def test_parts_of_the_variance_are_those_of_the_trained_methods(found: Frames, results: Results) -> None:
+    rows = external(results, label="Edema", metric="auc")
+    rows = rows[rows["train"] != ""]
+    mine = found["variance"]
+    mine = mine[mine["label"] == "Edema"].set_index("source")
+    expected = statistics.decompose(
+        rows["value"].tolist(), {name: rows[name].tolist() for name in ("method", "setting", "seed")}
+    )
+    assert mine.loc["method", "value"] == pytest.approx(expected.parts["method"])
+    assert mine.loc["test", "reason"] == "changes together with setting: its part is in there"
+    assert mine["share"].sum() == pytest.approx(1)
+    assert mine.loc["rest", "n_scores"] == 18
+    assert mine.loc[["method"], "caution"].str.contains("known poorly").all()
+
+
+def test_the_matrix_has_internal_figures_on_its_diagonal_only(found: Frames, results: Results) -> None:
+    table = found["matrix"]
+    mine = table[(table["method"] == "plain") & (table["label"] == "Edema")].set_index(["train", "test"])
+    assert len(mine) == 9
+    scores = results.scores
+    rows = scores[(scores["method"] == "plain") & (scores["label"] == "Edema") & (scores["metric"] == "auc")]
+    outside = rows[(rows["protocol"] == "external") & (rows["test"] == "c")]["value"]
+    inside = rows[(rows["protocol"] == "internal") & (rows["test"] == "b")]["value"]
+    for pair, values, protocol in ((("a", "c"), outside, "external"), (("b", "b"), inside, "internal")):
+        assert mine.loc[pair, "value"] == pytest.approx(values.mean())
+        assert mine.loc[pair, "sd"] == pytest.approx(values.std(ddof=1))
+        assert mine.loc[pair, "n_figures"] == len(values)
+        assert mine.loc[pair, "protocol"] == protocol
+    assert "ready" not in set(table["method"]), "a model that is used as it comes has no training domain"
+
+
+def test_a_named_training_set_is_a_domain_of_its_own() -> None:
+    row = {"configuration": "both", "train": "a+b", "test": "c", "protocol": "external"}
+    assert domains_of(row) == ("both",)
+
+
+def test_each_two_methods_of_a_setting_with_what_could_be_seen(found: Frames, results: Results) -> None:
+    table = found["pairs"]
+    assert set(zip(table["challenger"], table["baseline"], strict=True)) == {
+        ("fancy", "plain"),
+        ("ready", "plain"),
+        ("ready", "fancy"),
+    }
+    mine = table[(table["setting"] == SETTINGS[0]) & (table["challenger"] == "fancy") & (table["label"] == "mean")]
+    (row,) = mine.to_dict("records")
+    wide = figures(results, "mean")
+    assert row["value"] == pytest.approx((wide["fancy"] - wide["plain"])[SETTINGS[0]])
+    assert row["detectable"] == pytest.approx(statistics.smallest_detectable(row["error"]))
+    assert row["low"] < row["value"] < row["high"]
+    known = detectable(table)
+    key = (SETTINGS[0], "auc", "mean")
+    assert known[(*key, "fancy", "plain")] == known[(*key, "plain", "fancy")] == row["detectable"]
+
+
+def test_one_seed_and_two_settings_give_reasons_where_something_cannot_be_said(
+    suite: cards.SuiteCard, make_study: Callable[..., Results]
+) -> None:
+    small = msgspec.structs.replace(suite, methods=("plain", "fancy"))
+    tables = judge(make_study(small, seeds=(0,), settings=2), small)
+    seeds = tables["seeds"][tables["seeds"]["over"] == "seeds"]
+    assert seeds["low"].isna().all()
+    assert set(seeds["reason"]) == {"interval: one seed cannot show how much seeds matter"}
+    assert seeds["value"].notna().all()
+    variance = tables["variance"]
+    assert variance.loc[variance["source"] == "seed", "reason"].unique().tolist() == ["has a single value"]
+    assert variance["reason"].astype(bool).any()
+    ranks = tables["ranks"]
+    assert set(ranks["n_settings"]) == {2}
+    assert ranks["mean_rank"].notna().all()
+
+
+def test_one_setting_ranks_nobody(suite: cards.SuiteCard, make_study: Callable[..., Results]) -> None:
+    small = msgspec.structs.replace(suite, methods=("plain",))
+    tables = judge(make_study(small, seeds=(0,), settings=1), small)
+    assert set(tables["ranks"]["reason"]) == {"a ranking wants two methods and two settings, not 1 and 1"}
+    assert set(tables["signed-rank"]["reason"]) == {"not measured: fancy"}
+    assert tables["pairs"].empty
+    over = tables["seeds"][tables["seeds"]["over"] == "settings"]
+    assert set(over["reason"]) == {"interval: one setting cannot show how much settings differ"}
+    assert tables["policies"]["tau"].isna().all()

@@ -1,0 +1,105 @@
+"""Figures of each sex and age against scikit-learn on the same rows, and p-values against statsmodels."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.multitest import multipletests
+
+from xrbench import cards
+from xrbench.compare.results import Results
+from xrbench.errors import MeasureError
+from xrbench.judging import Material, judge
+from xrbench.judging.groups import groups_of, rows_of
+
+TEST = "plain/net/a+b/valid-held-out/seed-0/c"
+
+
+@pytest.fixture(scope="module")
+def table(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    return found["subgroups"]
+
+
+def test_each_sex_has_the_figure_of_its_own_rows(table: pd.DataFrame, results: Results) -> None:
+    frame = results.predictions(TEST)
+    assert frame is not None
+    mine = table[(table["cell"] == TEST) & (table["column"] == "sex") & (table["label"] == "Edema")]
+    assert mine["group"].tolist() == ["F", "M"]
+    values = {}
+    for row in mine.to_dict("records"):
+        part = frame[(frame["sex"] == row["group"]) & frame["truth:Edema"].notna()]
+        values[row["group"]] = roc_auc_score(part["truth:Edema"], part["score:Edema"])
+        assert row["value"] == pytest.approx(values[row["group"]])
+        assert row["n_patients"] == part["patient_id"].nunique()
+        assert row["low"] < row["value"] < row["high"]
+    by_group = mine.set_index("group")
+    assert by_group.loc["F", "behind"] == pytest.approx(values["M"] - values["F"])
+    assert by_group["worst"].tolist() == [values["F"] < values["M"], values["M"] < values["F"]]
+
+
+def test_p_values_are_adjusted_over_the_groups_and_labels_of_a_table(table: pd.DataFrame) -> None:
+    mine = table[(table["cell"] == TEST) & (table["column"] == "age") & (table["metric"] == "auc")]
+    tested = mine[mine["p"].notna()]
+    assert len(tested) > 3
+    np.testing.assert_allclose(tested["p_adjusted"], multipletests(tested["p"], method="holm")[1])
+
+
+def test_small_groups_are_suppressed_with_everything_that_is_in_them(table: pd.DataFrame, results: Results) -> None:
+    frame = results.predictions(TEST)
+    assert frame is not None
+    patients = frame.drop_duplicates("patient_id")["age"]
+    sizes = {"0-17": (patients < 18).sum(), "80+": (patients >= 80).sum()}
+    small = [name for name, size in sizes.items() if size < 12]
+    assert small, "the drawn patients have a small band"
+    rows = table[(table["cell"] == TEST) & table["group"].isin(small)]
+    assert rows["suppressed"].all()
+    assert rows[["value", "low", "high", "behind", "p"]].isna().all(axis=None)
+    assert (rows[["n_positive", "n_negative", "n_images"]] == 0).all(axis=None), "not even how many are in it"
+    assert set(rows["reason"]) == {"suppressed: fewer than 12 patients"}
+
+
+def test_a_threshold_of_a_group_is_that_of_the_validation_images(table: pd.DataFrame, material: Material) -> None:
+    metric = "recall@specificity=0.9"
+    row = table[(table["cell"] == TEST) & (table["metric"] == metric) & (table["group"] == "40-79")].iloc[0]
+    valid = material.validation(TEST)
+    frame = material.results.predictions(TEST)
+    assert valid is not None
+    assert frame is not None
+    at = valid.thresholds([metric])[row["label"], metric]
+    sick = frame[(frame[f"truth:{row['label']}"] == 1) & frame["age"].between(40, 79)]
+    assert row["value"] == pytest.approx((sick[f"score:{row['label']}"] >= at).mean())
+
+
+def test_a_metric_that_needs_validation_images_is_refused_where_there_are_none(table: pd.DataFrame) -> None:
+    rows = table[(table["method"] == "ready") & (table["metric"] == "recall@specificity=0.9")]
+    assert len(rows) == 3
+    assert rows["reason"].str.startswith("no validation images").all()
+
+
+def test_wrong_columns_are_named_in_one_line(material: Material) -> None:
+    frame = material.sample(TEST).frame
+    with pytest.raises(MeasureError, match=r"no column 'sexe' in the predictions; did you mean 'sex'\?"):
+        groups_of(frame, cards.SubgroupRule(column="sexe"))
+    with pytest.raises(MeasureError, match="column 'sex': 'F' is not a number, and bands are of numbers") as raised:
+        groups_of(frame.sort_values("sex"), cards.SubgroupRule(column="sex", bands=(18,)))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_column_that_is_missing_is_a_reason_not_a_crash(results: Results, suite: cards.SuiteCard) -> None:
+    rule = cards.SubgroupRule(column="scanner")
+    other = msgspec.structs.replace(suite, judgement=cards.Judgement(subgroups=(rule,)), tables=())
+    table = judge(results, other)["subgroups"]
+    assert table["reason"].str.startswith("no column 'scanner' in the predictions").all()
+    assert set(table["column"]) == {"scanner"}
+
+
+def test_unknown_sexes_form_no_group(material: Material) -> None:
+    sample = material.sample(TEST)
+    frame = sample.frame.assign(sex=sample.frame["sex"].where(sample.frame.index > 9, None))
+    rows = rows_of(type(sample)(sample.labels, sample.truth, sample.score, sample.patient, frame),
+                   cards.SubgroupRule(column="sex"), metric="auc")  # fmt: skip
+    assert {row["group"] for row in rows} == {"F", "M"}
+    assert {row["n_missing"] for row in rows} == {10}
