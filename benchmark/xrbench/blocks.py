@@ -64,7 +64,9 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "horizontal-flip": "xrbench.training.augment:horizontal_flip",
         },
         "table": {},
-        "figure": {},
+        "figure": {
+            "explain": "xrbench.report.explained:figure",
+        },
         "claim": {},
     }
 )

@@ -19,7 +19,7 @@ from xrbench.errors import XrbenchError, disk_is_full
 
 USAGE = 3
 INTERRUPTED = 130
-TRAINING = frozenset({"torch", "torchvision", "timm", "torchxrayvision"})
+TRAINING = frozenset({"torch", "torchvision", "timm", "torchxrayvision", "pytorch_grad_cam"})
 """Libraries of the extra ``train``."""
 KEPT = "what was done is kept, make room and give the same command again"
 TRACEBACK = "XRBENCH_TRACEBACK"
@@ -94,11 +94,12 @@ def _said(error: Exception) -> tuple[str, int]:
 def _register() -> None:
     """Add the commands of each room; they import what they need when they are called."""
     from xrbench.cli.data import data
+    from xrbench.cli.explain import COMMANDS as EXPLAINING
     from xrbench.cli.judge import COMMANDS as JUDGING
     from xrbench.cli.registry import COMMANDS as LISTING
     from xrbench.cli.work import COMMANDS as WORKING
 
-    for command in (*LISTING, *WORKING, *JUDGING, data):
+    for command in (*LISTING, *WORKING, *JUDGING, *EXPLAINING, data):
         group.add_command(command)
 
 

@@ -153,12 +153,17 @@ class Published(nn.Module):
         self.body, self.resolution = body, resolution
         self.register_buffer("points", points, persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return probabilities, shape (images, outputs)."""
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the body's outputs for images of any resolution, shape (images, outputs)."""
         if images.shape[-2:] != (self.resolution, self.resolution):
             size = (self.resolution, self.resolution)
             images = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
-        found = torch.sigmoid(self.body(images))
+        found: Tensor = self.body(images)
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return probabilities, shape (images, outputs)."""
+        found = torch.sigmoid(self.logits(images))
         points = self.points.expand_as(found)  # type: ignore[operator]
         low = found / (2 * points)
         high = 1 - (1 - found) / (2 * (1 - points))

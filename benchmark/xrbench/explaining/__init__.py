@@ -1,0 +1,166 @@
+"""Where in an image a run's networks found their evidence: maps of chosen images, set against readers' boxes.
+
+``explain`` answers one question about a run. ``explain_for_suite`` answers those that a suite's figures of kind ``explain`` put,
+once the run has measured, and keeps maps in the run folder, from which ``report`` draws panels without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from xrbench.assembly import Assembly
+from xrbench.cards import FigureLayout
+from xrbench.catalogue import Catalogue
+from xrbench.errors import CardError, StoreError, XrbenchError, suggestion
+from xrbench.explaining.asking import about, ask
+from xrbench.explaining.choice import read_list
+from xrbench.explaining.measured import Explorable, open_run
+from xrbench.explaining.places import Places, from_assembly, from_roots
+from xrbench.explaining.stored import ABOUT, Explained, write
+from xrbench.explaining.telling import Question
+from xrbench.progress import Reporter, Silent
+from xrbench.sources import DataRoots
+from xrbench.stamp import FIXTURE
+from xrbench.store import read_json, without_nan
+
+__all__ = [
+    "FOLDER",
+    "KIND",
+    "Explained",
+    "Question",
+    "explain",
+    "explain_for_suite",
+    "question_of",
+    "read_list",
+    "write",
+]
+
+FOLDER = "explained"
+"""Where explanations lie in a run folder."""
+KIND = "explain"
+"""Kind of a figure that shows them."""
+DRAWN = "fixture"
+"""Folder of the synthetic images below ``--out``."""
+
+
+def explain(
+    folder: Path,
+    catalogue: Catalogue,
+    question: Question,
+    *,
+    roots: DataRoots | None = None,
+    cache: Path | None = None,
+    device: str = "auto",
+    jobs: int = 1,
+    reporter: Reporter | None = None,
+) -> Explained:
+    """Explain images of a run.
+
+    Args:
+        folder: The run folder.
+        catalogue: Where the cards of datasets are.
+        question: What is asked.
+        roots: Where the data are; for a run on the synthetic fixture, its folder below ``--out`` if nothing is given.
+        cache: Folder of pixel caches; that below ``--out`` by default.
+        device: Where it is computed.
+        jobs: Processes that read images.
+        reporter: Where progress goes.
+
+    Raises:
+        XrbenchError: See ``ask``; or the data are not where they are looked for.
+    """
+    import xrbench.training.explain  # noqa: F401 - says at once what is to be installed
+
+    run = open_run(folder)
+    there = roots or DataRoots()
+    if run.manifest["data"] == FIXTURE and there.default is None and (run.out / DRAWN).is_dir():
+        there = replace(there, default=run.out / DRAWN)
+    places = Places(
+        find=from_roots(catalogue, there),
+        suite=run.suite,
+        catalogue=catalogue,
+        cache=cache or run.out / "cache",
+        jobs=jobs,
+        reporter=reporter or Silent(),
+    )
+    return ask(run, question, places, device=device)
+
+
+def explain_for_suite(
+    folder: Path,
+    assembly: Assembly,
+    catalogue: Catalogue,
+    *,
+    cache: Path | None = None,
+    device: str = "auto",
+    jobs: int = 1,
+    reporter: Reporter | None = None,
+) -> list[Path]:
+    """Compute what the figures of kind ``explain`` of a run's suite show, unless it is there already.
+
+    A figure that cannot be explained is named with the reason, and the others go on.
+
+    Args:
+        folder: The run folder, measured (and scored, if thresholds are to be known).
+        assembly: The plan with its data.
+        catalogue: Where the vocabulary is.
+        cache: Folder of pixel caches; that below ``--out`` by default.
+        device: Where it is computed.
+        jobs: Processes that read images.
+        reporter: Where progress goes.
+
+    Returns:
+        One folder a figure, below ``FOLDER`` of the run folder.
+
+    Raises:
+        CardError: A figure has an option that does not exist, or one of another type.
+    """
+    suite, say = assembly.plan.suite, reporter or Silent()
+    asked = {layout.name: question_of(layout, suite.name) for layout in suite.figures if layout.kind == KIND}
+    if not asked:
+        return []
+    run = open_run(folder)
+    planned = {cell.name for cell in assembly.plan.cells}
+    run = replace(run, cells=tuple(cell for cell in run.cells if cell.name in planned and cell.path.is_file()))
+    places = Places(from_assembly(assembly), run.suite, catalogue, cache or run.out / "cache", jobs, say)
+    made = []
+    for name, question in asked.items():
+        target = run.folder / FOLDER / name
+        try:
+            if not _is_there(target, run, question):
+                write(target, ask(run, question, places, device=device))
+            made.append(target)
+        except XrbenchError as error:
+            say.line(f"figure {name}: not explained: {error}")
+    return made
+
+
+def question_of(layout: FigureLayout, suite: str) -> Question:
+    """Read a figure's options as a question.
+
+    Raises:
+        CardError: There is no such option, or it is of another type.
+    """
+    known = [field.name for field in fields(Question)]
+    for name in layout.options:
+        if name not in known:
+            raise CardError(f"suite {suite}: figure {layout.name}: no option {name!r}{suggestion(name, known)}")
+    try:
+        return msgspec.convert(dict(layout.options), Question)
+    except msgspec.ValidationError as error:
+        raise CardError(f"suite {suite}: figure {layout.name}: options: {error}") from error
+
+
+def _is_there(target: Path, run: Explorable, question: Question) -> bool:
+    """Say whether this question was answered for these cells, or for more of them."""
+    try:
+        kept: Mapping[str, Any] = read_json(target / ABOUT)
+    except StoreError:
+        return False
+    now = without_nan(about(run, question, run.chosen(question.only)))
+    return kept.get("asked") == now["asked"] and set(kept.get("keys", ())) >= set(now["keys"])

@@ -1,0 +1,135 @@
+"""What an explanation consists of, and how it is kept: read again without torch, to draw panels or count anew.
+
+In the folder::
+
+    index.csv       one row a map: image, cell, label, truth, score, prediction, target, layer, how the map is spread, boxes
+    boxes.csv       the readers' boxes of these images and labels, in pixels of the maps; where there are any
+    agreement.csv   maps against boxes, with intervals; where there are any
+    maps.npz        film-0, film-1 ... (uint8) and map-0, map-1 ... (float16, 0..1); the index says which
+    about.json      what was asked, and of which networks
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from xrbench import store
+from xrbench.errors import StoreError
+
+FORMAT = "xrbench-explained-1"
+ABOUT, INDEX, BOXES, AGREEMENT, MAPS = "about.json", "index.csv", "boxes.csv", "agreement.csv", "maps.npz"
+TEXT = (
+    *("label", "dataset", "image", "patient_id", "test", "protocol", "cell", "network", "method", "model", "train"),
+    *("configuration", "actual", "predicted", "outcome", "target", "layer", "technique"),
+)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Maps of some images, with everything a panel says of them.
+
+    Attributes:
+        index: One row a map: what a panel says of it, and how it is spread.
+        films: Cached pixels of each image and size, uint8, shape (height, width); ``index["film"]`` counts them.
+        maps: Float32 maps in 0..1 of the same shapes; ``index["map"]`` counts them, -1 where only the numbers are kept.
+        boxes: Columns ``dataset, image, label, reader, image_size, x0, y0, x1, y1``, in pixels of maps of that size.
+        agreement: As ``agreement`` makes it; empty where there are no boxes.
+        about: What was asked, the rule that chose the images, keys of the cells, and the stamp.
+    """
+
+    index: pd.DataFrame
+    films: tuple[npt.NDArray[np.uint8], ...]
+    maps: tuple[npt.NDArray[np.float32], ...]
+    boxes: pd.DataFrame
+    agreement: pd.DataFrame
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stamp(self) -> str:
+        """What stands over every panel and in every table: the FIXTURE stamp, or nothing."""
+        return str(self.about.get("stamp", ""))
+
+
+def write(folder: Path, found: Explained, *, maps: bool = True) -> list[Path]:
+    """Write an explanation into a folder; ``about.json`` comes last, so that what has one is whole.
+
+    Args:
+        folder: Where the files go.
+        found: What is written.
+        maps: Whether films and maps are kept, without which no panel can be drawn again.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    tables = {INDEX: found.index, BOXES: found.boxes, AGREEMENT: found.agreement}
+    try:
+        for name in (ABOUT, *tables, MAPS):
+            (folder / name).unlink(missing_ok=True)
+        paths = []
+        for name, table in tables.items():
+            if len(table):
+                store.write_csv(folder / name, table.assign(stamp=found.stamp) if found.stamp else table)
+                paths.append(folder / name)
+        if maps:
+            arrays: dict[str, Any] = {f"film-{at}": film for at, film in enumerate(found.films)}
+            arrays |= {f"map-{at}": one.astype(np.float16) for at, one in enumerate(found.maps)}
+            content = io.BytesIO()
+            np.savez_compressed(content, **arrays)
+            store.write_atomic(folder / MAPS, content.getvalue())
+            paths.append(folder / MAPS)
+        store.write_json(folder / ABOUT, {"format": FORMAT, **found.about})
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
+    return [*paths, folder / ABOUT]
+
+
+def read(folder: Path) -> Explained:
+    """Read what ``write`` wrote with its maps.
+
+    Raises:
+        StoreError: It is not there, damaged, or of another version.
+    """
+    about = store.read_json(folder / ABOUT)
+    if about.get("format") != FORMAT:
+        raise StoreError(f"{folder / ABOUT}: format {about.get('format')!r}; this version reads {FORMAT!r}")
+    films, maps = _arrays(folder / MAPS)
+    index = _table(folder / INDEX, TEXT)
+    if len(index) and (index["film"].max() >= len(films) or index["map"].max() >= len(maps)):
+        raise StoreError(f"{folder / MAPS}: has {len(maps)} maps, {INDEX} names more; it was damaged or edited")
+    boxes = _table(folder / BOXES, ("dataset", "image", "label", "reader"))
+    return Explained(index, films, maps, boxes, _table(folder / AGREEMENT, ()), about)
+
+
+def _table(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StoreError(f"{path}: not a CSV table: {str(error).splitlines()[0]}") from error
+    for column in text:
+        if column not in table:
+            raise StoreError(f"{path}: column {column!r} missing")
+        table[column] = table[column].astype(object).where(table[column].notna(), "")
+    return table.drop(columns="stamp", errors="ignore")
+
+
+def _arrays(path: Path) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[npt.NDArray[np.float32], ...]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            films = [archive[f"film-{at}"] for at in range(sum(name.startswith("film-") for name in archive.files))]
+            maps = [archive[f"map-{at}"] for at in range(sum(name.startswith("map-") for name in archive.files))]
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such file; maps were not kept") from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path}: damaged ({type(error).__name__})") from error
+    return tuple(films), tuple(one.astype(np.float32) for one in maps)
