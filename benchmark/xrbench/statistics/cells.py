@@ -18,7 +18,7 @@ from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter
-from xrbench.statistics.cautions import enough_for, joined
+from xrbench.statistics.cautions import enough_for, joined, patients
 from xrbench.statistics.drawn import Laid, by_group
 from xrbench.statistics.inputs import matrices
 from xrbench.statistics.jackknife import Left, groups_of
@@ -87,11 +87,13 @@ class Behind(NamedTuple):
         laid: The predictions.
         positive: Images with the label, or of the class.
         fewest: Patients of the rarer class.
+        most: Patients of the commoner class.
     """
 
     laid: Laid
     positive: int
     fewest: int
+    most: int
 
 
 class Layout(NamedTuple):
@@ -158,11 +160,16 @@ class CellValues:
         """Count the patients of the rarest class behind the figures that are kept; 0 when none is."""
         return min((self.behind[cell][label].fewest for cell, label in np.argwhere(kept)), default=0)
 
+    def most(self, kept: npt.NDArray[np.bool_]) -> int:
+        """Count the patients of the commonest class in the smallest cell that is kept; 0 when none is."""
+        return min((self.behind[cell][label].most for cell, label in np.argwhere(kept)), default=0)
+
     def caution(self, kept: npt.NDArray[np.bool_]) -> str:
         """Say what a reader should know before trusting an interval of the figures that are kept; else empty."""
         few, enough = self.fewest(kept), enough_for("default")
-        short = f"only {few} patients of one class in a cell: intervals are known to hold from {enough}"
-        torn = f"images taken as independent: {self.torn} cells have patient ids, others none"
+        short = f"only {patients(few)} of one class in a cell: intervals are known to hold from {enough}"
+        has = "cell has" if self.torn == 1 else "cells have"
+        torn = f"images taken as independent: {self.torn} {has} patient ids, others none"
         return joined(short if kept.any() and few < enough else "", torn if self.torn else "")
 
 
@@ -217,7 +224,9 @@ def by_label(spec: MetricSpec, labels: Sequence[str]) -> Lay:
             column(truth[:, i], score[:, i], code, label=label, specs=[spec], thresholds=cell.thresholds)
             for i, label in enumerate(labels)
         ]
-        return Layout(columns, [Behind(one, int(one.rows.positive.sum()), min(patients_of(one))) for one in columns])
+        return Layout(
+            columns, [Behind(one, int(one.rows.positive.sum()), *sorted(patients_of(one))) for one in columns]
+        )
 
     return lay
 

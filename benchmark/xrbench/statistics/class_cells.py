@@ -33,4 +33,4 @@ def against_rest(truth: npt.ArrayLike, score: npt.ArrayLike, classes: Sequence[s
 def _behind(column: Calls, spec: MetricSpec, k: int | None, classes: Sequence[str]) -> Behind:
     counts = [count for count in column.members(spec, k, classes).values() if count]
     positive = len(column.code) if k is None else int(np.sum(column.found.truth == k))
-    return Behind(column, positive, min(counts, default=0))
+    return Behind(column, positive, min(counts, default=0), max(counts, default=0))

@@ -161,8 +161,8 @@ def _row(
         drawn.stratum(0),
         column.behind(spec, k),
     )
-    words = joined(drawn.patients.caution, column.few(spec, k, classes, kind))
-    return replace(with_interval(row, kind, figure, drawn), caution=words)
+    row = replace(row, caution=joined(drawn.patients.caution, column.few(spec, k, classes, kind)))
+    return with_interval(row, kind, figure, drawn)
 
 
 def _why(column: Calls, spec: MetricSpec, k: int | None) -> str:

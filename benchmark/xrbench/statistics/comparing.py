@@ -17,6 +17,7 @@ import numpy.typing as npt
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
+from xrbench.statistics.cautions import beside, joined, safe_side
 from xrbench.statistics.cells import CellValues, Lay, PairedCell, average, by_label, cell_values
 from xrbench.statistics.delong import delong_test, z_test
 from xrbench.statistics.estimates import MEAN
@@ -53,6 +54,7 @@ class Difference:
         n_patients: Distinct patients behind them.
         reason: Why there is no figure; else empty.
         caution: What a reader should know before trusting it; else empty.
+        caution_beside: What a reader should know before trusting ``p_bootstrap`` and ``p_delong``; else empty.
     """
 
     label: str
@@ -80,6 +82,7 @@ class Difference:
     n_patients: int
     reason: str = ""
     caution: str = ""
+    caution_beside: str = ""
 
 
 def compare(
@@ -178,6 +181,8 @@ class Judge:
         p = float("nan") if found is None else found.p()
         words = verdict(low, high, p=p, better=self.spec.better, margin=self.margin, level=self.level, inner=inner)
         error = float("nan") if found is None else found.error
+        p_bootstrap = self._bootstrap(b - a, drawn, dropped, kept)
+        others = [name for name, value in (("p_bootstrap", p_bootstrap), ("p_delong", p_delong)) if not np.isnan(value)]
         return Difference(
             label=label,
             metric=self.spec.name,
@@ -187,7 +192,7 @@ class Judge:
             low=low,
             high=high,
             p=p,
-            p_bootstrap=self._bootstrap(b - a, drawn, dropped, kept),
+            p_bootstrap=p_bootstrap,
             p_delong=p_delong,
             error=error,
             detectable=smallest_detectable(error),
@@ -198,7 +203,8 @@ class Judge:
             replicates=len(drawn),
             dropped=dropped,
             reason=self._why(kept, found),
-            caution=self.both.caution(kept),
+            caution=self._caution(kept, (a + b) / 2),
+            caution_beside=beside(self.both.fewest(kept), others),
             **self._counts(kept),
         )
 
@@ -231,6 +237,10 @@ class Judge:
         if not kept.any():
             return "no cell in which both models have a value"
         return "interval: one patient alone carries what a figure is made of" if found is None else ""
+
+    def _caution(self, kept: npt.NDArray[np.bool_], auc: float) -> str:
+        rarely = self.spec.base == "auc" and kept.any()
+        return joined(self.both.caution(kept), safe_side(self.both.most(kept), auc) if rarely else "")
 
     def _delong(self, kept: npt.NDArray[np.bool_], number: int) -> float:
         if self.spec.base != "auc" or len(self.cells) != 1 or not kept.any():

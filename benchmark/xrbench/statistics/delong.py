@@ -18,6 +18,9 @@ from xrbench.metrics.checks import BoolArray, FloatArray, validate
 from xrbench.statistics.intervals import NOTHING, check_level, logit_normal, normal
 from xrbench.statistics.patients import encode
 
+ENOUGH = 100
+"""Patients of each class from which intervals and tests are known to hold (``tests/validation``)."""
+
 
 @dataclass(frozen=True)
 class DeLong:
@@ -26,20 +29,23 @@ class DeLong:
     Attributes:
         auc: Shape (models,); NaN without both classes.
         covariance: Shape (models, models); NaN with fewer than two positive or two negative patients.
+        caution: What a reader should know before trusting it; else empty.
     """
 
     auc: FloatArray
     covariance: FloatArray
+    caution: str = ""
 
 
 @dataclass(frozen=True)
 class DeLongTest:
-    """Two AUCs on the same images, b minus a, with the standard error, z and two-sided p-value."""
+    """Two AUCs on the same images, b minus a, with the standard error, z, two-sided p-value, and what to know before trusting it."""
 
     difference: float
     error: float
     z: float
     p: float
+    caution: str = ""
 
 
 def delong(truth: npt.ArrayLike, scores: npt.ArrayLike, *, patient: npt.ArrayLike | None = None) -> DeLong:
@@ -64,7 +70,7 @@ def delong(truth: npt.ArrayLike, scores: npt.ArrayLike, *, patient: npt.ArrayLik
     code = patients.code[rows] if patients.unit == "patient" else None
     parts = [components(row.score, positive) for row in checked]
     auc = np.array([part.auc for part in parts])
-    return DeLong(auc, _covariance(parts, positive, code))
+    return DeLong(auc, _covariance(parts, positive, code), _few(positive, code))
 
 
 def delong_interval(
@@ -107,13 +113,13 @@ def delong_test(
         patient: Patient of each image, shape (n,); None takes images as independent.
 
     >>> delong_test([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.4, 0.35, 0.8])
-    DeLongTest(difference=0.0, error=0.0, z=0.0, p=1.0)
+    DeLongTest(difference=0.0, error=0.0, z=0.0, p=1.0, caution='2 positive images: known to hold from 100')
     """
     found = delong(truth, np.stack([np.asarray(score_a, float), np.asarray(score_b, float)], axis=1), patient=patient)
     difference = float(found.auc[1] - found.auc[0])
     contrast = np.array([-1.0, 1.0])
     error = float(np.sqrt(max(0.0, contrast @ found.covariance @ contrast)))
-    return DeLongTest(difference, error, *z_test(difference, error))
+    return DeLongTest(difference, error, *z_test(difference, error), found.caution)
 
 
 def z_test(difference: float, error: float) -> tuple[float, float]:
@@ -156,6 +162,16 @@ def components(score: FloatArray, positive: BoolArray) -> Components:
     above = m - np.cumsum(positives) + 0.5 * positives
     placement[order] = np.where(kind, below[group] / n, above[group] / m)
     return Components(float(np.sum(positives * below) / (m * n)), placement)
+
+
+def _few(positive: BoolArray, code: npt.NDArray[np.int32] | None) -> str:
+    """Say that a class has too few patients (images, where these are the unit) for a normal interval or test."""
+    unit = "image" if code is None else "patient"
+    for word, kind in (("positive", positive), ("negative", ~positive)):
+        count = int(kind.sum()) if code is None else len(np.unique(code[kind]))
+        if count < ENOUGH:
+            return f"{count:,} {word} {unit}{'' if count == 1 else 's'}: known to hold from {ENOUGH}"
+    return ""
 
 
 def _covariance(parts: list[Components], positive: BoolArray, code: npt.NDArray[np.int32] | None) -> FloatArray:

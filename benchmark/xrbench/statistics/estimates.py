@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
-from xrbench.statistics.cautions import few, joined
+from xrbench.statistics.cautions import few, joined, of_point
 from xrbench.statistics.drawn import Drawn, L
 from xrbench.statistics.inputs import check_options, matrices
 from xrbench.statistics.kinds import Figure, chosen, interval
@@ -188,6 +188,7 @@ def with_interval(row: Estimate, kind: str, figure: Figure, drawn: Drawn[L]) -> 
         row,
         low=found.low,
         high=found.high,
+        caution=joined(row.caution, of_point(found.low, found.high)),
         interval=kind,
         reason=found.reason,
         replicates=found.replicates,

@@ -34,7 +34,8 @@ class Patients(NamedTuple):
         """Say that images are not independent, where that is known; else empty."""
         if not self.torn:
             return ""
-        return f"images taken as independent although {self.torn:,} patients have several: the interval is too narrow"
+        have = "patient has" if self.torn == 1 else "patients have"
+        return f"images taken as independent although {self.torn:,} {have} several: the interval is too narrow"
 
 
 def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -> Patients:
@@ -53,7 +54,7 @@ def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -
     >>> encode(["b", "a", "b"], 3).code.tolist(), encode(None, 3).unit
     ([0, 1, 0], 'image')
     >>> encode(["b", "a", "b"], 3, unit="image").caution
-    'images taken as independent although 1 patients have several: the interval is too narrow'
+    'images taken as independent although 1 patient has several: the interval is too narrow'
     """
     if unit not in UNITS:
         raise UsageError(f"unknown unit {unit!r}{suggestion(unit, UNITS)}")

@@ -122,7 +122,7 @@ def subgroups(
     ([('F', 1.0), ('M', 0.75)], 'M')
     """
     true, given = matrices(truth, score, labels)
-    code = encode(patient, len(true)).code
+    unit, code = encode(patient, len(true))[:2]
     values = pd.Series(np.asarray(group, object))
     if len(values) != len(true):
         raise MeasureError(f"{column} has {len(values):,} rows, truth has {len(true):,}")
@@ -130,7 +130,7 @@ def subgroups(
     names = sorted(values.dropna().astype(str).unique())
     members = {name: (values.astype(str) == name).to_numpy() & values.notna().to_numpy() for name in names}
     few = {name for name in names if len(np.unique(code[members[name]])) < minimum}
-    ids = code if patient is not None else None
+    ids = code if unit == "patient" else None
 
     def cell(rows: npt.NDArray[np.bool_]) -> Cell:
         own = None if ids is None else ids[rows]
