@@ -149,9 +149,8 @@ def _of_label(spec: MetricSpec, number: int, i: int, blank: Estimate, drawn: Dra
         lambda: drawn.left_out()[:, i, number],
         drawn.stratum(i),
     )
-    return replace(
-        with_interval(row, kind, figure, drawn), caution=joined(drawn.patients.caution, few(one, spec, kind))
-    )
+    row = replace(row, caution=joined(drawn.patients.caution, few(one, spec, kind)))
+    return with_interval(row, kind, figure, drawn)
 
 
 def _of_mean(
