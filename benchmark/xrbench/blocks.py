@@ -63,9 +63,20 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "affine": "xrbench.training.augment:affine",
             "horizontal-flip": "xrbench.training.augment:horizontal_flip",
         },
-        "table": {},
+        "table": {
+            "configurations": "xrbench.report.configurations:configurations",
+            "gaps": "xrbench.report.configurations:gaps",
+            "splits": "xrbench.report.splits:splits",
+            "borderline": "xrbench.report.borderline:borderline",
+            "regimes": "xrbench.report.regimes:regimes",
+            "class-recall": "xrbench.report.regimes:class_recall",
+            "all-metrics": "xrbench.report.regimes:all_metrics",
+            "naive": "xrbench.report.guessing:naive",
+            "confusion": "xrbench.report.guessing:confusion",
+        },
         "figure": {
             "explain": "xrbench.report.explained:figure",
+            "borderline": "xrbench.report.figures.borderline:borderline",
         },
         "claim": {},
     }
