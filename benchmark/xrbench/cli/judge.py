@@ -76,7 +76,7 @@ def score(
 @click.option(
     "--methods", metavar="CHALLENGER,BASELINE", help="Compare two methods of A instead of the suite's declared pairs."
 )
-@click.option("--metric", default="auc", show_default=True, metavar="NAME", help="What is compared.")
+@click.option("--metric", metavar="NAME", help="What is compared (default: what the suite declares, else the AUC).")
 @click.option("--margin", type=click.FloatRange(0), metavar="X", help="Differences smaller than this do not matter.")
 @click.option(
     "--gate",

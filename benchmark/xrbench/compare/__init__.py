@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xrbench.cards import Comparison as Declared
+from xrbench.compare import tasks
 from xrbench.compare.comparison import Comparison, compare_methods, compare_runs
 from xrbench.compare.differences import Settings
 from xrbench.compare.gating import MARGIN, Gate
 from xrbench.compare.gating import gate as decide
 from xrbench.compare.results import Results, open_results
 from xrbench.errors import UsageError
-from xrbench.metrics import parse
 from xrbench.progress import Reporter
 
 __all__ = [
@@ -36,7 +36,7 @@ def run(
     second: Path | None = None,
     *,
     methods: str | None = None,
-    metric: str = "auc",
+    metric: str | None = None,
     margin: float | None = None,
     gate: bool = False,
     replicates: int = 1000,
@@ -51,7 +51,7 @@ def run(
         first: Run folder, ``--out`` folder, leaderboard folder or ``scores.csv``; side a.
         second: Likewise, side b; an ``--out`` folder means its newest run of a's suite. None compares methods of ``first``.
         methods: ``challenger,baseline`` instead of the suite's declared comparisons; only without ``second``.
-        metric: Name of the metric.
+        metric: Name of the metric; by default that of the first declared comparison, else the AUC if the suite has it.
         margin: Smallest difference that matters; 0.02 for the gate, else 0.
         gate: Whether to decide if b is worse than a.
         replicates: Bootstrap replicates.
@@ -64,15 +64,17 @@ def run(
         StoreError: A path does not hold results, or they are broken.
         UsageError: The options do not go together.
     """
-    parse(metric)
-    how = Settings(metric, _margin(margin, gated=gate), level, replicates, seed)
+    if metric is not None:
+        tasks.spec_of(metric)
     a = open_results(first)
+    chosen = metric or tasks.default_metric(a)
+    tasks.spec_of(chosen, a)
+    how = Settings(chosen, _margin(margin, gated=gate), level, replicates, seed)
     if second is None:
         if gate:
             raise UsageError("--gate compares two runs: name a second one")
-        return compare_methods(
-            a, _declared(methods) or (a.card.comparisons if a.card else ()), how, only=only, reporter=reporter
-        )
+        of_suite = [one for one in (a.card.comparisons if a.card else ()) if metric or one.metric == chosen]
+        return compare_methods(a, _declared(methods) or of_suite, how, only=only, reporter=reporter)
     if methods:
         raise UsageError("--methods compares methods of one run: leave the second one out")
     b = open_results(second, suite=a.suite)

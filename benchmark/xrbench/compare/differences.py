@@ -10,9 +10,9 @@ import numpy as np
 
 from xrbench import statistics
 from xrbench.compare import pairs as pairing
+from xrbench.compare import tasks
 from xrbench.compare.pairs import MEAN, CellRow, Pair, Sides
 from xrbench.compare.results import Results
-from xrbench.metrics import parse
 from xrbench.progress import Reporter
 from xrbench.statistics.delong import z_test
 from xrbench.statistics.intervals import normal, quantile
@@ -115,7 +115,7 @@ def section(
     ready = [(pair, side) for pair, side in both if side is not None]
     paired = len(ready) == len(found)
     undefined = _undefined(found, a, b, how.metric)
-    rows = [] if paired else [_unpaired(label, found, a, b, how) for label in (*labels, MEAN)]
+    rows = [] if paired else [_unpaired(label, found, a, b, how) for label in _measured(a, labels, how.metric)]
     rows = rows or _paired(ready, a, b, labels, how, reporter)
     rows = rows if len(labels) != 1 else [row for row in rows if row.label != MEAN]
     counted = [replace(row, undefined=tuple(undefined.get(row.label, ()))) for row in rows]
@@ -136,7 +136,7 @@ def adjusted(sections: Iterable[Section], how: Settings) -> list[Section]:
     """Adjust the p-values of all rows as one family (Holm) and put each row's verdict into words."""
     listed = list(sections)
     family = statistics.adjust([row.p for part in listed for row in part.rows], "holm")
-    better = parse(how.metric).better
+    better = tasks.spec_of(how.metric).better
     at = iter(family)
     judged = []
     for part in listed:
@@ -162,15 +162,16 @@ def gap_of(
     inside, outside = ([cell for cell in parts[name] if cell is not None] for name in ("internal", "external"))
     if not inside or not outside or len(inside) + len(outside) < sum(map(len, parts.values())):
         return None
-    return statistics.gap(
+    return tasks.overall_gap(
         inside,
         outside,
+        results,
+        labels,
         metric=how.metric,
-        labels=labels,
         replicates=how.replicates,
         level=how.level,
         seed=how.seed,
-    )[-1]
+    )
 
 
 def _paired(
@@ -181,10 +182,11 @@ def _paired(
     how: Settings,
     reporter: Reporter | None,
 ) -> list[Row]:
-    differences = statistics.compare(
+    differences = tasks.compare(
         [side.cell for _, side in ready],
+        a,
+        labels,
         metric=how.metric,
-        labels=labels,
         replicates=how.replicates,
         level=how.level,
         seed=how.seed,
@@ -240,6 +242,14 @@ def _unpaired(label: str, found: Sequence[Pair], a: Results, b: Results, how: Se
     )
 
 
+def _measured(results: Results, labels: Sequence[str], metric: str) -> list[str]:
+    """List the labels that figures of a metric have: the suite's and their mean, or those of classes."""
+    if not tasks.exclusive(results):
+        return [*labels, MEAN]
+    there = results.scores.loc[results.scores["metric"] == metric, "label"]
+    return list(dict.fromkeys(there))
+
+
 Figures = dict[str, tuple[float, float, float, float]]
 
 
@@ -273,7 +283,7 @@ def _settings(found: Sequence[Pair], a: Results, b: Results, label: str, metric:
 def _undefined(found: Sequence[Pair], a: Results, b: Results, metric: str) -> dict[str, list[str]]:
     """Return label -> cells in which a has a value and b has none."""
     gone: dict[str, list[str]] = {}
-    for label in (*pairing.labels_of(a), MEAN):
+    for label in _measured(a, pairing.labels_of(a), metric):
         left, right = _figures(a, label, metric), _figures(b, label, metric)
         for pair in found:
             was, now = left.get(pair.a.cell), right.get(pair.b.cell)

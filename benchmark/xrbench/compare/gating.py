@@ -17,8 +17,8 @@ from typing import Any, Literal
 from xrbench.compare.comparison import Comparison, compare_runs
 from xrbench.compare.differences import Row, Section, Settings
 from xrbench.compare.results import Results
+from xrbench.compare.tasks import spec_of
 from xrbench.compare.words import with_interval
-from xrbench.metrics import parse
 from xrbench.progress import Reporter
 from xrbench.stamp import STAMP
 
@@ -136,7 +136,7 @@ def outcome_of(row: Row, how: Settings) -> Outcome:
     if math.isnan(row.difference):
         return "not measured"
     low, high, value = row.low, row.high, row.difference
-    better = parse(how.metric).better
+    better = spec_of(how.metric).better
     if better == "lower":
         low, high, value = -high, -low, -value
     if math.isnan(low) or math.isnan(high):

@@ -78,7 +78,9 @@ def cells_of(results: Results) -> list[CellRow]:
 
 
 def labels_of(results: Results) -> tuple[str, ...]:
-    """List the labels that were scored, in order, without the mean over them."""
+    """List the labels that were scored, in order, without figures over several of them."""
+    if results.card is not None and results.card.task == "multiclass":
+        return results.card.labels
     return tuple(dict.fromkeys(label for label in results.scores["label"] if label != MEAN))
 
 
