@@ -36,24 +36,31 @@ STYLE: Any = {
     "legend.frameon": False,
     "figure.dpi": 100,
 }
-SMALL = 6.5
-"""Type size of legends and notes in points."""
+SMALL, LEGEND = 6.5, 5.5
+"""Type size of notes, and of legends below panels, in points."""
 
 
 class Look(NamedTuple):
     """How one series is drawn: its line, its mark, and the faces of mark and area."""
 
-    line: str | tuple[int, tuple[float, ...]]
+    line: Any
     mark: str
     face: str
     shade: str
     hatch: str
 
+    @property
+    def area(self) -> dict[str, Any]:
+        """How an area is filled: grey, or hatched with nothing behind, so that two areas may lie over each other."""
+        if self.hatch:
+            return {"facecolor": "none", "edgecolor": self.shade, "hatch": self.hatch}
+        return {"facecolor": self.shade}
+
 
 LOOKS = (
     Look("-", "o", "white", "0.82", ""),
-    Look((0, (4, 1.5)), "s", "black", "0.55", "////"),
-    Look((0, (1, 1.2)), "^", "0.6", "0.7", "...."),
+    Look((0, (4, 1.5)), "s", "black", "0.6", "///////"),
+    Look((0, (1, 1.2)), "^", "0.6", "0.7", "......"),
     Look((0, (6, 1.5, 1, 1.5)), "D", "white", "0.35", "\\\\\\\\"),
     Look((0, (3, 1, 1, 1, 1, 1)), "v", "black", "0.9", "xxxx"),
     Look((0, (8, 3)), "P", "0.6", "0.25", "----"),
@@ -79,10 +86,23 @@ def canvas_of(width: float, height: float) -> Iterator[Canvas]:
         yield canvas
 
 
-def title(canvas: Canvas, text: str, stamp: str) -> None:
-    """Put the stamp and a title over a picture; long titles are broken."""
-    lines = [part for part in (stamp, text) if part]
-    canvas.suptitle("\n".join(wrapped(line, canvas.get_figwidth(), 9) for line in lines), fontsize=9)
+def title(canvas: Canvas, text: str, stamp: str, keys: Sequence[Any] = ()) -> None:
+    """Put the stamp, a title and the keys of what is drawn over a picture; long titles are broken."""
+    lines = "\n".join(wrapped(part, canvas.get_figwidth(), 9) for part in (stamp, text) if part)
+    if not keys:
+        canvas.suptitle(lines, fontsize=9)
+        return
+    # A legend's title and its keys are laid out together, and apart from the panels.
+    legend = canvas.legend(
+        handles=list(keys),
+        title=lines,
+        title_fontsize=9,
+        fontsize=7,
+        loc="outside upper center",
+        ncols=min(len(keys), max(1, int(canvas.get_figwidth() / 1.8))),
+        borderaxespad=0.2,
+    )
+    legend.get_title().set_multialignment("center")
 
 
 def notes(canvas: Canvas, sentences: Sequence[str]) -> None:
@@ -113,14 +133,20 @@ def short(text: str, limit: int) -> str:
     return f"{text[:left]}…{text[len(text) - (limit - left - 1) :]}"
 
 
-def legend_below(axes: Axes, handles: Sequence[Any], texts: Sequence[str], *, gap: float = 0.24) -> None:
-    """Put a legend under a panel and its axis label, where no curve can run into it."""
+def legend_below(axes: Axes, handles: Sequence[Any], texts: Sequence[str], *, drop: float) -> None:
+    """Put a legend so many points under a panel, where no curve can run into it."""
+    from matplotlib.transforms import ScaledTranslation
+
+    canvas = axes.get_figure(root=True)
+    if canvas is None or not handles:
+        return
     axes.legend(
         handles=list(handles),
         labels=list(texts),
         loc="upper left",
-        bbox_to_anchor=(-0.12, -gap),
-        fontsize=5.5,
+        bbox_to_anchor=(0.0, 0.0),
+        bbox_transform=axes.transAxes + ScaledTranslation(-18 / 72, -drop / 72, canvas.dpi_scale_trans),
+        fontsize=LEGEND,
         handlelength=2.6,
         borderaxespad=0.0,
         borderpad=0.0,
@@ -129,8 +155,20 @@ def legend_below(axes: Axes, handles: Sequence[Any], texts: Sequence[str], *, ga
     )
 
 
+def legend_text(*lines: str, inches: float = 1.95) -> str:
+    """Break the lines of a legend's entry so that they fit below a panel."""
+    return "\n".join(wrapped(line, inches, LEGEND) for line in lines)
+
+
+def legend_inches(texts: Sequence[str]) -> float:
+    """Say how high a legend of these entries is, in inches."""
+    return sum(0.093 * (text.count("\n") + 1) + 0.03 for text in texts)
+
+
 def say_empty(axes: Axes, reason: str) -> None:
-    """Say in the middle of a panel why nothing is drawn in it."""
+    """Say in the middle of a panel why nothing is drawn in it; a panel without a scale keeps none."""
+    if not axes.has_data():
+        axes.set(xticks=[], yticks=[])
     text = textwrap.fill(f"not drawn: {reason}", 26)
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=SMALL, color="0.25")
 

@@ -1,0 +1,194 @@
+"""Draw how training went: losses by epoch of every fit and their mean, one panel a training set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from xrbench.cards import FigureLayout
+from xrbench.report.figures import choosing
+from xrbench.report.figures.drawing import canvas_of, file_name, notes, save, say_empty, title
+from xrbench.report.figures.options import Names, asked
+from xrbench.report.figures.pages import Page, pages
+from xrbench.report.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LINES: Mapping[str, tuple[str, str]] = {"train": ("-", "o"), "valid": ("--", "s")}
+"""Kind of images -> line and mark."""
+WORDS: Mapping[str, str] = {"train": "training", "valid": "validation"}
+MARKED = 30
+"""Epochs up to which the points of a curve are marked."""
+
+
+def loss(
+    run: Run,
+    layout: FigureLayout,
+    folder: Path,
+    /,
+    *,
+    method: Names = (),
+    model: Names = (),
+    configuration: Names = (),
+    valid: bool = True,
+) -> list[Path]:
+    """Draw training loss, and validation loss where there is one, by epoch: single fits thin, their mean thick.
+
+    Args:
+        run: The run; fits without a log are left out.
+        layout: Name and caption.
+        folder: Where the files go.
+        method: Methods; all when empty, as for the others.
+        model: Models.
+        configuration: Training sets.
+        valid: Whether validation losses are drawn.
+
+    Returns:
+        The written files; none when no fit has a log.
+
+    Raises:
+        CardError, UnknownNameError: An option is not usable.
+    """
+    numbers = _losses(run, layout, {"method": method, "model": model, "configuration": configuration}, valid=valid)
+    if numbers.empty:
+        return []
+    paths = []
+    sheets = pages(list(dict.fromkeys(numbers["configuration"])), list(dict.fromkeys(numbers["system"])))
+    for page, sheet in enumerate(sheets, 1):
+        places = {(panel.training, panel.label) for panel in sheet.panels}
+        mine = numbers[[place in places for place in zip(numbers["configuration"], numbers["system"], strict=True)]]
+        if len(mine):
+            name = file_name(layout.name, "" if page == 1 else str(page))
+            paths += _draw(run, layout, folder, name, sheet, mine)
+    return paths
+
+
+def _losses(run: Run, layout: FigureLayout, options: Mapping[str, Names], *, valid: bool) -> pd.DataFrame:
+    """List the losses of single fits, seed by seed, and their means.
+
+    Returns:
+        Columns: method, model, configuration, train, system, seed (-1 for the mean), fits, images (training images), kind, epoch,
+        loss.
+    """
+    fits = _fits(run)
+    known = choosing.names_of(run, fits)
+    for option, value in options.items():
+        names = asked(value, option, known[option], layout)
+        fits = fits[fits[option].isin(names)] if names else fits
+    several = len(fits[["method", "model"]].drop_duplicates()) > 1
+    fits = fits.assign(
+        configuration=choosing.training_names(fits.to_dict("records")),
+        system=[
+            f"{method} ({model})" if several else ""
+            for method, model in zip(fits["method"], fits["model"], strict=True)
+        ],
+    )
+    parts = [part for entry in fits.to_dict("records") for part in _of_fit(run, entry, valid=valid)]
+    return _with_means(pd.concat([pd.DataFrame(), *parts], ignore_index=True))
+
+
+def _of_fit(run: Run, entry: Mapping[Any, Any], *, valid: bool) -> list[pd.DataFrame]:
+    log = run.log(entry["cell"])
+    if log is None or "epoch" not in log:
+        return []
+    about = {str(name): value for name, value in entry.items() if name not in ("cell", "valid")}
+    kinds = [
+        kind for kind in ("train", "valid")[: 1 + valid] if f"{kind}_loss" in log and log[f"{kind}_loss"].notna().any()
+    ]
+    return [pd.DataFrame({**about, "kind": kind, "epoch": log["epoch"], "loss": log[f"{kind}_loss"]}) for kind in kinds]
+
+
+def _fits(run: Run) -> pd.DataFrame:
+    """List the run's fits; ``cell`` is the fit's name and ``images`` how many it learns from."""
+    columns = ["method", "model", "configuration", "train", "valid", "seed", "cell", "images"]
+    rows = [
+        {
+            **{name: entry[name] for name in ("method", "model", "valid", "seed")},
+            "configuration": entry.get("configuration", ""),
+            "train": "+".join(entry["train"]),
+            "cell": entry["name"],
+            "images": sum(entry.get("images", {}).get("train", {}).values()),
+        }
+        for entry in run.manifest.get("fits", ())
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _with_means(single: pd.DataFrame) -> pd.DataFrame:
+    """Add the mean over seeds of every epoch that all fits reached."""
+    if single.empty:
+        return single
+    same = ["method", "model", "configuration", "train", "system", "kind"]
+    single = single.assign(fits=single.groupby(same)["seed"].transform("nunique"))
+    grouped = single.groupby([*same, "epoch"], sort=False)
+    means = grouped.agg(
+        loss=("loss", "mean"), fits=("fits", "first"), images=("images", "max"), there=("seed", "nunique")
+    )
+    means = means[(means["there"] == means["fits"]) & (means["fits"] > 1)].reset_index().drop(columns="there")
+    return pd.concat([single, means.assign(seed=-1)], ignore_index=True)
+
+
+def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, sheet: Page, numbers: pd.DataFrame) -> list[Path]:
+    with canvas_of(0.5 + 2.6 * sheet.across, 1.1 + 2.2 * sheet.down) as canvas:
+        lowest, highest = float(numbers["loss"].min()), float(numbers["loss"].max())
+        spare = 0.05 * (highest - lowest) or 0.1
+        for panel in sheet.panels:
+            axes = canvas.add_subplot(*sheet.place(panel))
+            here = numbers[(numbers["configuration"] == panel.training) & (numbers["system"] == panel.label)]
+            _draw_panel(axes, here)
+            axes.set_ylim(lowest - spare, highest + spare)
+            axes.set_title("\n".join(part for part in (sheet.heading(panel), _size(here)) if part), fontsize=7)
+            axes.set_ylabel("loss" if panel.column == 0 else "", fontsize=7)
+        one = "" if len(set(numbers["system"])) > 1 else f": {numbers['method'].iloc[0]}, {numbers['model'].iloc[0]}"
+        title(canvas, f"{layout.caption or 'Loss by epoch'}{one}", run.stamp, _keys(numbers))
+        notes(canvas, ["All panels have the same scale."])
+        written = numbers.drop(columns="system").assign(seed=numbers["seed"].replace(-1, "mean").astype(str))
+        return save(canvas, written, folder, name, run.stamp)
+
+
+def _draw_panel(axes: Axes, numbers: pd.DataFrame) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if numbers.empty:
+        say_empty(axes, "no fit")
+        return
+    for (kind, seed), part in numbers.groupby(["kind", "seed"], sort=False):
+        thick = seed == -1 or part["fits"].iloc[0] == 1
+        axes.plot(part["epoch"], part["loss"], **_line(str(kind), thick=thick, marked=len(part) <= MARKED))
+    axes.set_xlabel("epoch", fontsize=7)
+    axes.tick_params(labelsize=6.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _size(numbers: pd.DataFrame) -> str:
+    if numbers.empty:
+        return ""
+    fits, images = int(numbers["fits"].max()), int(numbers["images"].max())
+    said = "1 fit" if fits == 1 else f"{fits} fits"
+    return f"{said}, {images:,} training images" if images else said
+
+
+def _line(kind: str, *, thick: bool, marked: bool = True) -> dict[str, Any]:
+    line, mark = LINES[kind]
+    if not thick:
+        return {"linestyle": line, "color": "0.55", "linewidth": 0.6, "zorder": 2}
+    dots = {"marker": mark, "markersize": 3, "markerfacecolor": "white"} if marked else {}
+    return {"linestyle": line, "color": "black", "linewidth": 1.4, "zorder": 3, **dots}
+
+
+def _keys(numbers: pd.DataFrame) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    keys = []
+    for kind, word in WORDS.items():
+        mine = numbers[numbers["kind"] == kind]
+        several = bool((mine["seed"] == -1).any())
+        if len(mine):
+            keys.append(Line2D([], [], label=f"{word} (mean)" if several else word, **_line(kind, thick=True)))
+        if several:
+            keys.append(Line2D([], [], label=f"{word}, one fit", **_line(kind, thick=False)))
+    return keys
