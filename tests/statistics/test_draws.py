@@ -60,3 +60,44 @@ def test_jackknife_leaves_one_group_out() -> None:
     assert counts[:, 0].tolist() == [0, 1, 1, 0]
     assert counts[:, 2].tolist() == [1, 1, 0, 1]
     assert counts[:, 5].tolist() == [1, 1, 1, 1]
+
+
+def test_many_patients_are_drawn_a_few_replicates_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = draws.Bootstrap(700, key=6).counts(64)
+    draws.forget()
+    monkeypatch.setattr(draws, "MANY", 100)
+    assert np.array_equal(draws.Bootstrap(700, key=6).counts(64), whole)
+
+
+def test_counts_are_kept_for_the_next_label_or_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws.forget()
+    first = draws.Bootstrap(500, key=1).counts(0)
+    assert draws.Bootstrap(500, key=1).counts(0) is first
+    assert draws.Bootstrap(500, key=2).counts(0) is not first
+    draws.forget()
+    again = draws.Bootstrap(500, key=1).counts(0)
+    assert again is not first
+    assert np.array_equal(again, first)
+
+
+def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws.forget()
+    monkeypatch.setattr(draws, "KEPT", 2 * 500 * 64)
+    source = draws.Bootstrap(500, key=1)
+    blocks = [source.counts(first) for first in (0, 64, 128)]
+    assert source.counts(0) is blocks[0]
+    assert source.counts(64) is blocks[1]
+    third = source.counts(128)
+    assert third is not blocks[2]
+    assert np.array_equal(third, blocks[2])
+    other = draws.Bootstrap(500, key=2).counts(0)
+    assert draws.Bootstrap(500, key=2).counts(0) is other
+    assert source.counts(0) is not blocks[0]
+    draws.forget()
+
+
+def test_strata_are_never_taken_for_the_plain_draw() -> None:
+    plain = draws.Bootstrap(90, key=4).counts(0)
+    stratified = draws.Bootstrap(90, key=4, stratum=np.arange(90) % 2).counts(0)
+    assert not np.array_equal(plain, stratified)
+    assert (stratified[::2].sum(axis=0) == 45).all()

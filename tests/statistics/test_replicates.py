@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xrbench import metrics
+from xrbench.metrics.multiclass import validate_classes
 from xrbench.metrics.names import parse
 from xrbench.statistics import draws
+from xrbench.statistics.called import called
+from xrbench.statistics.drawn import once, without_each
+from xrbench.statistics.jackknife import groups_of
 from xrbench.statistics.replicates import replicate
 from xrbench.statistics.samples import Column, column, sort
 
@@ -63,6 +67,29 @@ def test_threads_and_company_change_nothing(films: Callable[..., Any]) -> None:
     alone = replicate([laid_out(data, NAMES[:3])], source, 100, threads=1)
     assert np.array_equal(both[:, 0], both[:, 1])
     assert np.array_equal(both[:100, 0, :3], alone[:, 0])
+
+
+def test_groups_left_out_together_are_counted_as_one(films: Callable[..., Any]) -> None:
+    """More patients than groups: counts of groups give, to the last bit, what counts of patients give."""
+    data = films(3, 2_500, masked=0.1)
+    one = laid_out(data, NAMES)
+    group = groups_of(2_500)
+    straight = replicate([one], draws.Jackknife(group), 1_024, threads=1)
+    assert group.max() == 1_023
+    assert np.array_equal(without_each([one], group, threads=1), straight, equal_nan=True)
+    everyone = replicate([one], draws.Once(2_500), 1, threads=1)[0]
+    assert np.array_equal(once([one], 2_500), everyone)
+
+
+def test_groups_of_predicted_classes_too() -> None:
+    rng = np.random.default_rng(1)
+    patient = rng.integers(0, 2_000, 5_000).astype(np.int32)
+    found = validate_classes(rng.integers(0, 3, 5_000), rng.random((5_000, 3)))
+    one = called(found, patient, [metrics.parse_classes("macro-f1"), metrics.parse_classes("class-recall")])
+    group = groups_of(2_000)
+    straight = replicate([one], draws.Jackknife(group), 1_024, threads=1)
+    assert np.array_equal(without_each([one], group, threads=1), straight)
+    assert straight.shape == (1_024, 1, 4)
 
 
 def test_image_order_changes_no_count(films: Callable[..., Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,10 @@ class Calls:
         table = sums.reshape(classes, classes, lanes)
         parts = [OF_EACH[s.base](table) if s.base in OF_EACH else OF_ALL[s.base](table)[None] for s in self.metrics]
         return np.concatenate(parts)
+
+    def grouped(self, group: IntArray) -> Calls:
+        """Put groups of patients in the place of patients; ``group`` is the number of each patient's group."""
+        return replace(self, code=group.astype(np.int32)[self.code])
 
     def kinds(self, patients: int) -> IntArray:
         """Give each patient's class, the highest of several, shape (patients,)."""

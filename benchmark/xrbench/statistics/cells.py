@@ -19,11 +19,11 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter
 from xrbench.statistics.cautions import enough_for, joined, patients
-from xrbench.statistics.drawn import Laid, by_group
+from xrbench.statistics.drawn import Laid, by_group, once, without_each
 from xrbench.statistics.inputs import matrices
 from xrbench.statistics.jackknife import Left, groups_of
 from xrbench.statistics.kinds import patients_of
-from xrbench.statistics.replicates import Source, key_of, replicate
+from xrbench.statistics.replicates import key_of, replicate
 from xrbench.statistics.samples import column
 
 Thresholds = Mapping[tuple[str, str], float]
@@ -184,7 +184,7 @@ def cell_values(
     reporter: Reporter | None = None,
 ) -> CellValues:
     """Compute a metric of every cell and label, its replicates and its left-out values."""
-    from xrbench.statistics.draws import Bootstrap, Jackknife, Once
+    from xrbench.statistics.draws import Bootstrap
 
     if not cells:
         raise MeasureError("nothing to measure: no cell was given")
@@ -201,15 +201,12 @@ def cell_values(
         columns = [one for i in mine for one in laid[i].columns]
         group = groups_of(size)
 
-        def run(
-            source: Source, count: int, columns: list[Laid] = columns, here: int = len(mine), name: str = name
-        ) -> FloatArray:
-            found = replicate(columns, source, count, threads=threads, reporter=reporter, label=name)
-            return found.reshape(count, here, labels)
-
-        value[mine] = run(Once(size), 1)[0]
-        drawn[:, mine] = run(Bootstrap(size, key_of(seed, name)), replicates)
-        left_out = run(Jackknife(group), int(group.max()) + 1 if size else 0)
+        source, here = Bootstrap(size, key_of(seed, name)), (len(mine), labels)
+        value[mine] = once(columns, size).reshape(here)
+        again = replicate(columns, source, replicates, threads=threads, reporter=reporter, label=name)
+        drawn[:, mine] = again.reshape(replicates, *here)
+        left_out = without_each(columns, group, threads=threads, reporter=reporter, label=name)
+        left_out = left_out.reshape(len(left_out), *here)
         domains.append(Domain(mine, left_out, _kinds([laid[i].labels for i in mine], size, group)))
     unit = "image" if "image" in units else "patient"
     return CellValues(value, drawn, domains, [laid[i].labels for i in range(len(cells))], unit, torn)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from xrbench.metrics.checks import FloatArray
 from xrbench.progress import Reporter
-from xrbench.statistics.jackknife import groups_of
+from xrbench.statistics.jackknife import GROUPS, groups_of
 from xrbench.statistics.patients import Patients
 from xrbench.statistics.replicates import Figures, replicate
 
@@ -22,6 +22,9 @@ class Laid(Figures, Protocol):
 
     def kinds(self, patients: int) -> IntArray:
         """Give the kind of each patient, shape (patients,): kinds differ in how much a patient weighs in a figure."""
+
+    def grouped(self, group: IntArray) -> Laid:
+        """Put groups of patients in the place of patients."""
 
 
 L = TypeVar("L", bound=Laid)
@@ -39,11 +42,9 @@ class Drawn(Generic[L]):
         threads: int | None,
         reporter: Reporter | None,
     ) -> None:
-        from xrbench.statistics.draws import Once
-
         self.columns, self.patients, self.size, self.key = columns, patients, replicates, key
         self.threads, self.reporter = threads, reporter
-        self.value = replicate(columns, Once(patients.size), 1, threads=1)[0]
+        self.value = once(columns, patients.size)
         self.group = groups_of(patients.size)
         self._kept: dict[str, FloatArray] = {}
 
@@ -70,19 +71,45 @@ class Drawn(Generic[L]):
 
     def left_out(self) -> FloatArray:
         """Leave out each group of patients in turn, shape (groups, labels, metrics)."""
-        from xrbench.statistics.draws import Jackknife
-
         if "left out" not in self._kept:
-            groups = int(self.group.max()) + 1 if len(self.group) else 0
-            source = Jackknife(self.group)
-            self._kept["left out"] = replicate(
-                self.columns, source, groups, threads=self.threads, reporter=self.reporter, label="jackknife"
+            self._kept["left out"] = without_each(
+                self.columns, self.group, threads=self.threads, reporter=self.reporter, label="jackknife"
             )
         return self._kept["left out"]
 
     def stratum(self, label: int) -> IntArray:
         """Give the kind of each group of patients, shape (groups,)."""
         return by_group(self.columns[label].kinds(self.patients.size), self.group)
+
+
+def once(columns: Sequence[Laid], patients: int) -> FloatArray:
+    """Compute every metric of every column on the sample itself, shape (columns, metrics)."""
+    from xrbench.statistics.draws import Once
+
+    if patients > GROUPS:
+        columns, patients = [one.grouped(np.zeros(patients, np.int64)) for one in columns], 1
+    values: FloatArray = replicate(columns, Once(patients), 1, threads=1)[0]
+    return values
+
+
+def without_each(
+    columns: Sequence[Laid],
+    group: IntArray,
+    *,
+    threads: int | None = None,
+    reporter: Reporter | None = None,
+    label: str = "left out",
+) -> FloatArray:
+    """Compute every metric of every column without each group of patients, shape (groups, columns, metrics).
+
+    Counts are those of groups, not of patients: at most ``GROUPS`` cache lines, however many patients there are.
+    """
+    from xrbench.statistics.draws import Jackknife
+
+    groups = int(group.max()) + 1 if len(group) else 0
+    if len(group) > groups:
+        columns, group = [one.grouped(group) for one in columns], np.arange(groups)
+    return replicate(columns, Jackknife(group), groups, threads=threads, reporter=reporter, label=label)
 
 
 def by_group(kind: IntArray, group: IntArray) -> IntArray:

@@ -11,6 +11,8 @@ are patients, which has a probability below 1e-500.
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,11 @@ from xrbench.statistics.compiled import compiled
 
 LANES = 64
 """Replicates that are worked on together."""
+MANY = 1 << 20
+"""Patients above which replicates are drawn ``FEW`` at a time, so that their histogram stays small beside the counts."""
+FEW = 16
+KEPT = 64 * 2**20
+"""Bytes of counts that are kept for the next label or model over the same patients."""
 BUFFER = 2048
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -55,17 +62,17 @@ def _indices(buffer, first, replicate, key, bound):  # type: ignore[no-untyped-d
 
 @compiled
 def draw(histogram, first, key, edges):  # type: ignore[no-untyped-def]
-    """Count draws with replacement for LANES replicates, in each stratum as many as it has patients.
+    """Count draws with replacement for some replicates, in each stratum as many as it has patients.
 
     Args:
-        histogram: Filled with the counts, uint8 of shape (LANES, patients).
+        histogram: Filled with the counts, uint8 of shape (replicates, patients).
         first: Number of the first replicate.
         key: 64 bits that name the stream.
         edges: Where the strata begin and end, shape (strata + 1,); ``[0, patients]`` is the plain bootstrap.
     """
     buffer = np.empty(BUFFER, np.uint32)
     histogram[:] = 0
-    for lane in range(LANES):
+    for lane in range(len(histogram)):
         row = histogram[lane]
         block = 0
         for stratum in range(len(edges) - 1):
@@ -81,14 +88,14 @@ def draw(histogram, first, key, edges):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def turn(histogram, order, counts):  # type: ignore[no-untyped-def]
-    """Lay counts out by patient: ``counts[order[j], lane] = histogram[lane, j]``."""
+def turn(histogram, order, counts, first):  # type: ignore[no-untyped-def]
+    """Lay counts out by patient: ``counts[order[j], first + lane] = histogram[lane, j]``."""
     patients = histogram.shape[1]
     for start in range(0, patients, LANES):
         stop = min(start + LANES, patients)
-        for lane in range(LANES):
+        for lane in range(len(histogram)):
             for j in range(start, stop):
-                counts[order[j], lane] = histogram[lane, j]
+                counts[order[j], first + lane] = histogram[lane, j]
 
 
 class Strata:
@@ -116,15 +123,60 @@ class Bootstrap:
     def __init__(self, patients: int, key: int, stratum: npt.NDArray[np.int64] | None = None) -> None:
         self.patients = patients
         self._key = np.uint64(key & 0xFFFFFFFFFFFFFFFF)
+        self._plain = stratum is None
         self._strata = Strata(np.zeros(patients, np.int64) if stratum is None else stratum)
 
     def counts(self, first: int) -> npt.NDArray[np.uint8]:
-        """Count each patient in replicates ``first`` to ``first + 63``, shape (patients, 64)."""
-        histogram = np.empty((LANES, self.patients), np.uint8)
-        draw(histogram, first, self._key, self._strata.edges)
+        """Count each patient in replicates ``first`` to ``first + 63``, shape (patients, 64); not to be written to."""
+        if not self._plain:
+            return self._draw(first)
+        name = (self.patients, int(self._key), first)
+        found = _recent.get(name)
+        return found if found is not None else _recent.keep(name, self._draw(first))
+
+    def _draw(self, first: int) -> npt.NDArray[np.uint8]:
+        together = LANES if self.patients <= MANY else FEW
+        histogram = np.empty((together, self.patients), np.uint8)
         counts = np.empty((self.patients, LANES), np.uint8)
-        turn(histogram, self._strata.order, counts)
+        for lane in range(0, LANES, together):
+            draw(histogram, first + lane, self._key, self._strata.edges)
+            turn(histogram, self._strata.order, counts, lane)
         return counts
+
+
+class _Recent:
+    """The counts that were drawn last, up to ``KEPT`` bytes: drawn once, they serve all labels and models."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[int, int, int], npt.NDArray[np.uint8]] = {}
+
+    def get(self, name: tuple[int, int, int]) -> npt.NDArray[np.uint8] | None:
+        with self._lock:
+            return self._counts.get(name)
+
+    def keep(self, name: tuple[int, int, int], counts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        with self._lock:
+            if not self._fits(counts):
+                self._counts = {other: kept for other, kept in self._counts.items() if other[:2] == name[:2]}
+            if self._fits(counts):
+                self._counts[name] = counts
+        return counts
+
+    def forget(self) -> None:
+        with self._lock:
+            self._counts.clear()
+
+    def _fits(self, counts: npt.NDArray[np.uint8]) -> bool:
+        return counts.nbytes + sum(kept.nbytes for kept in self._counts.values()) <= KEPT
+
+
+_recent = _Recent()
+
+
+def forget() -> None:
+    """Forget the counts that are kept, so that a measurement starts from nothing."""
+    _recent.forget()
 
 
 class Once:
@@ -150,5 +202,5 @@ class Jackknife:
 
     def counts(self, first: int) -> npt.NDArray[np.uint8]:
         """Give 0 for the patients left out and 1 for all others, shape (patients, 64)."""
-        kept: npt.NDArray[np.uint8] = (self._group[:, None] != np.arange(first, first + LANES)).astype(np.uint8)
-        return kept
+        kept: npt.NDArray[np.bool_] = self._group[:, None] != np.arange(first, first + LANES)
+        return kept.view(np.uint8)

@@ -6,7 +6,7 @@ A ``Column`` is one label of one model. It turns 64 replicates' patient counts i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -87,6 +87,17 @@ class Column:
                 out[number] = _of_sums(spec, sums[number], self.thresholds[number])
         return out
 
+    def grouped(self, group: IntArray) -> Column:
+        """Put groups of patients in the place of patients; ``group`` is the number of each patient's group."""
+        groups = group.astype(np.int32)
+        parts = dict(self._parts)
+        for name in ("steps", "merged"):
+            if name in parts:
+                parts[name] = parts[name]._replace(patient=groups[parts[name].patient])
+        patient, *rest = parts["sums"]
+        parts["sums"] = (groups[patient], *rest)
+        return replace(self, code=groups[self.code], _parts=parts)
+
     def kinds(self, patients: int) -> IntArray:
         """Give 1 for each patient with a positive image and 0 for all others, shape (patients,)."""
         found = np.zeros(patients, np.int64)
@@ -123,7 +134,7 @@ class Column:
         lanes, positive = counts.shape[1], self.rows.positive
         (intercept, slope), x = self._parts["fit"], self._parts["x"]
         if not free:
-            kinds = [counts[self.code[positive == kind]].any(axis=0) for kind in (True, False)]
+            kinds = [counts[np.unique(self.code[positive == kind])].any(axis=0) for kind in (True, False)]
             a, b = np.zeros(lanes), np.ones(lanes)
             kernels.logistic_pass(counts, self.code, x, positive, False, kinds[0] & kinds[1], a, b)
             return a
