@@ -179,6 +179,7 @@ class Catalogue:
             for method in (comparison.challenger, comparison.baseline):
                 self._names_exist("method", method, f"{where}: comparisons")
         _check_figures(card, where)
+        _check_layouts(card, where)
 
     def _names_exist(self, kind: str, name: str, where: str) -> None:
         self._path(kind, name, where)
@@ -202,11 +203,25 @@ def _check_figures(card: cards.SuiteCard, where: str) -> None:
     for field in ("labels", "metrics"):
         if not getattr(card, field):
             raise CardError(f"{where}: {field}: at least one is wanted")
-    for metric in (*card.metrics, *(one.metric for one in card.comparisons), *(one.metric for one in card.tables)):
+    grouped = (metric for rule in card.judgement.subgroups for metric in rule.metrics)
+    others = (*(one.metric for one in card.comparisons), *(one.metric for one in card.tables), *grouped)
+    for metric in (*card.metrics, *others):
         try:
             parse(metric)
         except UsageError as error:
             raise CardError(f"{where}: metrics: {error}") from error
+
+
+def _check_layouts(card: cards.SuiteCard, where: str) -> None:
+    """Refuse kinds of tables and figures that do not exist; those written in full are only found when they are used."""
+    of_scores = ("datasets", "settings", "internal-external")
+    for kind, layouts, known in (
+        ("table", card.tables, (*of_scores, *blocks.known("table"))),
+        ("figure", card.figures, blocks.known("figure")),
+    ):
+        for layout in layouts:
+            if ":" not in layout.kind and layout.kind not in known:
+                raise UnknownNameError(f"kind of {kind}", layout.kind, known, where=f"{where}: {kind}s: {layout.name}")
 
 
 def datasets_of(protocol: cards.Protocol) -> tuple[str, ...]:

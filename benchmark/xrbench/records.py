@@ -95,10 +95,11 @@ def write_manifest(
     fits = {fit.name: _fit_entry(fit, assembly, keyed, failed) for fit in assembly.plan.fits}
     cells = {cell.name: _cell_entry(cell, assembly, catalogue, keyed, failed) for cell in assembly.plan.cells}
     there = {entry["cell"]: entry for entry in before.get("cells", [])}
-    if before and all(there.get(name) == store.without_nan(entry) for name, entry in cells.items()):
+    plan = assembly.plan
+    same_suite = before.get("suite") == store.without_nan(cards.plain(plan.suite))
+    if same_suite and all(there.get(name) == store.without_nan(entry) for name, entry in cells.items()):
         return folder
     old_fits, old_cells = _still_valid(before, fits, cells)
-    plan = assembly.plan
     settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
     missing = {name: text for name, text in before.get("missing", {}).items() if name not in assembly.domains}
     manifest = {

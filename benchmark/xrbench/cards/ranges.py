@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from xrbench.cards.basics import Name
+from xrbench.cards.judging_ranges import check_comparison, check_judgement
 from xrbench.cards.protocols import ClassRule, Protocol, SplitRule
 from xrbench.cards.suites import SuiteCard
 from xrbench.cards.things import DatasetCard, MethodCard, ModelCard
@@ -41,6 +42,9 @@ def _check_suite(card: SuiteCard, where: str) -> None:
         raise CardError(f"{where}: labels: exclusive classes are wanted, so at least two")
     if card.task != "multiclass" and card.classes != ClassRule():
         raise CardError(f'{where}: classes: a rule for exclusive classes wants task = "multiclass"')
+    check_judgement(card.judgement, f"{where}: judgement")
+    for number, comparison in enumerate(card.comparisons):
+        check_comparison(comparison, f"{where}: comparisons[{number}]")
     if card.protocol.kind == "internal-external":
         _check_configurations(card.protocol, f"{where}: protocol")
     else:

@@ -1,7 +1,8 @@
 """The page of a run or a leaderboard: a pure function of its files and of what papers reported.
 
 A leaderboard folder holds ``scores.csv``, ``meta.json`` (the suite as it was, the exact command, versions, caveats, the declared
-comparisons) and, where the data may be shared, ``predictions.parquet``; ``README.md`` is rendered from them and can be rendered again.
+comparisons), ``judgement/`` (what else was concluded) and, where the data may be shared, ``predictions.parquet``; ``README.md`` is
+rendered from them and can be rendered again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench import store
+from xrbench import judging, store
 from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.results import META, PREDICTIONS, Results, open_results
@@ -31,6 +32,8 @@ from xrbench.stamp import STAMP
 FORMAT = "xrbench-leaderboard-1"
 PAGE = "README.md"
 COPIED = ("profile_name", "profile", "data", "settings", "notes", "environment")
+FOLDED = 24
+"""Rows above which a table of the page is folded."""
 KEPT = ("image", "patient_id", "dataset")
 
 
@@ -62,6 +65,7 @@ def write(
     try:
         store.write_atomic(folder / store.SCORES, (run / store.SCORES).read_bytes())
         store.write_json(folder / META, meta)
+        _copy_judgement(run, folder)
         (folder / PREDICTIONS).unlink(missing_ok=True)
         if predictions:
             store.write_predictions(folder / PREDICTIONS, all_predictions(results), {"suite": suite_of(meta).name})
@@ -69,6 +73,16 @@ def write(
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
     return folder
+
+
+def _copy_judgement(run: Path, folder: Path) -> None:
+    """Put the run's analyses beside the scores, and take away those that it does not have."""
+    for name in judging.ANALYSES:
+        there, here = (root / judging.FOLDER / f"{name}.csv" for root in (run, folder))
+        if there.is_file():
+            store.write_atomic(here, there.read_bytes())
+        else:
+            here.unlink(missing_ok=True)
 
 
 def _check_shareable(run: Path) -> None:
@@ -177,6 +191,7 @@ def page(
     lines += [f"![{name.removesuffix('.svg')}](figures/{name})\n" for name in figures]
     compared = [table.markdown() for table in comparison_tables(meta["comparisons"])]
     lines += ["## Comparison of methods", "", *compared] if compared else []
+    lines += _conclusions(run)
     wins = [
         tables.wins_table(Selection(scores, suite, one.metric), one.challenger, one.baseline)
         for one in suite.comparisons
@@ -188,6 +203,25 @@ def page(
     lines += ["## Every figure", "", "All metrics stand in [scores.csv](scores.csv).", ""]
     lines += ["<details><summary>Each cell and label, with counts</summary>", "", every.markdown(), "</details>"]
     return "\n".join(lines) + "\n"
+
+
+def _conclusions(run: Run | None) -> list[str]:
+    """Show the analyses that the suite asks for; long tables are folded."""
+    made = [] if run is None else tables.judgement_tables(run)
+    lines = []
+    for table in made:
+        if sum(map(len, table.blocks)) > FOLDED:
+            lines += [
+                f"<details><summary>{escape_markdown(table.caption)}</summary>",
+                "",
+                table.markdown(),
+                "</details>",
+                "",
+            ]
+        else:
+            lines.append(table.markdown())
+    told = "Every row, with its interval, counts and reasons, stands in the folder [judgement](judgement)."
+    return ["## Beyond the scores", "", told, "", *lines] if lines else []
 
 
 def _provenance(suite: SuiteCard, meta: Mapping[str, Any]) -> list[str]:

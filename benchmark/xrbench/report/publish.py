@@ -44,7 +44,9 @@ class Published:
     def summary(self) -> str:
         """Write the suite's tables for a terminal, with where everything is and what to do next."""
         parts = [table.text() for table in self.tables if table.name in self.shown]
-        parts.append(f"written: {self.folder}   {PAGE}  scores.csv  tables/*.{{{','.join(FORMS)}}}  figures/")
+        parts.append(
+            f"written: {self.folder}   {PAGE}  scores.csv  judgement/  tables/*.{{{','.join(FORMS)}}}  figures/"
+        )
         parts.append(f"next: xrbench compare {self.folder}   xrbench show suite {self.suite}")
         return "\n\n".join([*([STAMP] if self.fixture else []), *parts])
 

@@ -11,6 +11,7 @@ import pandas as pd
 from xrbench.cards import SuiteCard, TableLayout
 from xrbench.compare.results import check_scores
 from xrbench.errors import UnknownNameError, UsageError
+from xrbench.report.findings import layouts_of
 from xrbench.report.gaps import gap_table
 from xrbench.report.layouts import block_table, is_block
 from xrbench.report.numbers import MISSING, count, interval, metric_title, number, signed
@@ -88,15 +89,17 @@ def named(
         return scores_table(scores, suite)
     layouts = {layout.name: layout for layout in suite.tables}
     with_intervals = {f"{layout.name}-intervals": layout for layout in suite.tables if layout.kind == "settings"}
-    layout = layouts.get(name) or with_intervals.get(name)
+    concluded = {layout.name: layout for layout in layouts_of(suite)}
+    layout = layouts.get(name) or with_intervals.get(name) or concluded.get(name)
     if layout is None:
-        raise UnknownNameError("table", name, (*layouts, *with_intervals, SCORES), where=f"suite {suite.name}")
+        known = (*layouts, *with_intervals, *concluded, SCORES)
+        raise UnknownNameError("table", name, known, where=f"suite {suite.name}")
     if run is not None and is_block(layout):
         made = block_table(run, layout)
         if made is None:
             raise UsageError(f"table {name}: {run.folder} has nothing for a table of kind {layout.kind!r}")
         return with_unreadable(made, descriptions or ())
-    return table(scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name not in layouts)
+    return table(scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name in with_intervals)
 
 
 def every_table(
@@ -116,11 +119,18 @@ def every_table(
         if layout.kind == "settings":
             found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True))
     checked = check_scores(scores)
-    others = [
+    others = [] if run is None else judgement_tables(run)
+    others += [
         wins_table(Selection(checked, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons
     ]
     others.append(scores_table(scores, suite))
     return [*found, *(with_unreadable(made, descriptions or ()) for made in others)]
+
+
+def judgement_tables(run: Run) -> list[Table]:
+    """Lay out the analyses that a suite asks for and that it does not lay out itself."""
+    made = (block_table(run, layout) for layout in layouts_of(run.suite))
+    return [table for table in made if table is not None]
 
 
 def suite_tables(
