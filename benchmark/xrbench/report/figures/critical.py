@@ -62,14 +62,15 @@ def _draw(axes: Axes, ranked: pd.DataFrame, apart: float) -> None:
     methods = len(ranked)
     bars = _bars(ranked)
     deep = 0.55 + 0.28 * len(bars) + 0.6 * ((methods + 1) // 2)
-    axes.set_xlim(0.2, methods + 0.8)
+    beside = 0.3 + 0.55 * (methods - 1)
+    axes.set_xlim(1 - beside, methods + beside)
     axes.set_ylim(-deep - 0.2, 1.4)
     axes.set_axis_off()
     axes.hlines(0, 1, methods, color="black", linewidth=1.0)
     for tick in range(1, methods + 1):
         axes.vlines(tick, 0, 0.14, color="black", linewidth=0.8)
         axes.text(tick, 0.2, str(tick), ha="center", va="bottom", fontsize=7)
-    axes.plot([1, min(1 + apart, methods + 0.8)], [0.95, 0.95], color="black", linewidth=1.2, marker="|", markersize=6)
+    axes.plot([1, min(1 + apart, methods + beside)], [0.95, 0.95], color="black", linewidth=1.2, marker="|", markersize=6)
     axes.text(1, 1.05, f"critical difference {apart:.2f}", ha="left", va="bottom", fontsize=SMALL)
     for at, (low, high) in enumerate(bars):
         axes.hlines(-0.25 - 0.28 * at, low - 0.04, high + 0.04, color="black", linewidth=3.0)
@@ -77,10 +78,10 @@ def _draw(axes: Axes, ranked: pd.DataFrame, apart: float) -> None:
     for number, row in enumerate(records(ranked)):
         left, rank = number < half, float(row["mean_rank"])
         step = number if left else methods - 1 - number
-        y, end = -0.55 - 0.28 * len(bars) - 0.6 * step, 0.8 if left else methods + 0.2
+        y, end = -0.55 - 0.28 * len(bars) - 0.6 * step, 0.95 if left else methods + 0.05
         axes.plot([rank, rank, end], [0, y, y], color="black", linewidth=0.7)
-        text = f"{short(str(row['method']), 34)}  {rank:.2f}"
-        axes.text(end, y + 0.06, text, ha="left" if left else "right", va="bottom", fontsize=7)
+        text = f" {short(str(row['method']), 34)}  {rank:.2f} "
+        axes.text(end, y, text, ha="right" if left else "left", va="center", fontsize=7)
 
 
 def _bars(ranked: pd.DataFrame) -> list[tuple[float, float]]:
