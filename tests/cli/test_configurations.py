@@ -246,3 +246,33 @@ def test_a_class_that_only_the_training_set_has_is_said(lab: Lab, capsys: pytest
     relabel(lab, "west", only_edema)
     assert lab.invoke("plan", *options(lab, "classes")) == 0
     assert "but none in west: it cannot be judged there" in capsys.readouterr().out
+
+
+def test_methods_of_exclusive_classes_are_compared(classes: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, cells = cells_of(classes, "classes")
+    where = ["--only", "configuration=split", "--metric", "accuracy", "--replicates", "100", "--json"]
+    assert classes.invoke("compare", folder, "--methods", "together,members", *where) == 0
+    (row,) = json.loads(capsys.readouterr().out)["sections"][0]["rows"]
+    outside = {
+        name: predictions(folder, entry)
+        for name, entry in cells.items()
+        if entry["configuration"] == "split" and entry["protocol"] == "external"
+    }
+    accuracy = {
+        name: np.mean(
+            frame[["score:Effusion", "score:Edema"]].to_numpy().argmax(axis=1)
+            == frame[["truth:Effusion", "truth:Edema"]].to_numpy().argmax(axis=1)
+        )
+        for name, frame in outside.items()
+    }
+    single = np.mean([value for name, value in accuracy.items() if name.startswith("members")])
+    together = np.mean([value for name, value in accuracy.items() if name.startswith("together")])
+    assert row["label"] == "all classes"
+    assert row["cells"] == 3, "the ensemble faces the cell of every seed"
+    assert row["difference"] == pytest.approx(together - single)
+
+
+def test_a_metric_that_classes_do_not_have_is_one_line(classes: Lab, said: Callable[[], str]) -> None:
+    folder, _ = cells_of(classes, "classes")
+    assert classes.invoke("compare", folder, "--methods", "together,members", "--metric", "recall@specificity=0.9") == 3
+    assert "recall" in said()
