@@ -102,7 +102,8 @@ def explain(
         reporter=say,
     )
     target = into or folder / explaining.FOLDER
-    written = [*explaining.write(target, found, maps=maps), *drawing.panels(found, target)]
+    explaining.clear(target)
+    written = explaining.write(target, found, maps=maps, panels=drawing.panels(found, target))
     if as_json:
         options.echo_json(drawing.to_dict(found, written))
     else:

@@ -21,7 +21,7 @@ from xrbench.explaining.asking import about, ask
 from xrbench.explaining.choice import read_list
 from xrbench.explaining.measured import Explorable, open_run
 from xrbench.explaining.places import Places, from_assembly, from_roots
-from xrbench.explaining.stored import ABOUT, Explained, write
+from xrbench.explaining.stored import ABOUT, Explained, clear, write
 from xrbench.explaining.telling import Question
 from xrbench.progress import Reporter, Silent
 from xrbench.sources import DataRoots
@@ -33,6 +33,7 @@ __all__ = [
     "KIND",
     "Explained",
     "Question",
+    "clear",
     "explain",
     "explain_for_suite",
     "question_of",
@@ -133,7 +134,9 @@ def explain_for_suite(
         target = run.folder / FOLDER / name
         try:
             if not _is_there(target, run, question):
-                write(target, ask(run, question, places, device=device))
+                found = ask(run, question, places, device=device)
+                clear(target)
+                write(target, found)
             made.append(target)
         except XrbenchError as error:
             say.line(f"figure {name}: not explained: {error}")

@@ -150,11 +150,19 @@ def _interval(rows: pd.DataFrame, figure: str, level: float) -> Interval:
 
 
 def _above(rows: pd.DataFrame, figure: str, level: float) -> Interval:
-    """Compute the mean of figure minus chance on the same images."""
+    """Compute the mean of figure minus chance on the same images.
+
+    A proportion's interval is moved by the mean chance level, which is known of these images: where all of them agree their
+    spread would say nothing.
+    """
     there = rows[rows[figure].notna()]
     if not len(there):
         return Interval(np.nan, *NOTHING)
-    extra = (there[figure] - there[FIGURES[figure]]).to_numpy(np.float64)
+    chance = there[FIGURES[figure]]
+    if figure == "hit":
+        of, mean = _interval(rows, figure, level), float(chance.mean())
+        return Interval(of.value - mean, of.low - mean, of.high - mean)
+    extra = (there[figure] - chance).to_numpy(np.float64)
     return mean_interval(extra, encode(there["patient"], len(there)), level, share=False)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,22 +59,32 @@ class Explained:
         return str(self.about.get("stamp", ""))
 
 
-def write(folder: Path, found: Explained, *, maps: bool = True) -> list[Path]:
+def clear(folder: Path) -> None:
+    """Remove the files that an earlier explanation in this folder names as its own."""
+    try:
+        earlier = store.read_json(folder / ABOUT).get("files", ())
+    except StoreError:
+        return
+    for name in (*earlier, ABOUT):
+        if Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)
+
+
+def write(folder: Path, found: Explained, *, maps: bool = True, panels: Sequence[Path] = ()) -> list[Path]:
     """Write an explanation into a folder; ``about.json`` comes last, so that what has one is whole.
 
     Args:
         folder: Where the files go.
         found: What is written.
         maps: Whether films and maps are kept, without which no panel can be drawn again.
+        panels: Files that were drawn in this folder already, and belong to the explanation.
 
     Raises:
         StoreError: The folder cannot be written.
     """
     tables = {INDEX: found.index, BOXES: found.boxes, AGREEMENT: found.agreement}
+    paths = []
     try:
-        for name in (ABOUT, *tables, MAPS):
-            (folder / name).unlink(missing_ok=True)
-        paths = []
         for name, table in tables.items():
             if len(table):
                 store.write_csv(folder / name, table.assign(stamp=found.stamp) if found.stamp else table)
@@ -86,10 +96,11 @@ def write(folder: Path, found: Explained, *, maps: bool = True) -> list[Path]:
             np.savez_compressed(content, **arrays)
             store.write_atomic(folder / MAPS, content.getvalue())
             paths.append(folder / MAPS)
-        store.write_json(folder / ABOUT, {"format": FORMAT, **found.about})
+        files = [path.name for path in (*paths, *panels)]
+        store.write_json(folder / ABOUT, {"format": FORMAT, **found.about, "files": files})
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
-    return [*paths, folder / ABOUT]
+    return [*paths, folder / ABOUT, *panels]
 
 
 def read(folder: Path) -> Explained:
@@ -125,7 +136,7 @@ def _table(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
 
 def _arrays(path: Path) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[npt.NDArray[np.float32], ...]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             films = [archive[f"film-{at}"] for at in range(sum(name.startswith("film-") for name in archive.files))]
             maps = [archive[f"map-{at}"] for at in range(sum(name.startswith("map-") for name in archive.files))]
     except FileNotFoundError as error:

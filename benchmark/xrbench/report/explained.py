@@ -78,16 +78,15 @@ def to_dict(found: Explained, written: Sequence[Path]) -> dict[str, Any]:
 
 def _maps_table(found: Explained) -> Table | None:
     """List the maps that panels show."""
-    shown = found.index[found.index["map"] >= 0]
     header = ("label", "image", "test", "network", "truth", "predicted", "score", "explained", "highest at", "in box")
     rows = []
-    for _, row in shown.iterrows():
+    for _, row in found.index[found.index["map"] >= 0].iterrows():
         peak = "nowhere" if np.isnan(row["peak_x"]) else f"{row['peak_x']:.0f}, {row['peak_y']:.0f}"
         box = "" if np.isnan(row["area"]) else f"{number(row['share'], 2)} (chance {number(row['area'], 2)})"
-        texts = (row["label"], f"{row['dataset']}/{row['image']}", f"{row['protocol']}: {row['test']}", row["network"])
+        where = (f"{row['dataset']}/{row['image']}", f"{row['protocol']}: {row['test']}", row["network"])
         said = (row["actual"], row["predicted"], number(row["predicted_score"], 2), row["target"], peak, box)
-        rows.append(tuple(Cell(str(text)) for text in (*texts, *said)))
-    return Table("maps", "", (header,), (tuple(rows),), "llllllrlrr") if rows else None
+        rows.append((row["label"], *where, *said))
+    return _table("maps", "", header, rows, "llllllrlrr")
 
 
 def _boxes_table(found: Explained) -> Table | None:
@@ -95,9 +94,8 @@ def _boxes_table(found: Explained) -> Table | None:
     header = (
         "label",
         "figure",
-        "network",
-        "protocol",
         "test",
+        "network",
         "value",
         "interval",
         "chance",
@@ -108,12 +106,30 @@ def _boxes_table(found: Explained) -> Table | None:
     )
     rows = []
     for _, row in found.agreement.iterrows():
-        texts = (row["label"], FIGURES[row["figure"]], row["network"], row["protocol"], row["test"])
+        where = (FIGURES[row["figure"]], f"{row['protocol']}: {row['test']}", row["network"])
         figures = (number(row["value"], 3), interval(row["low"], row["high"], 3), number(row["chance"], 3))
         above = (signed(row["above"]), between(row["above_low"], row["above_high"]))
-        rows.append(
-            tuple(Cell(str(t)) for t in (*texts, *figures, *above, f"{row['n_images']:,}", f"{row['n_patients']:,}"))
-        )
-    caption = "Maps against readers' boxes (intervals over patients)"
-    notes_of = tuple(dict.fromkeys(reason for reason in found.agreement.get("reason", ()) if reason))
-    return Table("boxes", caption, (header,), (tuple(rows),), "lllllrrrrrrr", notes=notes_of) if rows else None
+        rows.append((row["label"], *where, *figures, *above, f"{row['n_images']:,}", f"{row['n_patients']:,}"))
+    reasons = tuple(dict.fromkeys(reason for reason in found.agreement.get("reason", ()) if reason))
+    return _table(
+        "boxes", "Maps against readers' boxes (intervals over patients)", header, rows, "llllrrrrrrr", reasons
+    )
+
+
+def _table(
+    name: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], align: str, said: Sequence[str] = ()
+) -> Table | None:
+    """Make a table; a column in which all rows name the same network becomes a note."""
+    if not rows:
+        return None
+    at = header.index("network")
+    networks = {row[at] for row in rows}
+    kept = [place for place in range(len(header)) if place != at or len(networks) > 1]
+    return Table(
+        name=name,
+        caption=caption,
+        header=(tuple(header[place] for place in kept),),
+        blocks=(tuple(tuple(Cell(str(row[place])) for place in kept) for row in rows),),
+        align="".join(align[place] for place in kept),
+        notes=(*said, *((f"network: {networks.pop()}",) if len(networks) == 1 else ())),
+    )

@@ -34,7 +34,7 @@ LETTERS = 27
 """Letters in a line of words."""
 SAYS = (
     "Colour and lines show where evidence was found: the lines enclose what is above 0.25 (dotted), 0.5 (dashed) and 0.75 (solid) "
-    "of a map's highest value. A map is scaled by itself: it says where, not how much."
+    "of a map's highest value. A map is scaled by itself: it says where, not how much. Over it stand score and decision."
 )
 T = TypeVar("T")
 
