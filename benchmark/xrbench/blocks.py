@@ -82,6 +82,8 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "all-metrics": "xrbench.report.regimes:all_metrics",
             "naive": "xrbench.report.guessing:naive",
             "confusion": "xrbench.report.guessing:confusion",
+            "claims": "xrbench.report.claims:table",
+            "claim-parts": "xrbench.report.claims:parts_table",
         },
         "figure": {
             "ages": "xrbench.report.figures.people:ages",
@@ -98,7 +100,25 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "explain": "xrbench.report.explained:figure",
             "borderline": "xrbench.report.figures.borderline:borderline",
         },
-        "claim": {},
+        "claim": {
+            "gap": "xrbench.report.claims.generalization:gap",
+            "configuration-better": "xrbench.report.claims.generalization:configuration_better",
+            "models-alike": "xrbench.report.claims.generalization:models_alike",
+            "label-weaker": "xrbench.report.claims.generalization:label_weaker",
+            "prevalence": "xrbench.report.claims.data:prevalence",
+            "younger": "xrbench.report.claims.data:younger",
+            "class-order": "xrbench.report.claims.data:class_order",
+            "errors-near-threshold": "xrbench.report.claims.data:errors_near_threshold",
+            "device-raises-score": "xrbench.report.claims.data:device_raises_score",
+            "accuracy-above": "xrbench.report.claims.exclusive:accuracy_above",
+            "ensemble-gain": "xrbench.report.claims.exclusive:ensemble_gain",
+            "most-predicted": "xrbench.report.claims.exclusive:most_predicted",
+            "predicted-next": "xrbench.report.claims.exclusive:predicted_next",
+            "best-recalled": "xrbench.report.claims.exclusive:best_recalled",
+            "recall-rises": "xrbench.report.claims.exclusive:recall_rises",
+            "confidence-falls": "xrbench.report.claims.exclusive:confidence_falls",
+            "not-comparable": "xrbench.report.claims.exclusive:not_comparable",
+        },
     }
 )
 """Kind of block -> name -> where it is; a test imports every row."""

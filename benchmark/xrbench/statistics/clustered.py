@@ -3,11 +3,16 @@
 A mean over images is a ratio of two sums over patients; its error comes from how far each patient's sum is from what the mean
 expects (linearisation: Cochran 1977, Sampling Techniques, 6.3; the same as a regression's cluster-robust error with the
 factor n / (n - 1)). Degrees of freedom are those of that error: see ``jackknife.freedom``. No random numbers.
+
+A share whose images are all right, or all wrong, shows no spread although another patient might differ. By itself it is then judged as n
+of n patients, exactly (Clopper & Pearson 1934, Biometrika 26:404); in a difference, one success and one failure are added to its
+patients (Agresti & Caffo 2000, Am Stat 54:280), which moves the interval's centre, not the figure.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +54,12 @@ class ClusteredMean:
 
 
 def clustered_mean(
-    values: npt.ArrayLike, patient: npt.ArrayLike | None = None, *, null: float = 0.0, level: float = 0.95
+    values: npt.ArrayLike,
+    patient: npt.ArrayLike | None = None,
+    *,
+    null: float = 0.0,
+    level: float = 0.95,
+    share: bool = False,
 ) -> ClusteredMean:
     """Compute the mean of a value that every image has.
 
@@ -58,6 +68,7 @@ def clustered_mean(
         patient: Patient id of each image, shape (n,); None makes images the unit.
         null: What the p-value tests the mean against.
         level: Confidence level, between 0 and 1.
+        share: Whether the values are 0 and 1, so that the mean is a share.
 
     Raises:
         MeasureError: There are not as many patients as values.
@@ -68,7 +79,8 @@ def clustered_mean(
     """
     check_level(level)
     code, kept, unit = _codes([(values, patient)])
-    return _judged(_mean(kept[0]), _influence(kept[0], code[0]), code, kept, null, level, unit)
+    sides = _Sides(code, kept, unit, share)
+    return _judged(_mean(kept[0]), _influence(kept[0], code[0]), sides, null, level)
 
 
 def clustered_difference(
@@ -78,6 +90,7 @@ def clustered_difference(
     patient_b: npt.ArrayLike | None,
     *,
     level: float = 0.95,
+    share: bool = False,
 ) -> ClusteredMean:
     """Compute the mean of a minus the mean of b; a patient on both sides is one patient.
 
@@ -87,6 +100,7 @@ def clustered_difference(
         b: As a, shape (m,).
         patient_b: As patient_a; the same id on both sides means the same patient.
         level: Confidence level, between 0 and 1.
+        share: Whether the values are 0 and 1, so that the means are shares.
 
     >>> found = clustered_difference([1, 1, 0, 1], None, [0, 1, 0, 0], None)
     >>> found.value, round(found.error, 4)  # each side's variance is 3/16 / 4 x 4/3, with 8 / 7 in place of 4 / 3 for both
@@ -97,7 +111,7 @@ def clustered_difference(
     parts = [_influence(side, of) for side, of in zip(kept, code, strict=True)]
     size = max(map(len, parts))
     first, second = (np.pad(part, (0, size - len(part))) for part in parts)
-    return _judged(_mean(kept[0]) - _mean(kept[1]), first - second, code, kept, 0.0, level, unit)
+    return _judged(_mean(kept[0]) - _mean(kept[1]), first - second, _Sides(code, kept, unit, share), 0.0, level)
 
 
 def _codes(
@@ -130,27 +144,62 @@ def _influence(values: FloatArray, code: npt.NDArray[np.int32]) -> FloatArray:
     return np.asarray(np.bincount(code, (values - values.mean()) / len(values)), np.float64)
 
 
-def _judged(
-    value: float,
-    influence: FloatArray,
-    code: list[npt.NDArray[np.int32]],
-    kept: list[FloatArray],
-    null: float,
-    level: float,
-    unit: str,
-) -> ClusteredMean:
-    there = np.unique(np.concatenate(code))
+class _Sides(NamedTuple):
+    """Patient numbers and values of each side, what a number stands for, and whether means are shares."""
+
+    code: list[npt.NDArray[np.int32]]
+    kept: list[FloatArray]
+    unit: str
+    share: bool
+
+    def patients(self, side: int) -> int:
+        """Count the patients of a side."""
+        return len(np.unique(self.code[side]))
+
+    def uniform(self, side: int) -> bool:
+        """Tell whether all images of a share are right, or all wrong."""
+        return self.share and bool(self.kept[side].min() == self.kept[side].max())
+
+    def added(self, side: int) -> tuple[float, float]:
+        """Compute how one success and one failure more move a side's share, and its variance; nothing where it has spread."""
+        if not self.uniform(side):
+            return 0.0, 0.0
+        n, value = self.patients(side), self.kept[side][0]
+        return (1 - 2 * value) / (n + 2), (n + 1) / (n + 2) ** 3
+
+
+def _judged(value: float, influence: FloatArray, sides: _Sides, null: float, level: float) -> ClusteredMean:
+    there = np.unique(np.concatenate(sides.code))
     nan = float("nan")
     error, df, low, high, p = nan, nan, nan, nan, nan
-    if not np.isnan(value) and min(len(np.unique(of)) for of in code) > 1:
+    if not np.isnan(value) and min(map(sides.patients, range(len(sides.code)))) > 1:
+        moves = [sides.added(side) for side in range(len(sides.code))]
         mine = influence[there] * np.sqrt(len(there) / (len(there) - 1))
-        error = float(np.sqrt(mine @ mine))
-        df = freedom([mine], [np.zeros(len(mine), np.int64)])
-        if error > 0:
+        parts = [mine, *(np.sqrt([variance]) for _, variance in moves if variance)]
+        error = float(np.sqrt(sum(float(part @ part) for part in parts)))
+        df = freedom(parts, [np.zeros(len(part), np.int64) for part in parts])
+        if len(sides.code) == 1 and sides.uniform(0):
+            low, high, p = _exact(value, sides.patients(0), null, level)
+        elif error > 0:
+            centre = value + moves[0][0] - (moves[1][0] if len(moves) > 1 else 0.0)
             reach = -float(special.stdtrit(df, (1 - level) / 2)) * error
-            low, high = value - reach, value + reach
-            p = float(2 * special.stdtr(df, -abs(value - null) / error))
+            low, high = _ended(centre - reach, centre + reach, sides)
+            p = float(2 * special.stdtr(df, -abs(centre - null) / error))
         elif value == null:
             p = 1.0
-    images = sum(map(len, kept))
-    return ClusteredMean(value, low, high, error, df, p, level, unit, images, len(there))
+    images = sum(map(len, sides.kept))
+    return ClusteredMean(value, low, high, error, df, p, level, sides.unit, images, len(there))
+
+
+def _exact(value: float, patients: int, null: float, level: float) -> tuple[float, float, float]:
+    """Judge a share of 0 or 1 of so many patients: interval and two-sided p-value."""
+    reach = ((1 - level) / 2) ** (1 / patients)
+    low, high = (reach, 1.0) if value == 1 else (0.0, 1 - reach)
+    return low, high, min(1.0, 2 * (null if value == 1 else 1 - null) ** patients)
+
+
+def _ended(low: float, high: float, sides: _Sides) -> tuple[float, float]:
+    """End the interval of a share at 0 and 1, that of a difference of shares at -1 and 1."""
+    if not sides.share:
+        return low, high
+    return max(low, 0.0 if len(sides.code) == 1 else -1.0), min(high, 1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -135,14 +135,36 @@ def members_right(run: Run, members: Sequence[Measured]) -> tuple[Names, Values]
     return each[0].image, shares / len(each)
 
 
-def against(run: Run, cells: Sequence[Measured], value: Value, *, null: float, name: str = ALL) -> Contrast | None:
-    """Set the mean of a value over images against a fixed number; None without predictions."""
+def against(
+    run: Run, cells: Sequence[Measured], value: Value, *, null: float, share: bool = True, name: str = ALL
+) -> Contrast | None:
+    """Set the mean of a value over images against a fixed number; None without predictions.
+
+    Args:
+        run: The run.
+        cells: Whose images count.
+        value: What every image has.
+        null: The number.
+        share: Whether the value is 0 or 1.
+        name: What the contrast is called.
+    """
     each = every(run, cells)
     if not each:
         return None
     values, who = _pooled(each, value)
-    found = clustered_mean(values - null, who, level=run.suite.interval.level)
-    return difference_of(name, found, _mean(values), null, by_patient=_by_patient(each))
+    found = clustered_mean(values, who, null=null, level=run.suite.interval.level, share=share)
+    shifted = replace(found, value=found.value - null, low=found.low - null, high=found.high - null)
+    return difference_of(name, shifted, found.value, null, by_patient=_by_patient(each))
+
+
+def between(run: Run, cells: Sequence[Measured], first: Value, second: Value, *, name: str = ALL) -> Contrast | None:
+    """Subtract the share that one value gives from that of another, where each counts for images of its own."""
+    each = every(run, cells)
+    if not each:
+        return None
+    (a, who), (b, whose) = _pooled(each, first), _pooled(each, second)
+    found = clustered_difference(a, who, b, whose, level=run.suite.interval.level, share=True)
+    return difference_of(name, found, _mean(a), _mean(b), by_patient=_by_patient(each))
 
 
 def every(run: Run, cells: Sequence[Measured]) -> list[Classes]:

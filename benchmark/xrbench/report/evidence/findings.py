@@ -33,7 +33,7 @@ def unpaired(
         gaps = statistics.gap_classes(cells[0], cells[1], classes=run.suite.labels, **how)
     else:
         gaps = statistics.gap(cells[0], cells[1], labels=labels, **how)
-    return _asked([_from_gap(gap, cells) for gap in gaps], labels)
+    return _asked([from_gap(gap, cells) for gap in gaps], labels)
 
 
 def paired(
@@ -102,7 +102,8 @@ def paired_cells(
     return made
 
 
-def _from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Cell]]) -> Contrast:
+def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Cell]]) -> Contrast:
+    """Put the gap between two lists of cells into the form of a contrast, with the distinct images and patients behind it."""
     every = [cell for side in cells for cell in side]
     known = all(cell.patient is not None for cell in every)
     patients = {(cell.domain, name) for cell in every if known for name in np.asarray(cell.patient, object)}
