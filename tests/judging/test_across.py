@@ -145,9 +145,10 @@ def test_each_two_methods_of_a_setting_with_what_could_be_seen(found: Frames, re
     assert row["value"] == pytest.approx((wide["fancy"] - wide["plain"])[SETTINGS[0]])
     assert row["detectable"] == pytest.approx(statistics.smallest_detectable(row["error"]))
     assert row["low"] < row["value"] < row["high"]
-    known = detectable(table)
+    known = detectable(table, lambda method, model: f"{method} {model}")
     key = (SETTINGS[0], "auc", "mean")
-    assert known[(*key, "fancy", "plain")] == known[(*key, "plain", "fancy")] == row["detectable"]
+    assert known[(*key, "fancy net", "plain net")] == known[(*key, "plain net", "fancy net")] == row["detectable"]
+    assert (SETTINGS[2], "auc", "mean", "ready zoo", "plain net") not in known, "it has seen c"
 
 
 def test_one_seed_and_two_settings_give_reasons_where_something_cannot_be_said(

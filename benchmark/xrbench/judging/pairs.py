@@ -5,36 +5,52 @@ No figure is called the best of a column by less than this.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
+import pandas as pd
+
 from xrbench.compare.differences import Row as Difference
 from xrbench.compare.differences import Settings, section
-from xrbench.compare.pairs import CellRow, Pair, cells_of, facing, labels_of
+from xrbench.compare.pairs import CellRow, Pair, cells_of, labels_of
 from xrbench.errors import XrbenchError
-from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, nothing
-from xrbench.judging.samples import Material
+from xrbench.judging.rows import COUNTS, FIGURE, Row, nothing
+from xrbench.judging.samples import Material, records
 
 COLUMNS = (
     *("setting", "train", "valid", "test", "protocol", "challenger", "model", "baseline", "other"),
     *(*FIGURE, "error", "p", "detectable", "n_settings", *COUNTS),
 )
-Family = tuple[str, str, str, list[Pair]]
+Line = tuple[str, str]
+Family = tuple[Line, Line, str, list[Pair]]
 
 
 def families(material: Material) -> list[Family]:
-    """Pair the cells of every two methods, setting by setting: challenger, baseline, setting, pairs of cells (one a seed).
+    """Pair the cells of every two methods (or models), setting by setting: challenger, baseline, setting, pairs of cells.
 
-    Cells on images that the weights have seen are left out.
+    Cells of one seed face each other; an ensemble and a model that is used as it comes, which stands in every setting with its
+    test set, face all seeds. Cells on images that the weights have seen are left out.
     """
     cells = [cell for cell in cells_of(material.results) if cell.protocol == "external" and not cell.seen]
-    methods = tuple(dict.fromkeys(cell.method for cell in cells))
-    found: dict[tuple[str, str, str, str, str], list[Pair]] = {}
-    for baseline, challenger in combinations(methods, 2):
-        for pair in facing(cells, challenger, baseline):
-            name = pair.b.setting or pair.a.setting or pair.b.test
-            found.setdefault((challenger, baseline, pair.b.model, pair.a.model, name), []).append(pair)
-    return [(key[0], key[1], key[4], pairs) for key, pairs in found.items()]
+    ensembles = set(material.cells.loc[material.cells["members"] > 1, "cell"])
+    places = dict.fromkeys((cell.setting, cell.test) for cell in cells if cell.train)
+    places |= dict.fromkeys(("", cell.test) for cell in cells if cell.test not in {test for _, test in places})
+    found = []
+    for setting, test in places:
+        there: dict[Line, list[CellRow]] = {}
+        for cell in cells:
+            if cell.test == test and cell.setting in (setting, ""):
+                there.setdefault((cell.method, cell.model), []).append(cell)
+        for baseline, challenger in combinations(there, 2):
+            pairs = [
+                Pair(a, b)
+                for a in there[baseline]
+                for b in there[challenger]
+                if a.seed == b.seed or not a.train or not b.train or {a.cell, b.cell} & ensembles
+            ]
+            found += [(challenger, baseline, setting, pairs)] if pairs else []
+    return found
 
 
 def metrics_of(material: Material) -> tuple[str, ...]:
@@ -54,8 +70,8 @@ def rows_of(material: Material, family: Family) -> list[Row]:
     """
     challenger, baseline, setting, pairs = family
     first = pairs[0]
-    head = {"setting": setting, "challenger": challenger, "baseline": baseline, "protocol": "external"}
-    head |= {"model": first.b.model, "other": first.a.model, **_trained(first.b if first.b.train else first.a)}
+    head = {"setting": setting, "challenger": challenger[0], "baseline": baseline[0], "protocol": "external"}
+    head |= {"model": challenger[1], "other": baseline[1], **_trained(first.b if first.b.train else first.a)}
     found: list[Row] = []
     for metric in metrics_of(material):
         how = Settings(metric, 0.0, material.level, replicates=1)
@@ -81,12 +97,16 @@ def _row(row: Difference, metric: str, level: float) -> Row:
     return {**about, **ends, **counts, **words, "detectable": row.detectable}
 
 
-def detectable(rows: Any) -> dict[tuple[str, str, str, str, str], float]:
-    """Look up the smallest detectable difference: (setting, metric, label, method, method), in either order of methods."""
+def detectable(rows: pd.DataFrame, name_of: Callable[[str, str], str]) -> dict[tuple[str, str, str, str, str], float]:
+    """Look up the smallest detectable difference: (setting, metric, label, line, line), in either order of lines.
+
+    Args:
+        rows: The rows of this analysis.
+        name_of: Names a line by its method and model.
+    """
     found = {}
-    for row in rows.to_dict("records"):
-        where = (row["setting"], row["metric"], row["label"])
-        value = float(row["detectable"]) if row["detectable"] == row["detectable"] else NAN
-        for a, b in ((row["challenger"], row["baseline"]), (row["baseline"], row["challenger"])):
-            found[(*where, a, b)] = value
+    for row in records(rows):
+        lines = (name_of(row["challenger"], row["model"]), name_of(row["baseline"], row["other"]))
+        for a, b in (lines, lines[::-1]):
+            found[row["setting"], row["metric"], row["label"], a, b] = float(row["detectable"])
     return found

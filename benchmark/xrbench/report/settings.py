@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xrbench.cards import TableLayout
+from xrbench.metrics import parse, parse_classes
+from xrbench.report.marks import Marks
 from xrbench.report.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number
 from xrbench.report.papers import Reported
 from xrbench.report.selection import MEAN, Column, Figure, Line, Selection
@@ -29,7 +31,12 @@ class _RowKind:
 
 
 def settings_table(
-    selection: Selection, layout: TableLayout, *, paper: Reported | None = None, intervals: bool = False
+    selection: Selection,
+    layout: TableLayout,
+    *,
+    paper: Reported | None = None,
+    intervals: bool = False,
+    marks: Marks | None = None,
 ) -> Table:
     """Make the table of methods by settings.
 
@@ -38,7 +45,10 @@ def settings_table(
         layout: Name, caption and decimals.
         paper: Reported figures, shown in brackets where the images are the paper's.
         intervals: Whether each figure is followed by its interval (or by the deviation over seeds where there are several).
+        marks: What is known of the differences between methods; without it, intervals decide who is marked.
     """
+    marks = marks or Marks()
+    better = (parse_classes if selection.suite.task == "multiclass" else parse)(layout.metric).better
     kinds = _kinds(selection)
     shown = paper if paper is not None and not selection.fixture else None
     grid = {
@@ -48,8 +58,13 @@ def settings_table(
         for column in selection.columns
     }
     best = {
-        (kind.title, column.name): leaders(
-            {line: grid[line, kind.title, column.name] for line in selection.lines}, layout.digits
+        (kind.title, column.name): marks.leaders(
+            {line: grid[line, kind.title, column.name] for line in selection.lines},
+            layout.digits,
+            better,
+            setting=column.name,
+            metric=layout.metric,
+            label=kind.label,
         )
         for kind in kinds
         if kind.ranked
@@ -79,7 +94,7 @@ def settings_table(
     notes = [
         *_interval_note(figures_of, intervals=intervals),
         *_mean_notes(selection, kinds, grid),
-        *_best_note(best.values()),
+        *([marks.note()] if any(best.values()) else []),
         *seen_note(any_seen(figures_of)),
         *undefined_notes(figures_of),
         *_paper_note(selection, paper, matched=matched),
@@ -111,23 +126,6 @@ def figure_text(figure: Figure | None, digits: int, *, intervals: bool = False) 
 def external_values(figures: Iterable[Figure | None]) -> list[float]:
     """List the values that may stand in a mean: measured, defined, and on images that the weights have not seen."""
     return [figure.value for figure in figures if figure is not None and figure.defined and not figure.seen]
-
-
-def leaders(figures: dict[Line, Figure | None], digits: int) -> frozenset[Line]:
-    """Choose who is marked in a column: the highest, with all who print the same or whose interval reaches it.
-
-    Contaminated figures do not compete. Nobody is marked where that would be everybody.
-    """
-    field = {line: f for line, f in figures.items() if f is not None and f.defined and not f.seen}
-    if len(field) < 2:
-        return frozenset()
-    top = max(figure.value for figure in field.values())
-    marked = {
-        line
-        for line, figure in field.items()
-        if number(figure.value, digits) == number(top, digits) or figure.high >= top
-    }
-    return frozenset(marked) if len(marked) < len(field) else frozenset()
 
 
 def any_seen(figures: Iterable[Figure | None]) -> bool:
@@ -225,15 +223,6 @@ def _mean_notes(
         which = "all rows" if len(rows) == len(kinds) else ", ".join(rows)
         notes.append(f"{title}: MEAN over {measured} of {len(selection.columns)} settings ({which}).")
     return notes
-
-
-def _best_note(marked: Iterable[frozenset[Line]]) -> list[str]:
-    if not any(marked):
-        return []
-    return [
-        "Marked: the highest in its column, with every figure that prints the same or whose interval reaches it; "
-        "nothing is marked where that is every method. MEAN is not marked: see the comparison of methods."
-    ]
 
 
 def _paper_note(selection: Selection, paper: Reported | None, *, matched: bool) -> list[str]:

@@ -14,6 +14,7 @@ from xrbench.errors import UnknownNameError, UsageError
 from xrbench.report.findings import layouts_of
 from xrbench.report.gaps import gap_table
 from xrbench.report.layouts import block_table, is_block
+from xrbench.report.marks import Marks, marks_of
 from xrbench.report.numbers import MISSING, count, interval, metric_title, number, signed
 from xrbench.report.papers import Reported
 from xrbench.report.runs import Run
@@ -34,6 +35,7 @@ def table(
     paper: Reported | None = None,
     descriptions: Descriptions | None = None,
     intervals: bool = False,
+    marks: Marks | None = None,
 ) -> Table:
     """Lay out one table that is made of scores alone.
 
@@ -44,6 +46,7 @@ def table(
         paper: Reported figures, set beside ours where the images are the paper's.
         descriptions: For a table of datasets: ``dataset, images, patients, used, pathologies, region`` of each.
         intervals: For a table of settings: whether intervals follow the figures.
+        marks: For a table of settings: what is known of the differences between methods.
 
     Raises:
         UsageError: A table of this kind is made of a whole run.
@@ -57,7 +60,8 @@ def table(
     if layout.kind == "datasets":
         made = datasets_table(scores, layout, descriptions or (), paper=paper)
     elif layout.kind == "settings":
-        made = settings_table(Selection(scores, suite, layout.metric), layout, paper=paper, intervals=intervals)
+        selection = Selection(scores, suite, layout.metric)
+        made = settings_table(selection, layout, paper=paper, intervals=intervals, marks=marks)
     else:
         made = gap_table(Selection(scores, suite, layout.metric), layout)
     return with_unreadable(made, descriptions or ())
@@ -99,7 +103,10 @@ def named(
         if made is None:
             raise UsageError(f"table {name}: {run.folder} has nothing for a table of kind {layout.kind!r}")
         return with_unreadable(made, descriptions or ())
-    return table(scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name in with_intervals)
+    marks = None if run is None else marks_of(run.folder)
+    return table(
+        scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name in with_intervals, marks=marks
+    )
 
 
 def every_table(
@@ -115,9 +122,10 @@ def every_table(
     Tables that are made of a whole run are left out where none is given, or where it has nothing for them.
     """
     found = suite_tables(scores, suite, paper=paper, descriptions=descriptions, run=run)
+    marks = None if run is None else marks_of(run.folder)
     for layout in suite.tables:
         if layout.kind == "settings":
-            found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True))
+            found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True, marks=marks))
     checked = check_scores(scores)
     others = [] if run is None else judgement_tables(run)
     others += [
@@ -143,9 +151,10 @@ def suite_tables(
 ) -> list[Table]:
     """Lay out the tables that the suite names, in its order."""
     found = []
+    marks = None if run is None else marks_of(run.folder)
     for layout in suite.tables:
         if not is_block(layout):
-            found.append(table(scores, suite, layout, paper=paper, descriptions=descriptions))
+            found.append(table(scores, suite, layout, paper=paper, descriptions=descriptions, marks=marks))
         elif run is not None and (made := block_table(run, layout)) is not None:
             found.append(with_unreadable(made, descriptions or ()))
     return found
