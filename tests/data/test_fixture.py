@@ -19,6 +19,7 @@ from PIL import Image
 from xrbench import cards, progress
 from xrbench.catalogue import shipped
 from xrbench.data.boxes import load_boxes
+from xrbench.data.check import check
 from xrbench.data.domains import FIXTURE_MARKER, Domain, load_domain, slice_of
 from xrbench.data.fixture import NOTICE, TRUTH, VERSION, read_marker, write, write_fixture
 from xrbench.data.fixture.body import Body, cardiothoracic_ratio, frontal
@@ -264,6 +265,17 @@ def test_vindr_has_images_of_each_of_six_exclusive_classes(domains: dict[str, Do
     alone = positive[positive.sum(axis=1) == 1]
     assert (alone.sum(axis=0) >= 10).all()
     assert alone.sum(axis=0).argmax() == 0
+
+
+@pytest.mark.parametrize("name", [*NAMES, "mimic-test"])
+def test_the_check_of_a_dataset_finds_nothing_wrong(name: str, root: Path, vocabulary: cards.Vocabulary) -> None:
+    folder = shipped() / "registry" / "datasets"
+    card = cards.read(folder / f"{name}.toml", cards.DatasetCard)
+    base = cards.read(folder / f"{card.base}.toml", cards.DatasetCard) if card.base else None
+    found = check(card, base, vocabulary, root)
+    assert found.ok
+    assert found.synthetic
+    assert (found.wrong, found.absent, found.shared) == ("", (), ())
 
 
 # Where a finding is
