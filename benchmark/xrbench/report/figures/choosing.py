@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import FigureLayout
+from xrbench.compare.words import many
 from xrbench.planning import settings_of
 from xrbench.report.figures.drawing import Look, look
 from xrbench.report.figures.options import Names, asked
@@ -173,7 +174,7 @@ def patients_text(patients: float | None) -> str:
     >>> patients_text(987), patients_text(None)
     ('987 patients', 'patients not known')
     """
-    return "patients not known" if patients is None or pd.isna(patients) else f"{patients:,.0f} patients"
+    return "patients not known" if patients is None or pd.isna(patients) else many(int(patients), "patient")
 
 
 def patients_among(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> int | None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import FigureLayout
+from xrbench.report.figures.choosing import patients_text
 from xrbench.report.figures.drawing import canvas_of, file_name, notes, save, say_empty, short, title
 from xrbench.report.figures.options import Names, asked
 from xrbench.report.runs import Run
@@ -93,7 +94,7 @@ def _summary(people: pd.DataFrame, stated: tuple[float, float]) -> str:
         about = "about "
     age = "age not known" if math.isnan(mean) else f"{about}{mean:.1f}{'' if math.isnan(sd) else f' ± {sd:.1f}'} years"
     without = f", {total - aged:,.0f} without age" if total > aged else ""
-    return f"{age}; {total:,.0f} patients{without}"
+    return f"{age}; {patients_text(total)}{without}"
 
 
 def _from_bands(known: pd.DataFrame) -> tuple[float, float]:
