@@ -76,13 +76,15 @@ def isolated(seed: int) -> Iterator[None]:
         np.random.set_state(before[1])
 
 
-def timm_network(*, name: str, channels: int, outputs: int, **options: Any) -> nn.Module:
+def timm_network(*, name: str, channels: int, outputs: int, norm_factors: bool = True, **options: Any) -> nn.Module:
     """Build a network of timm with random weights.
 
     Args:
         name: Its name there, with the tag of the weights that are meant by ``imagenet`` if one is wanted: ``resnet18.a1_in1k``.
         channels: Channels of its input.
         outputs: Number of its outputs.
+        norm_factors: Whether batch normalisation learns a factor for each channel; False keeps those it starts with, as Keras's
+            layers with ``scale=False``.
         options: Passed on, such as ``drop_rate``; ``widths`` are what its residual networks call ``channels``, one a stage.
     """
     import timm
@@ -92,6 +94,10 @@ def timm_network(*, name: str, channels: int, outputs: int, **options: Any) -> n
     if "widths" in options:
         options["channels"] = tuple(options.pop("widths"))
     made: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=outputs, **options)
+    if not norm_factors:
+        for layer in made.modules():
+            if isinstance(layer, nn.BatchNorm2d) and layer.weight is not None:
+                layer.weight.requires_grad_(False)
     return made
 
 
