@@ -86,6 +86,12 @@ def score(
 @click.option(
     "--replicates", default=1000, show_default=True, type=click.IntRange(100), metavar="N", help="Bootstrap replicates."
 )
+@click.option(
+    "--adjust",
+    type=options.OneOf("adjustment", ["holm", "bh"]),
+    help="How p-values are adjusted for their number (default: as the suite says).",
+)
+@click.option("--across", is_flag=True, help="Also test over settings: Wilcoxon's signed ranks, Friedman's ranks.")
 @options.many(options.only_cells, options.as_json, options.quiet)
 def compare(as_json: bool, quiet: bool, **given: Any) -> int:
     """Compare run B with run A, paired over patients; or, without B, the methods of A.
@@ -145,34 +151,34 @@ def report(
     click.echo(writers.FORMS[form](made[table_name]).rstrip("\n"))
 
 
-@click.command("reproduce", short_help="Set a paper's figures beside a run's.")
+@click.command("reproduce", short_help="Set a paper's figures and claims beside a run.")
 @click.argument("results", metavar="[RESULTS | SUITE]", type=RESULTS, required=False)
 @click.option("--suite", metavar="NAME", help="The suite whose newest run below --out is meant.")
 @options.many(options.out, options.catalogue, options.as_json)
 def reproduce(
     results: Path | None, suite: str | None, out: str | None, catalogues: tuple[str, ...], as_json: bool
 ) -> None:
-    """Set the paper's figures beside a run's, with a verdict on each.
+    """Set the paper's figures beside a run's, with a verdict on each, and hold its claims against the run.
 
     \b
     Example:  xrbench reproduce --suite ood-cxr
     """
-    from xrbench.compare.results import read_scores
     from xrbench.errors import UsageError
-    from xrbench.report import publish
+    from xrbench.report import claims
     from xrbench.report import reproduce as reproducing
-    from xrbench.store import SCORES
+    from xrbench.report.runs import open_run
 
     folder = _run_folder(results, suite, out)
-    card = publish.suite_of(publish.read_manifest(folder))
-    paper = publish.paper_of(card, options.open_catalogue(catalogues))
-    if paper is None:
-        raise UsageError(f"suite {card.name}: has no paper with reported figures")
-    found = reproducing.reproduction(read_scores(folder / SCORES), card, paper)
+    run = open_run(folder, options.open_catalogue(catalogues))
+    if run.paper is None:
+        raise UsageError(f"suite {run.suite.name}: has no paper with reported figures")
+    found, judged = reproducing.reproduction(run.scores, run.suite, run.paper), claims.judged(run)
     if as_json:
-        options.echo_json(found.to_dict())
-    else:
-        click.echo(found.text())
+        options.echo_json({**found.to_dict(), "claims": [claims.to_dict(one) for one in judged]})
+        return
+    click.echo(found.text())
+    if judged:
+        click.echo("\n".join(claims.lines(judged, stamp=run.stamp)))
 
 
 @click.command("leaderboard", short_help="Write what a run measured to leaderboards/.")

@@ -18,6 +18,8 @@ NEAR = 3
 """A figure within so many tolerances of the reported one is near."""
 
 Verdict = Literal["reproduced", "near", "off", "not measured"]
+WHERE = {"external": "test", "validation": "valid", "internal": "internal", "resubstitution": "training images"}
+"""Protocol -> how it stands before a figure."""
 
 
 def verdicts(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> pd.DataFrame:
@@ -25,7 +27,9 @@ def verdicts(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> pd.Data
 
     A figure is *reproduced* when it is within the card's tolerance of the reported one or the reported one lies inside its
     interval, *near* within three tolerances, else *off*; synthetic images measure nothing that a paper reported. The mean
-    over settings is taken over the same settings as the paper's, contaminated ones included, as papers do.
+    over settings is taken over the same settings as the paper's, contaminated ones included, as papers do. Where a paper names
+    networks and training sets, a figure is compared with those alone, and with figures of the same kind of test: one on training
+    images (resubstitution) with such figures only. Of several fits it is the mean.
 
     Args:
         scores: Tidy scores.
@@ -33,16 +37,23 @@ def verdicts(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> pd.Data
         paper: What was reported.
 
     Returns:
-        One row a reported figure: method, setting, protocol, label, metric, reported, measured, low, high, verdict.
+        One row a reported figure: method, model, setting, protocol, label, metric, reported, measured, low, high, verdict.
     """
     selections = {metric: Selection(scores, suite, str(metric)) for metric in paper.scores["metric"].unique()}
     rows = []
     for _, row in paper.scores[paper.scores["value"].notna()].iterrows():
         selection = selections[row["metric"]]
-        value, low, high = (math.nan,) * 3 if selection.fixture else _measured(selection, row, paper)
+        if selection.fixture:
+            value, low, high = (math.nan,) * 3
+        elif row["configuration"]:
+            value, low, high = _of_training_set(scores, row)
+        else:
+            value, low, high = _measured(selection, row, paper)
         rows.append(
             {
-                **{name: row[name] for name in ("method", "setting", "protocol", "label", "metric", "printed")},
+                **{
+                    name: row[name] for name in ("method", "model", "setting", "protocol", "label", "metric", "printed")
+                },
                 "reported": row["value"],
                 "measured": value,
                 "low": low,
@@ -100,10 +111,10 @@ def reproduction(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> Tab
 
 
 def _row(row: pd.Series) -> tuple[Cell, ...]:
-    where = {"external": "test", "validation": "valid", "internal": "internal"}[row["protocol"]]
+    where = WHERE[row["protocol"]]
     measured = MISSING if math.isnan(row["measured"]) else number(row["measured"], 3)
     texts = (
-        row["method"],
+        f"{row['method']} ({row['model']})" if row["model"] else row["method"],
         row["setting"],
         f"{where} {metric_title(row['metric'])} {row['label']}",
         row["printed"],
@@ -112,6 +123,20 @@ def _row(row: pd.Series) -> tuple[Cell, ...]:
         row["verdict"],
     )
     return tuple(Cell(str(text)) for text in texts)
+
+
+def _of_training_set(scores: pd.DataFrame, row: pd.Series) -> tuple[float, float, float]:
+    """Find the figure of a named training set: the mean over its fits, with an interval where there is one."""
+    kept = pd.Series(True, index=scores.index)
+    for column in ("method", "model", "configuration", "protocol", "label", "metric", "members"):
+        kept &= scores[column] == row[column]
+    found = scores[kept]
+    for role in ("train", "test"):
+        found = found[[domains(name) == domains(row[role]) for name in found[role]]]
+    values = found["value"].dropna()
+    if len(found) == 1 and len(values):
+        return float(values.iloc[0]), float(found["low"].iloc[0]), float(found["high"].iloc[0])
+    return (float(values.mean()) if len(values) else math.nan), math.nan, math.nan
 
 
 def _measured(selection: Selection, row: pd.Series, paper: Reported) -> tuple[float, float, float]:

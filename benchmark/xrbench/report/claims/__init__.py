@@ -102,9 +102,9 @@ def parts_table(run: Run, layout: TableLayout) -> Table | None:
     )
 
 
-def lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """Write verdicts for a terminal: the claim, and below it what was tested and found."""
-    found = []
+def lines(verdicts: Sequence[Verdict], *, stamp: str = "") -> list[str]:
+    """Write verdicts for a terminal, below the stamp: the claim, and below it what was tested and found."""
+    found = [*([stamp] if stamp else []), "The paper's claims"]
     for at, one in enumerate(verdicts, 1):
         tested = "" if math.isnan(one.support) else f"; p for {p_text(one.support)}, against {p_text(one.against)}"
         found.append(f"{at:>3}  {one.outcome:<13}  {one.text}")
