@@ -11,6 +11,7 @@ import pytest
 
 from xrbench import statistics
 from xrbench.statistics import Cell, PairedCell
+from xrbench.statistics.cautions import by_chance
 from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, KINDS, chosen
 
 Floats = npt.NDArray[np.float64]
@@ -162,3 +163,34 @@ def test_the_kind_that_is_named_is_the_one_that_was_computed() -> None:
 
     assert row.interval == chosen("delong", parse(spec))
     assert row.caution == "12 positive patients: jackknife intervals are known to hold from 20"
+
+
+def calibrated(patients: int, shift: float, seed: int) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Draw two images a patient whose probabilities are right, or all shifted by so many log odds."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(patients), 2)
+    odds = 0.8 * rng.normal(size=patients)[patient] + 0.8 * rng.normal(size=len(patient)) - 0.5
+    truth = (rng.random(len(odds)) < 1 / (1 + np.exp(-odds))).astype(float)
+    return truth, 1 / (1 + np.exp(-odds - shift)), patient
+
+
+def test_calibration_errors_that_chance_could_make_are_cautioned() -> None:
+    name = "expected-calibration-error"
+    shown = []
+    for seed in range(20):
+        truth, score, patient = calibrated(600, 0.0, seed)
+        row = statistics.estimate(truth, score, patient, labels=["a"], metrics=[name])[0]
+        assert row.caution.startswith("biased upwards: perfectly calibrated probabilities would show about 0.0")
+        shown.append((row.value, by_chance(score), row.low))
+    value, chance, low = np.mean(shown, axis=0)
+    # Right on average, and why it matters: the true error is 0, and every interval lies above it.
+    assert chance == pytest.approx(value, rel=0.08)
+    assert low > 0.015
+    truth, score, patient = calibrated(2500, 1.0, 0)
+    table = [np.stack(pair, axis=1) for pair in ((truth, truth), (score, calibrated(2500, 0.0, 0)[1]))]
+    rows = statistics.estimate(table[0], table[1], patient, labels=["a", "b"], metrics=[name])
+    assert [bool(row.caution) for row in rows] == [False, True, True]
+    assert rows[2].caution == "biased upwards: b"
+    cells = [Cell("x", truth, score, patient), Cell("y", *calibrated(300, 0.0, 3))]
+    assert "biased upwards" in statistics.gap(cells[:1], cells[1:], metric=name, labels=["a"], replicates=0)[0].caution
+    assert statistics.gap(cells[:1], cells[:1], metric=name, labels=["a"], replicates=0)[0].caution == ""

@@ -13,6 +13,7 @@ from xrbench.metrics.crosstables import OF_ALL, OF_EACH
 from xrbench.metrics.multiclass import Classified
 from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.cautions import enough_for, joined
+from xrbench.statistics.patients import members
 
 IntArray = npt.NDArray[np.int64]
 OF_IMAGES = ("accuracy", "weighted-recall")
@@ -74,12 +75,12 @@ class Calls:
     def patients_of(self, k: int) -> tuple[int, int]:
         """Count the patients with an image of class ``k`` and those with one of another class."""
         mine = self.found.truth == k
-        return len(np.unique(self.code[mine])), len(np.unique(self.code[~mine]))
+        return len(members(self.code[mine])), len(members(self.code[~mine]))
 
     def behind(self, spec: MetricSpec, k: int | None) -> int:
         """Count the patients behind the denominator of a share."""
         column = self.found.called if spec.base == "class-precision" else self.found.truth
-        return len(np.unique(self.code if k is None else self.code[column == k]))
+        return len(members(self.code if k is None else self.code[column == k]))
 
     def members(self, spec: MetricSpec, k: int | None, classes: Sequence[str]) -> dict[str, int]:
         """Count the patients that a figure rests on, part by part."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from xrbench.metrics.calibration import BINS, bin_of
+from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR, PROPORTIONS, denominator_patients, patients_of
 from xrbench.statistics.samples import Column
@@ -13,6 +17,9 @@ ENOUGH_TESTS = 100
 ENOUGH_WRONG = 5
 """Patients of the commoner class that a model has to rank wrongly (their number times 1 - AUC), for a test not to err on the
 safe side: below, 5 % tests of two AUCs of 0.95 reject 3.6 % of true null hypotheses."""
+
+CHANCE_SHARE = 0.2
+"""Share of a calibration error that chance may make alone; above it, 95 % intervals hold the true one in 0 to 93 %."""
 
 
 def joined(*words: str) -> str:
@@ -72,6 +79,30 @@ def safe_side(most: int, auc: float) -> str:
     return (
         f"fewer than {ENOUGH_WRONG} patients are ranked wrongly: p-values are larger than they need be" if short else ""
     )
+
+
+def by_chance(score: FloatArray) -> float:
+    """Compute about how large a calibration error perfectly calibrated probabilities show on so many images.
+
+    Each bin's mean distance from its share of positives is that of a normal error with the binomial variance.
+
+    >>> round(by_chance(np.full(100, 0.5)), 3)  # (2 / pi) ** 0.5 x (100 x 0.25) ** 0.5 / 100
+    0.04
+    """
+    spread = np.bincount(bin_of(score, BINS), score * (1 - score), minlength=BINS)
+    return float(np.sqrt(2 / np.pi) * np.sqrt(spread).sum() / len(score))
+
+
+def of_bias(one: Column, spec: MetricSpec, value: float) -> str:
+    """Say that a calibration error is not much larger than chance alone makes it; else nothing.
+
+    It is a mean of distances, which chance can only lengthen: the interval then lies around too large a figure.
+    """
+    if spec.base != "expected-calibration-error" or not len(one.rows.score):
+        return ""
+    alone = by_chance(one.rows.score)
+    words = f"biased upwards: perfectly calibrated probabilities would show about {alone:.2g} on so few images"
+    return words if alone > CHANCE_SHARE * value else ""
 
 
 def few(one: Column, spec: MetricSpec, kind: str) -> str:

@@ -18,13 +18,13 @@ from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter
-from xrbench.statistics.cautions import enough_for, joined, patients
+from xrbench.statistics.cautions import enough_for, joined, of_bias, patients
 from xrbench.statistics.drawn import Laid, by_group, once, without_each
 from xrbench.statistics.inputs import matrices
 from xrbench.statistics.jackknife import Left, groups_of
 from xrbench.statistics.kinds import patients_of
 from xrbench.statistics.replicates import key_of, replicate
-from xrbench.statistics.samples import column
+from xrbench.statistics.samples import Column, column
 
 Thresholds = Mapping[tuple[str, str], float]
 
@@ -170,7 +170,15 @@ class CellValues:
         short = f"only {patients(few)} of one class in a cell: intervals are known to hold from {enough}"
         has = "cell has" if self.torn == 1 else "cells have"
         torn = f"images taken as independent: {self.torn} {has} patient ids, others none"
-        return joined(short if kept.any() and few < enough else "", torn if self.torn else "")
+        return joined(short if kept.any() and few < enough else "", torn if self.torn else "", self._bias(kept))
+
+    def _bias(self, kept: npt.NDArray[np.bool_]) -> str:
+        for cell, label in np.argwhere(kept):
+            laid = self.behind[cell][label].laid
+            words = of_bias(laid, laid.specs[0], float(self.value[cell, label])) if isinstance(laid, Column) else ""
+            if words:
+                return words
+        return ""
 
 
 def cell_values(

@@ -20,7 +20,7 @@ from xrbench.statistics.drawn import Drawn
 from xrbench.statistics.estimates import Estimate, estimate, with_interval
 from xrbench.statistics.inputs import check_options
 from xrbench.statistics.kinds import Figure, chosen
-from xrbench.statistics.patients import Patients, encode
+from xrbench.statistics.patients import Patients, encode, members
 from xrbench.statistics.replicates import key_of
 
 ALL = "all classes"
@@ -137,7 +137,7 @@ def _blank(column: Calls, patients: Patients, images: int, level: float) -> Esti
     nan = float("nan")
     labelled = len(column.code)
     row = Estimate(ALL, "", nan, nan, nan, "", patients.unit, level, 0, 0, nan, labelled, 0, 0, 0, images)
-    return replace(row, n_masked=images - labelled, n_patients=len(np.unique(column.code)))
+    return replace(row, n_masked=images - labelled, n_patients=len(members(column.code)))
 
 
 def _row(

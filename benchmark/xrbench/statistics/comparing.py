@@ -24,6 +24,7 @@ from xrbench.statistics.estimates import MEAN
 from xrbench.statistics.intervals import NOTHING, check_level
 from xrbench.statistics.jackknife import Contrast, contrast, scale_of
 from xrbench.statistics.kinds import DROPPED_LIMIT
+from xrbench.statistics.patients import members
 from xrbench.statistics.power import smallest_detectable
 from xrbench.statistics.samples import Column
 from xrbench.statistics.verdicts import verdict
@@ -266,4 +267,4 @@ class Judge:
         codes: dict[str, list[npt.NDArray[np.int32]]] = {}
         for cell, label in np.argwhere(kept):
             codes.setdefault(self.cells[cell].domain, []).append(self.both.behind[cell][label].laid.code)
-        return sum(len(np.unique(np.concatenate(parts))) for parts in codes.values())
+        return sum(len(members(*parts)) for parts in codes.values())

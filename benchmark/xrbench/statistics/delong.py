@@ -16,7 +16,7 @@ from scipy import special
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import BoolArray, FloatArray, validate
 from xrbench.statistics.intervals import NOTHING, check_level, logit_normal, normal
-from xrbench.statistics.patients import encode
+from xrbench.statistics.patients import encode, members
 
 ENOUGH = 100
 """Patients of each class from which intervals and tests are known to hold (``tests/validation``)."""
@@ -168,7 +168,7 @@ def _few(positive: BoolArray, code: npt.NDArray[np.int32] | None) -> str:
     """Say that a class has too few patients (images, where these are the unit) for a normal interval or test."""
     unit = "image" if code is None else "patient"
     for word, kind in (("positive", positive), ("negative", ~positive)):
-        count = int(kind.sum()) if code is None else len(np.unique(code[kind]))
+        count = int(kind.sum()) if code is None else len(members(code[kind]))
         if count < ENOUGH:
             return f"{count:,} {word} {unit}{'' if count == 1 else 's'}: known to hold from {ENOUGH}"
     return ""

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.progress import Reporter
-from xrbench.statistics.cautions import few, joined, of_point
+from xrbench.statistics.cautions import few, joined, of_bias, of_point
 from xrbench.statistics.drawn import Drawn, L
 from xrbench.statistics.inputs import check_options, matrices
 from xrbench.statistics.kinds import Figure, chosen, interval
-from xrbench.statistics.patients import Patients, encode
+from xrbench.statistics.patients import Patients, encode, members
 from xrbench.statistics.replicates import key_of
 from xrbench.statistics.samples import Column, column
 
@@ -149,7 +149,8 @@ def _of_label(spec: MetricSpec, number: int, i: int, blank: Estimate, drawn: Dra
         lambda: drawn.left_out()[:, i, number],
         drawn.stratum(i),
     )
-    row = replace(row, caution=joined(drawn.patients.caution, few(one, spec, kind)))
+    words = joined(drawn.patients.caution, few(one, spec, kind), of_bias(one, spec, value))
+    row = replace(row, caution=words)
     return with_interval(row, kind, figure, drawn)
 
 
@@ -163,8 +164,13 @@ def _of_mean(
     if len(rows) == 1:
         return replace(rows[0], label=MEAN, threshold=float("nan"))
     kind = chosen(kind, spec, mean=True)
-    short = [rows[i].label for i in defined if few(drawn.columns[i], spec, kind)]
-    words = joined(drawn.patients.caution, _undefined(rows, defined), _short(short))
+    columns = {rows[i].label: drawn.columns[i] for i in defined}
+    words = joined(
+        drawn.patients.caution,
+        _undefined(rows, defined),
+        _named("few patients", [label for label, one in columns.items() if few(one, spec, kind)]),
+        _named("biased upwards", [rows[i].label for i in defined if of_bias(drawn.columns[i], spec, rows[i].value)]),
+    )
     row = replace(row, value=float(drawn.value[defined, number].mean()), caution=words)
     figure = Figure(
         spec,
@@ -200,8 +206,8 @@ def _undefined(rows: Sequence[Estimate], defined: Sequence[int]) -> str:
     return f"mean of {len(defined)} of {len(rows)} labels: {names} undefined" if names else ""
 
 
-def _short(labels: Sequence[str]) -> str:
-    return f"few patients: {', '.join(labels)}" if labels else ""
+def _named(what: str, labels: Sequence[str]) -> str:
+    return f"{what}: {', '.join(labels)}" if labels else ""
 
 
 def _blank(patients: Patients, images: int, level: float) -> Estimate:
@@ -212,7 +218,7 @@ def _blank(patients: Patients, images: int, level: float) -> Estimate:
 def _counted(blank: Estimate, columns: Sequence[Column]) -> Estimate:
     positive = sum(int(one.rows.positive.sum()) for one in columns)
     labelled = sum(len(one.code) for one in columns)
-    seen = np.unique(np.concatenate([one.code for one in columns])) if columns else ()
+    seen = members(*(one.code for one in columns))
     return replace(
         blank,
         n_positive=positive,

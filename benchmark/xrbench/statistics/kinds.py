@@ -23,6 +23,7 @@ from xrbench.metrics.names import MetricSpec
 from xrbench.statistics import intervals
 from xrbench.statistics.delong import delong_interval
 from xrbench.statistics.jackknife import Left, jackknife, scale_of, side
+from xrbench.statistics.patients import members
 from xrbench.statistics.samples import Column
 
 KINDS = ("default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson")
@@ -109,7 +110,7 @@ def interval(kind: str, figure: Figure) -> Found:
 def patients_of(column: Column) -> tuple[int, int]:
     """Count the patients with positives and those with negatives."""
     positive = column.rows.positive
-    return len(np.unique(column.code[positive])), len(np.unique(column.code[~positive]))
+    return len(members(column.code[positive])), len(members(column.code[~positive]))
 
 
 def too_many_dropped(dropped: int, replicates: int) -> str:
@@ -166,4 +167,4 @@ def denominator_patients(spec: MetricSpec, column: Column) -> int:
         "npv": ~called,
         "accuracy": np.ones(len(called), np.bool_),
     }[spec.base]
-    return len(np.unique(column.code[rows]))
+    return len(members(column.code[rows]))

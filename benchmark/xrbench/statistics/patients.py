@@ -38,6 +38,18 @@ class Patients(NamedTuple):
         return f"images taken as independent although {self.torn:,} {have} several: the interval is too narrow"
 
 
+def members(*codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """List the patients of images, each once, in the order of their numbers.
+
+    >>> members(np.array([3, 1, 3], np.int32), np.array([0], np.int32)).tolist()
+    [0, 1, 3]
+    """
+    present = np.zeros(1 + max((int(code.max()) for code in codes if len(code)), default=-1), np.bool_)
+    for code in codes:
+        present[code] = True
+    return np.flatnonzero(present)
+
+
 def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -> Patients:
     """Number the patients in the order in which they first appear.
 

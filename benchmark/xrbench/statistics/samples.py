@@ -18,6 +18,7 @@ from xrbench.metrics.calibration import BINS, bin_of, cox, logit
 from xrbench.metrics.checks import FloatArray, Labelled, validate
 from xrbench.metrics.decisions import OF_COUNTS, Counts
 from xrbench.metrics.names import MetricSpec
+from xrbench.statistics.patients import members
 
 IntArray = npt.NDArray[np.int64]
 
@@ -134,7 +135,7 @@ class Column:
         lanes, positive = counts.shape[1], self.rows.positive
         (intercept, slope), x = self._parts["fit"], self._parts["x"]
         if not free:
-            kinds = [counts[np.unique(self.code[positive == kind])].any(axis=0) for kind in (True, False)]
+            kinds = [counts[members(self.code[positive == kind])].any(axis=0) for kind in (True, False)]
             a, b = np.zeros(lanes), np.ones(lanes)
             kernels.logistic_pass(counts, self.code, x, positive, False, kinds[0] & kinds[1], a, b)
             return a
