@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from xrbench import metrics
 from xrbench.metrics.multiclass import validate_classes
 from xrbench.metrics.names import parse
-from xrbench.statistics import draws
+from xrbench.statistics import draws, replicates
 from xrbench.statistics.called import called
 from xrbench.statistics.drawn import once, without_each
 from xrbench.statistics.jackknife import groups_of
@@ -90,6 +92,50 @@ def test_groups_of_predicted_classes_too() -> None:
     straight = replicate([one], draws.Jackknife(group), 1_024, threads=1)
     assert np.array_equal(without_each([one], group, threads=1), straight)
     assert straight.shape == (1_024, 1, 4)
+
+
+class Bars:
+    """Note each bar: its label, its length, and the steps that it was moved."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int, list[int]]] = []
+
+    def line(self, text: str) -> None: ...
+
+    def detail(self, text: str) -> None: ...
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Any]:
+        steps: list[int] = []
+        self.shown.append((label, total, steps))
+
+        class One:
+            def advance(self, count: int = 1, note: str = "") -> None:
+                steps.append(count)
+
+        yield One()
+
+
+@pytest.mark.parametrize(("patience", "moved"), [(-1.0, [[1, 1, 1, 1, 1]]), (1e6, [])])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_bar_is_shown_once_the_work_takes_longer(
+    films: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, patience: float, moved: list[list[int]], threads: int
+) -> None:
+    monkeypatch.setattr(replicates, "PATIENCE", patience)
+    bars = Bars()
+    one = laid_out(films(3, 50), ["auc"])
+    replicate([one], draws.Bootstrap(50, key=1), 300, threads=threads, reporter=bars, label="bootstrap")
+    assert [(label, total) for label, total, _ in bars.shown] == [("bootstrap", 5)] * len(moved)
+    assert [steps for _, _, steps in bars.shown] == moved
+
+
+def test_a_late_bar_starts_with_what_is_done(films: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 0.4, 0.8, 1.2])
+    monkeypatch.setattr("xrbench.statistics.replicates.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    bars = Bars()
+    one = laid_out(films(3, 50), ["auc"])
+    replicate([one], draws.Bootstrap(50, key=1), 300, threads=1, reporter=bars)
+    assert bars.shown == [("replicates", 5, [3, 1, 1])]
 
 
 def test_image_order_changes_no_count(films: Callable[..., Any]) -> None:

@@ -7,8 +7,10 @@ them are paired. Figures depend on the key and the replicate's number alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -17,12 +19,12 @@ import numpy.typing as npt
 from xrbench import streams
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
-from xrbench.progress import Reporter, Silent
+from xrbench.progress import Reporter, Silent, Task
 
 MEMORY = 512 * 2**20
 """Bytes that all threads' patient counts may take together (one thread is always allowed)."""
-SILENT_WORK = 5e9
-"""Image-replicates below which no progress bar is shown: about a second's work."""
+PATIENCE = 1.0
+"""Seconds after which a progress bar is shown."""
 
 
 class Figures(Protocol):
@@ -70,7 +72,7 @@ def replicate(
         source: Where the patient counts come from.
         replicates: How many.
         threads: At most so many; None takes all cores that this process may use. The values do not depend on it.
-        reporter: Where a progress bar goes when the work takes longer than about a second.
+        reporter: Where a progress bar goes once the work has taken a second.
         label: What the bar says.
 
     Returns:
@@ -79,8 +81,6 @@ def replicate(
     lanes = 64
     metrics = len(columns[0].specs) if columns else 0
     out = np.empty((-(-replicates // lanes) * lanes, len(columns), metrics))
-    work = float(sum(len(column.code) for column in columns)) * replicates * max(metrics, 1)
-    bars = reporter if reporter is not None and work > SILENT_WORK else Silent()
 
     def chunk(first: int) -> None:
         counts = source.counts(first)
@@ -89,16 +89,35 @@ def replicate(
 
     starts = range(0, replicates, lanes)
     workers = min(_threads(threads, source.patients), len(starts))
-    with bars.bar(label, len(starts)) as task:
+    with _late_bar(reporter or Silent(), label, len(starts)) as advance:
         if workers <= 1:
             for first in starts:
                 chunk(first)
-                task.advance()
+                advance()
         else:
             with ThreadPoolExecutor(workers) as pool:
                 for _ in pool.map(chunk, starts):
-                    task.advance()
+                    advance()
     return out[:replicates]
+
+
+@contextmanager
+def _late_bar(reporter: Reporter, label: str, total: int) -> Iterator[Callable[[], None]]:
+    """Count steps, and show them from the first one that ends after ``PATIENCE`` unless it is the last."""
+    started, done = time.monotonic(), 0
+    task: Task | None = None
+    with ExitStack() as stack:
+
+        def advance() -> None:
+            nonlocal done, task
+            done += 1
+            if task is not None:
+                task.advance()
+            elif done < total and time.monotonic() - started > PATIENCE:
+                task = stack.enter_context(reporter.bar(label, total))
+                task.advance(done)
+
+        yield advance
 
 
 def _threads(asked: int | None, patients: int) -> int:
