@@ -15,6 +15,7 @@ import pytest
 
 from xrbench import blocks, cards
 from xrbench.errors import CardError, StoreError
+from xrbench.report.figures.drawing import file_name
 from xrbench.report.layouts import block_figure
 from xrbench.report.runs import Run
 from xrbench.stamp import STAMP
@@ -107,6 +108,13 @@ def test_an_unknown_option_is_one_line(
         wrong = cards.FigureLayout(name="picture", kind=kind, options={option: "red"})
         with pytest.raises(CardError, match=f"figure '{kind}' has no option '{option}'"):
             block_figure(runs()[kind], wrong, tmp_path)
+
+
+def test_long_file_names_are_cut_and_stay_apart() -> None:
+    names = [file_name("figure", "model-" * 40, end) for end in ("a", "b")]
+    assert len({*names}) == 2
+    assert max(map(len, names)) <= 120
+    assert file_name("figure", "a" * 50) == "figure-" + "a" * 50
 
 
 def test_a_place_that_cannot_be_written_is_named(

@@ -84,7 +84,7 @@ def test_the_picture_has_the_bins_of_each_cell(
     assert (first["images"], first["positive"]) == (len(inside), inside["truth:Edema"].sum())
     assert first["mean_score"] == pytest.approx(inside["score:Edema"].mean())
     assert first["patients"] == inside["patient_id"].nunique()
-    assert "external, mimic: ECE 0.080 (0.050-0.110)" in text_of(svg)
+    assert "external, mimic ECE 0.080 (0.050-0.110)" in text_of(svg)
     assert f"of {len(known)} images, {known['patient_id'].nunique()} patients" in text_of(svg)
 
 

@@ -124,6 +124,19 @@ def test_unknown_patients_are_not_counted(
     assert "replicates over images" in said
 
 
+def test_too_few_patients_have_a_curve_without_a_band(
+    make_labelled_run: Make, figure_layout: Layout, text_of: Callable[[Path], str], tmp_path: Path
+) -> None:
+    def change(_: str, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(**{"truth:Edema": (frame.index == 7).astype(float)})
+
+    svg, _, table = roc(make_labelled_run(**SMALL, change=change), figure_layout("roc"), tmp_path)
+    numbers = pd.read_csv(table)
+    assert numbers["true_positive_rate"].notna().all()
+    assert numbers["low"].isna().all()
+    assert "lack a class: too few patients" in " ".join(text_of(svg).split())
+
+
 def test_weights_that_have_seen_the_test_set_are_marked(
     make_labelled_run: Make, figure_layout: Layout, text_of: Callable[[Path], str], tmp_path: Path
 ) -> None:

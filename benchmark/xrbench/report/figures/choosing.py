@@ -134,6 +134,19 @@ def by_system(cells: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
     return named
 
 
+def subject(cells: Sequence[Measured]) -> str:
+    """Name what a picture of one method and model shows, with its training set where there is one only."""
+    first, trained = cells[0], trainings(cells)
+    return ", ".join([first.system, first.model, *(trained if len(trained) == 1 else ())])
+
+
+def training_note(cells: Sequence[Measured]) -> str:
+    """Say what resubstitution is where it is shown; nothing where it is not."""
+    if not any(cell.protocol == "resubstitution" for cell in cells):
+        return ""
+    return "Resubstitution: measured on the images that the model learnt from; not to be compared with other figures."
+
+
 def seeds_note(cells: Sequence[Measured]) -> str:
     """Say which seed is shown where there are several; nothing where there is one."""
     several = sorted({(cell.seed, cell.seeds) for cell in cells if len(cell.seeds) > 1})

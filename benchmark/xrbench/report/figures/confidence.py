@@ -78,7 +78,7 @@ def confidence(
         trained = choosing.trainings([one.measured for one in drawn])
         for page, sheet in enumerate(pages(["all"], trained) if drawn else [], 1):
             part = "" if page == 1 else str(page)
-            stem = file_name(layout.name, name.replace(" ", "-"), part)
+            stem = file_name(layout.name, name, part)
             mine = [one for one in drawn if one.measured.training in {panel.label for panel in sheet.panels}]
             paths += _draw(run, layout, folder, stem, sheet, mine, parts)
     return paths
@@ -104,7 +104,8 @@ def _draw(
             canvas, f"{layout.caption or 'Confidence of predicted classes'}: {first.system}, {first.model}", run.stamp
         )
         said = "Confidence: the probability of the predicted class. Accuracy: share of images whose class is predicted."
-        notes(canvas, [said, choosing.seeds_note([one.measured for one in shown])])
+        cells = [one.measured for one in shown]
+        notes(canvas, [said, choosing.training_note(cells), choosing.seeds_note(cells)])
         return save(canvas, numbers, folder, name, run.stamp)
 
 

@@ -70,7 +70,7 @@ def confusion(
         for page, start in enumerate(range(0, len(trained), ROWS), 1):
             rows = [[one for one in drawn if one.measured.training == t] for t in trained[start : start + ROWS]]
             part = "" if page == 1 else str(page)
-            paths += _draw(run, layout, folder, file_name(layout.name, name.replace(" ", "-"), part), rows)
+            paths += _draw(run, layout, folder, file_name(layout.name, name, part), rows)
     return paths
 
 
@@ -89,7 +89,8 @@ def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, rows: Sequenc
         said = (
             "Shares of the images of each true class (rows), images below. The predicted class has the highest score."
         )
-        notes(canvas, [said, _training_note(everything), choosing.seeds_note([one.measured for one in everything])])
+        cells = [one.measured for one in everything]
+        notes(canvas, [said, choosing.training_note(cells), choosing.seeds_note(cells)])
         return save(canvas, _numbers(everything, run.suite.labels), folder, name, run.stamp)
 
 
@@ -101,12 +102,6 @@ def _heading(one: Classed, scores: dict[tuple[str, str, str], dict[str, Any]]) -
     return "\n".join(
         [*(short(line, 50) for line in lines), f"{len(one.truth):,} images, {choosing.patients_text(one.patients)}"]
     )
-
-
-def _training_note(shown: Sequence[Classed]) -> str:
-    if not any(one.measured.protocol == "resubstitution" for one in shown):
-        return ""
-    return "Resubstitution: measured on the images that the model learnt from; not to be compared with other figures."
 
 
 def _draw_matrix(axes: Axes, one: Classed, classes: Sequence[str], *, first: bool) -> None:

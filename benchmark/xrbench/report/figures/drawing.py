@@ -17,6 +17,7 @@ import pandas as pd
 
 from xrbench import store
 from xrbench.errors import StoreError
+from xrbench.streams import seed_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +57,9 @@ class Look(NamedTuple):
             return {"facecolor": "none", "edgecolor": self.shade, "hatch": self.hatch}
         return {"facecolor": self.shade}
 
+
+LONGEST = 120
+"""Letters of a file name without its ending; a longer one ends in a number that stands for the whole."""
 
 LOOKS = (
     Look("-", "o", "white", "0.82", ""),
@@ -170,7 +174,8 @@ def say_empty(axes: Axes, reason: str) -> None:
     if not axes.has_data():
         axes.set(xticks=[], yticks=[])
     text = textwrap.fill(f"not drawn: {reason}", 26)
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=SMALL, color="0.25")
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": "0.25"}
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, backgroundcolor="white", **style)
 
 
 def save(canvas: Canvas, numbers: pd.DataFrame, folder: Path, name: str, stamp: str) -> list[Path]:
@@ -202,4 +207,5 @@ def file_name(*parts: str) -> str:
     """
     joined = "-".join(part for part in parts if part)
     kept = "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "-" for c in joined)
-    return kept.lstrip(".")[:120] or "figure"
+    kept = kept.lstrip(".") or "figure"
+    return kept if len(kept) <= LONGEST else f"{kept[: LONGEST - 9]}-{seed_of(joined) % 2**32:08x}"

@@ -70,8 +70,8 @@ class Diagram:
     def text(self) -> str:
         """Say in the legend what it is, its error and its size."""
         value, low, high = self.error
-        error = "" if math.isnan(value) else f": ECE {number(value, 3)} {interval(low, high, 3)}".rstrip()
-        return legend_text(f"{self.measured.where}{error}", self.reason or choosing.counts_text(*self.counts))
+        error = () if math.isnan(value) else (f"ECE {number(value, 3)} {interval(low, high, 3)}".rstrip(),)
+        return legend_text(self.measured.where, *error, self.reason or choosing.counts_text(*self.counts))
 
 
 def reliability(
@@ -124,7 +124,7 @@ def reliability(
         trained = choosing.trainings([one.measured for one in drawn])
         for page, sheet in enumerate(pages(trained, labels) if drawn else [], 1):
             part = "" if page == 1 else str(page)
-            paths += _draw(run, layout, folder, file_name(layout.name, name.replace(" ", "-"), part), sheet, drawn)
+            paths += _draw(run, layout, folder, file_name(layout.name, name, part), sheet, drawn)
     return paths
 
 
@@ -224,9 +224,9 @@ def _draw(
             lower = canvas.add_subplot(inner[1], sharex=upper)
             here = [one for one in mine if (one.measured.training, one.label) == place]
             _draw_panel(upper, lower, panel, sheet, here, looks, most)
-        first = mine[0].measured
-        title(canvas, f"{layout.caption or 'Reliability of probabilities'}: {first.system}, {first.model}", run.stamp)
-        notes(canvas, [*_notes(run, mine), choosing.seeds_note([one.measured for one in mine])])
+        cells = [one.measured for one in mine]
+        title(canvas, f"{layout.caption or 'Reliability of probabilities'}: {choosing.subject(cells)}", run.stamp)
+        notes(canvas, [*_notes(run, mine), choosing.training_note(cells), choosing.seeds_note(cells)])
         return save(canvas, _numbers(mine), folder, name, run.stamp)
 
 

@@ -119,7 +119,7 @@ def roc(
         sheets = pages(choosing.trainings(there), labels) if drawn else []
         for page, sheet in enumerate(sheets, 1):
             part = "" if page == 1 else str(page)
-            paths += _draw(run, layout, folder, file_name(layout.name, name.replace(" ", "-"), part), sheet, drawn)
+            paths += _draw(run, layout, folder, file_name(layout.name, name, part), sheet, drawn, band=band)
     return paths
 
 
@@ -159,7 +159,9 @@ def _reason(counts: tuple[int, int, int | None]) -> str:
     return f"no {'positive' if not positive else 'negative'} among {labelled:,} labelled images"
 
 
-def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, sheet: Page, curves: Sequence[Curve]) -> list[Path]:
+def _draw(
+    run: Run, layout: FigureLayout, folder: Path, name: str, sheet: Page, curves: Sequence[Curve], *, band: bool
+) -> list[Path]:
     shown = {(panel.training, panel.label): panel for panel in sheet.panels}
     mine = [curve for curve in curves if (curve.measured.training, curve.label) in shown]
     looks = choosing.looks(curve.measured for curve in mine)
@@ -172,9 +174,9 @@ def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, sheet: Page, 
             axes = canvas.add_subplot(*sheet.place(panel))
             here = [curve for curve in mine if (curve.measured.training, curve.label) == place]
             _draw_panel(axes, panel, sheet, here, looks)
-        first = mine[0].measured
-        title(canvas, f"{layout.caption or 'ROC curves'}: {first.system}, {first.model}", run.stamp)
-        notes(canvas, [_band_note(run, mine), choosing.seeds_note([curve.measured for curve in mine])])
+        cells = [curve.measured for curve in mine]
+        title(canvas, f"{layout.caption or 'ROC curves'}: {choosing.subject(cells)}", run.stamp)
+        notes(canvas, [_band_note(run, mine, band=band), choosing.training_note(cells), choosing.seeds_note(cells)])
         return save(canvas, _numbers(run, mine), folder, name, run.stamp)
 
 
@@ -211,7 +213,7 @@ def _draw_curve(axes: Axes, band: RocBand, style: Look) -> None:
     axes.plot(fpr, tpr, color="black", linewidth=1.1, linestyle=style.line)
 
 
-def _band_note(run: Run, curves: Sequence[Curve]) -> str:
+def _band_note(run: Run, curves: Sequence[Curve], *, band: bool) -> str:
     asked = run.suite.interval
     said = f"AUC with its {asked.level:.0%} interval."
     if any(not np.isnan(curve.band.low).any() for curve in curves):
@@ -220,6 +222,8 @@ def _band_note(run: Run, curves: Sequence[Curve]) -> str:
             f" Bands: pointwise {asked.level:.0%}, {asked.replicates:,} bootstrap replicates over {unit}, "
             "nowhere narrower than Wilson's interval of the curve's height."
         )
+    if band and asked.replicates and any(not curve.reason and np.isnan(curve.band.low).any() for curve in curves):
+        said += " No band where more than a twentieth of the replicates lack a class: too few patients."
     return said
 
 
