@@ -129,7 +129,7 @@ def test_a_run_in_which_all_fails_ends_with_the_reasons(lab: Lab, said: Said) ->
     assert lab.run("--only", "method=never,train=east+west", "--quiet") == 1
     assert said().startswith("failed: never/tiny-net/east+west/valid-held-out/seed-0: epoch 1, step 1: the loss is nan")
     assert lab.invoke("report", lab.folder) == 3
-    assert "scores.csv: cannot be read" in said()
+    assert "holds no scores.csv" in said()
 
 
 def test_exit_codes_of_comparisons(done: Lab, said: Said, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
