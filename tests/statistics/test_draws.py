@@ -47,6 +47,20 @@ def test_replicates_do_not_depend_on_what_is_drawn_with_them() -> None:
     assert not np.array_equal(source.counts(0), draws.Bootstrap(300, key=6).counts(0))
 
 
+@pytest.mark.parametrize("patients", [1, 7, 8, 9, 64, 65, 1000])
+def test_counts_are_the_draws_laid_out_by_patient(patients: int) -> None:
+    """Against the stream itself: Philox words in order, each turned into a patient by multiplication."""
+    key, first, lanes = 77, 128, (0, 1, 7, 8, 63)
+    counts = draws.Bootstrap(patients, key).counts(first)
+    for lane in lanes:
+        taken, block = [], 0
+        while len(taken) < patients:
+            words = [draws.philox(*map(np.uint64, (block + i, 0, first + lane, 0, key, 0))) for i in range(512)]
+            taken += [int(word) * patients >> 32 for part in zip(*words, strict=True) for word in part]
+            block += 512
+        assert np.array_equal(counts[:, lane], np.bincount(taken[:patients], minlength=patients))
+
+
 def test_strata_keep_their_sizes() -> None:
     stratum = np.array([0, 1, 0, 2, 1, 0, 0, 2, 2, 2])
     counts = draws.Bootstrap(10, key=5, stratum=stratum).counts(0).astype(int)

@@ -88,14 +88,39 @@ def draw(histogram, first, key, edges):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def turn(histogram, order, counts, first):  # type: ignore[no-untyped-def]
-    """Lay counts out by patient: ``counts[order[j], first + lane] = histogram[lane, j]``."""
-    patients = histogram.shape[1]
-    for start in range(0, patients, LANES):
-        stop = min(start + LANES, patients)
-        for lane in range(len(histogram)):
-            for j in range(start, stop):
-                counts[order[j], first + lane] = histogram[lane, j]
+def _swap(block, apart, shift, mask):  # type: ignore[no-untyped-def]
+    """Swap the bytes behind the shift in each word with those under the mask in the word so far apart."""
+    for i in range(8):
+        if not i & apart:
+            moved = ((block[i] >> shift) ^ block[i + apart]) & mask
+            block[i] ^= moved << shift
+            block[i + apart] ^= moved
+
+
+@compiled
+def turn(words, order, counts, first):  # type: ignore[no-untyped-def]
+    """Lay counts out by patient, 8 patients of 8 replicates at a time: ``counts[order[j], first + lane] = histogram[lane, j]``.
+
+    Three rounds swap blocks of 4, 2 and 1 bytes, as in Warren (2012), Hacker's Delight, 7-3.
+
+    Args:
+        words: The histogram as uint64 (little-endian), shape (replicates, patients / 8 rounded up).
+        order: Patient number of each column, shape (patients,).
+        counts: Filled, as uint64, shape (patients, LANES / 8).
+        first: Lane of the histogram's first row.
+    """
+    patients = len(order)
+    block = np.empty(8, np.uint64)
+    for column in range(words.shape[1]):
+        start = 8 * column
+        for top in range(0, len(words), 8):
+            for i in range(8):
+                block[i] = words[top + i, column]
+            _swap(block, 4, np.uint64(32), np.uint64(0x00000000FFFFFFFF))
+            _swap(block, 2, np.uint64(16), np.uint64(0x0000FFFF0000FFFF))
+            _swap(block, 1, np.uint64(8), np.uint64(0x00FF00FF00FF00FF))
+            for j in range(min(8, patients - start)):
+                counts[order[start + j], (first + top) // 8] = block[j]
 
 
 class Strata:
@@ -136,12 +161,12 @@ class Bootstrap:
 
     def _draw(self, first: int) -> npt.NDArray[np.uint8]:
         together = LANES if self.patients <= MANY else FEW
-        histogram = np.empty((together, self.patients), np.uint8)
-        counts = np.empty((self.patients, LANES), np.uint8)
+        words = np.empty((together, -(-self.patients // 8)), "<u8")
+        counts = np.empty((self.patients, LANES // 8), "<u8")
         for lane in range(0, LANES, together):
-            draw(histogram, first + lane, self._key, self._strata.edges)
-            turn(histogram, self._strata.order, counts, lane)
-        return counts
+            draw(words.view(np.uint8), first + lane, self._key, self._strata.edges)
+            turn(words, self._strata.order, counts, lane)
+        return counts.view(np.uint8)
 
 
 class _Recent:
