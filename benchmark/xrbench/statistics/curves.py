@@ -1,15 +1,18 @@
-"""ROC curves with pointwise bands: how far the curve itself is uncertain, not only its area."""
+"""Curves with their uncertainty: ROC curves with pointwise bands, and reliability in bins of the score."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from xrbench.errors import UsageError
+from xrbench.metrics.calibration import bin_of
 from xrbench.metrics.checks import FloatArray, Labelled, validate
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.statistics import intervals
@@ -98,6 +101,46 @@ def roc_band(
     return RocBand(points, curve, *_band(curve, drawn, traced.positive_patients, level, points))
 
 
+def reliability_bins(
+    truth: npt.ArrayLike,
+    score: npt.ArrayLike,
+    patient: npt.ArrayLike | None = None,
+    *,
+    bins: int = 10,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Compare probability and share of positives in bins of equal width.
+
+    Args:
+        truth: 1 or 0, shape (n,).
+        score: Probabilities within 0..1, shape (n,).
+        patient: Patient id of each image, shape (n,); None takes images as independent.
+        bins: How many bins.
+        level: Confidence level, between 0 and 1.
+
+    Returns:
+        One row a bin: ``bin_low, bin_high, images, positive, patients, mean_score, share, low, high``; the last four are NaN in
+        an empty bin.
+
+    >>> found = reliability_bins([0, 1, 1], [0.2, 0.3, 0.9], bins=2)
+    >>> found[["images", "positive", "share"]].values.tolist()
+    [[2.0, 1.0, 0.5], [1.0, 1.0, 1.0]]
+    """
+    true, given = np.asarray(truth, np.float64), np.asarray(score, np.float64)
+    code, where = encode(patient, len(true)).code, bin_of(given, bins)
+    rows = []
+    for number_of in range(bins):
+        kept = where == number_of
+        images, positive = int(kept.sum()), int(true[kept].sum())
+        share = positive / images if images else math.nan
+        low, high = _ends(true[kept], code[kept], level) if images else (math.nan, math.nan)
+        mean = float(given[kept].mean()) if images else math.nan
+        sizes = {"images": images, "positive": positive, "patients": len(np.unique(code[kept]))}
+        ends = {"mean_score": mean, "share": share, "low": low, "high": high}
+        rows.append({"bin_low": number_of / bins, "bin_high": (number_of + 1) / bins, **sizes, **ends})
+    return pd.DataFrame(rows)
+
+
 @dataclass(frozen=True)
 class _Traced:
     """A label's images from the highest score down, in the form that ``replicate`` wants: one "metric" a point of the grid."""
@@ -155,3 +198,17 @@ def _band(
     low, high = np.minimum(low, widest[:, 0]), np.maximum(high, widest[:, 1])
     low, high = np.maximum.accumulate(np.where(points > 0, low, 0.0)), np.maximum.accumulate(high)
     return np.minimum(low, curve), np.maximum(high, curve)
+
+
+def _ends(true: FloatArray, code: npt.NDArray[np.int32], level: float) -> tuple[float, float]:
+    """Compute Wilson's interval for the effective number of images: images divided by the design effect of patients.
+
+    The design effect is Rao & Scott's (1992, Biometrics 48:577). Where all images agree each patient counts once.
+    """
+    _, at, sizes = np.unique(code, return_inverse=True, return_counts=True)
+    patients, share = len(sizes), float(true.mean())
+    rest = np.bincount(at, true) - share * sizes
+    variance = patients / max(1, patients - 1) * float(np.sum(rest**2)) / len(true) ** 2
+    if variance <= 0 or patients < 2:
+        return intervals.wilson(share, patients, level)
+    return intervals.wilson(share, min(float(len(true)), share * (1 - share) / variance), level)

@@ -140,6 +140,16 @@ def test_nothing_recorded_draws_nothing(
     assert prevalence(make_labelled_run(**TINY, splits=splits), figure_layout("p"), tmp_path, split="valid") == []
 
 
+def test_datasets_that_were_missing_are_no_mistake(
+    make_labelled_run: Make, figure_layout: Layout, splits: Rows, ages: Rows, tmp_path: Path
+) -> None:
+    run = make_labelled_run(**TINY, splits=splits, ages=ages, missing={"padchest": "apply at ..."})
+    both = draw_ages(run, figure_layout("ages"), tmp_path, dataset=["padchest", "nih"])
+    assert set(pd.read_csv(both[2])["dataset"]) == {"nih"}
+    assert draw_ages(run, figure_layout("ages"), tmp_path, dataset=["padchest", "mimic"]) == []
+    assert prevalence(run, figure_layout("prevalence"), tmp_path, dataset="padchest") == []
+
+
 def test_unknown_datasets_and_splits_are_one_line(
     make_labelled_run: Make, figure_layout: Layout, splits: Rows, ages: Rows, tmp_path: Path
 ) -> None:

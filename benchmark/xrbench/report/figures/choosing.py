@@ -121,6 +121,13 @@ def names_of(run: Run, rows: pd.DataFrame) -> dict[str, list[str]]:
     return {option: list(dict.fromkeys([*names, *filter(None, rows[option])])) for option, names in listed.items()}
 
 
+def datasets_of(run: Run) -> list[str]:
+    """List the datasets that a run or its suite names, whether they were there or not."""
+    settings = settings_of(run.suite.protocol)
+    named = [*(name for one in settings for name in (*one.train, one.test)), *run.manifest.get("missing", ())]
+    return list(dict.fromkeys([*(entry["dataset"] for entry in run.manifest["datasets"]), *named]))
+
+
 def by_system(cells: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
     """Divide cells by method and model, each with a name that is as short as it may be."""
     methods, models = {c.method for c in cells}, {c.model for c in cells}

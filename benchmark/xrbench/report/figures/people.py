@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.report.figures.choosing import patients_text
+from xrbench.report.figures.choosing import datasets_of, patients_text
 from xrbench.report.figures.drawing import canvas_of, file_name, notes, save, say_empty, short, title
 from xrbench.report.figures.options import Names, asked
 from xrbench.report.runs import Run
@@ -46,7 +46,8 @@ def ages(run: Run, layout: FigureLayout, folder: Path, /, *, dataset: Names = ()
     """
     people = _people(run.manifest.get("ages") or ())
     there = tuple(dict.fromkeys(people["dataset"]))
-    names = asked(dataset, "dataset", there, layout) or there if there else ()
+    wanted = asked(dataset, "dataset", dict.fromkeys([*there, *datasets_of(run)]), layout)
+    names = [name for name in there if not wanted or name in wanted]
     if not names:
         return []
     people = people[people["dataset"].isin(names)]

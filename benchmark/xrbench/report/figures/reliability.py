@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from xrbench import store
 from xrbench.cards import FigureLayout
-from xrbench.metrics.calibration import BINS, bin_of
+from xrbench.metrics.calibration import BINS
 from xrbench.report.figures import choosing
 from xrbench.report.figures.choosing import Measured
 from xrbench.report.figures.drawing import (
@@ -34,8 +33,7 @@ from xrbench.report.figures.pages import Page, Panel, pages
 from xrbench.report.numbers import interval, number
 from xrbench.report.runs import Run
 from xrbench.scoring import patients_of
-from xrbench.statistics.intervals import wilson
-from xrbench.statistics.patients import encode
+from xrbench.statistics.curves import reliability_bins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,60 +124,6 @@ def reliability(
             part = "" if page == 1 else str(page)
             paths += _draw(run, layout, folder, file_name(layout.name, name, part), sheet, drawn)
     return paths
-
-
-def reliability_bins(
-    truth: npt.ArrayLike,
-    score: npt.ArrayLike,
-    patient: npt.ArrayLike | None = None,
-    *,
-    bins: int = 10,
-    level: float = 0.95,
-) -> pd.DataFrame:
-    """Compare probability and share of positives in bins of equal width.
-
-    Args:
-        truth: 1 or 0, shape (n,).
-        score: Probabilities within 0..1, shape (n,).
-        patient: Patient id of each image, shape (n,); None takes images as independent.
-        bins: How many bins.
-        level: Confidence level, between 0 and 1.
-
-    Returns:
-        One row a bin: ``bin_low, bin_high, images, positive, patients, mean_score, share, low, high``; the last four are NaN in
-        an empty bin.
-
-    >>> found = reliability_bins([0, 1, 1], [0.2, 0.3, 0.9], bins=2)
-    >>> found[["images", "positive", "share"]].values.tolist()
-    [[2.0, 1.0, 0.5], [1.0, 1.0, 1.0]]
-    """
-    true, given = np.asarray(truth, np.float64), np.asarray(score, np.float64)
-    code, where = encode(patient, len(true)).code, bin_of(given, bins)
-    rows = []
-    for number_of in range(bins):
-        kept = where == number_of
-        images, positive = int(kept.sum()), int(true[kept].sum())
-        share = positive / images if images else math.nan
-        low, high = _ends(true[kept], code[kept], level) if images else (math.nan, math.nan)
-        mean = float(given[kept].mean()) if images else math.nan
-        sizes = {"images": images, "positive": positive, "patients": len(np.unique(code[kept]))}
-        ends = {"mean_score": mean, "share": share, "low": low, "high": high}
-        rows.append({"bin_low": number_of / bins, "bin_high": (number_of + 1) / bins, **sizes, **ends})
-    return pd.DataFrame(rows)
-
-
-def _ends(true: npt.NDArray[np.float64], code: npt.NDArray[np.int32], level: float) -> tuple[float, float]:
-    """Compute Wilson's interval for the effective number of images: images divided by the design effect of patients.
-
-    The design effect is Rao & Scott's (1992, Biometrics 48:577). Where all images agree each patient counts once.
-    """
-    _, at, sizes = np.unique(code, return_inverse=True, return_counts=True)
-    patients, share = len(sizes), float(true.mean())
-    rest = np.bincount(at, true) - share * sizes
-    variance = patients / max(1, patients - 1) * float(np.sum(rest**2)) / len(true) ** 2
-    if variance <= 0 or patients < 2:
-        return wilson(share, patients, level)
-    return wilson(share, min(float(len(true)), share * (1 - share) / variance), level)
 
 
 def _diagrams(run: Run, cell: Measured, labels: Sequence[str], rows: Rows, bins: int) -> list[Diagram]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.report.figures.choosing import patients_text
+from xrbench.report.figures.choosing import datasets_of, patients_text
 from xrbench.report.figures.drawing import canvas_of, file_name, notes, save, say_empty, short, title
 from xrbench.report.figures.options import Names, asked
 from xrbench.report.runs import Run
@@ -120,7 +120,8 @@ def _parts(run: Run, layout: FigureLayout, dataset: Names, split: Sequence[str])
         dataset is called in the picture).
     """
     entries = run.manifest.get("splits") or ()
-    names = asked(dataset, "dataset", (entry["dataset"] for entry in entries), layout) if entries else ()
+    known = dict.fromkeys([*(entry["dataset"] for entry in entries), *datasets_of(run)])
+    names = asked(dataset, "dataset", known, layout)
     kept = [
         entry
         for entry in _distinct(entries)

@@ -1,0 +1,67 @@
+"""Reliability in bins: bins are scikit-learn's, they make the metric's error, and intervals count patients."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.calibration import calibration_curve
+from statsmodels.stats.proportion import proportion_confint
+
+from xrbench.metrics import expected_calibration_error
+from xrbench.statistics.curves import reliability_bins
+
+Floats = npt.NDArray[np.float64]
+
+
+def draw(images: int = 400) -> tuple[Floats, Floats]:
+    rng = np.random.default_rng(1)
+    score = rng.random(images)
+    return (rng.random(images) < score**1.5).astype(float), score
+
+
+def test_bins_are_those_of_scikit_learn() -> None:
+    truth, score = draw()
+    found = reliability_bins(truth, score, bins=10)
+    share, mean = calibration_curve(truth, score, n_bins=10)
+    assert found["share"].to_numpy() == pytest.approx(share)
+    assert found["mean_score"].to_numpy() == pytest.approx(mean)
+    assert found["images"].sum() == 400
+
+
+def test_the_bins_make_the_expected_calibration_error() -> None:
+    truth, score = draw()
+    found = reliability_bins(truth, score, bins=15)
+    gap = (found["images"] * (found["share"] - found["mean_score"]).abs()).sum() / found["images"].sum()
+    assert gap == pytest.approx(expected_calibration_error(truth, score))
+
+
+def test_images_of_their_own_have_nearly_wilsons_interval() -> None:
+    """Without patients the effective number is n - 1, which is a hair wider than statsmodels' interval of n images."""
+    truth, score = draw(4000)
+    found = reliability_bins(truth, score, bins=5)
+    low, high = proportion_confint(found["positive"], found["images"], method="wilson")
+    assert found["low"].to_numpy() == pytest.approx(np.asarray(low), abs=1e-3)
+    assert found["high"].to_numpy() == pytest.approx(np.asarray(high), abs=1e-3)
+
+
+def test_copies_of_images_add_nothing_to_their_patients() -> None:
+    truth, score = draw()
+    patient = np.arange(400)
+    once = reliability_bins(truth, score, patient)
+    again = reliability_bins(np.tile(truth, 4), np.tile(score, 4), np.tile(patient, 4))
+    assert again["low"].to_numpy() == pytest.approx(once["low"].to_numpy())
+    assert again["images"].tolist() == (4 * once["images"]).tolist()
+    assert again["patients"].tolist() == once["patients"].tolist()
+
+
+def test_where_all_images_agree_each_patient_counts_once() -> None:
+    found = reliability_bins([1, 1, 1, 1], [0.9, 0.9, 0.9, 0.9], ["p", "p", "q", "q"], bins=2)
+    low, high = proportion_confint(2, 2, method="wilson")
+    assert found["low"].isna().tolist() == [True, False]
+    assert (found["low"].iloc[1], found["high"].iloc[1]) == pytest.approx((low, high))
+
+
+def test_a_score_on_an_edge_belongs_above_and_one_to_the_last_bin() -> None:
+    found = reliability_bins([1, 0, 1], [0.5, 0.49, 1.0], bins=2)
+    assert found["images"].tolist() == [1, 2]
