@@ -56,10 +56,23 @@ def test_copies_of_images_add_nothing_to_their_patients() -> None:
 
 
 def test_where_all_images_agree_each_patient_counts_once() -> None:
-    found = reliability_bins([1, 1, 1, 1], [0.9, 0.9, 0.9, 0.9], ["p", "p", "q", "q"], bins=2)
-    low, high = proportion_confint(2, 2, method="wilson")
+    """Wilson's lower end at a share of 1 is n / (n + t ** 2), with Student's quantile for n - 1 = 2 degrees of freedom."""
+    found = reliability_bins([1, 1, 1, 1, 1], [0.9] * 5, ["p", "p", "q", "q", "r"], bins=2)
     assert found["low"].isna().tolist() == [True, False]
-    assert (found["low"].iloc[1], found["high"].iloc[1]) == pytest.approx((low, high))
+    assert found["low"].iloc[1] == pytest.approx(3 / (3 + 4.302653**2), abs=1e-6)
+    assert found["high"].iloc[1] == 1
+
+
+def test_intervals_hold_their_level_in_clustered_images() -> None:
+    held = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        patient = np.repeat(np.arange(40), rng.integers(1, 5, 40))
+        own, shared = rng.random(len(patient)), rng.random(40)[patient]
+        truth = np.where(rng.random(len(patient)) < 0.5, shared, own) < 0.3
+        row = reliability_bins(truth, np.full(len(patient), 0.9), patient, bins=1).iloc[0]
+        held += row["low"] <= 0.3 <= row["high"]
+    assert 0.91 < held / 300 < 0.99
 
 
 def test_a_score_on_an_edge_belongs_above_and_one_to_the_last_bin() -> None:

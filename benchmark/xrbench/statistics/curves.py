@@ -203,12 +203,12 @@ def _band(
 def _ends(true: FloatArray, code: npt.NDArray[np.int32], level: float) -> tuple[float, float]:
     """Compute Wilson's interval for the effective number of images: images divided by the design effect of patients.
 
-    The design effect is Rao & Scott's (1992, Biometrics 48:577). Where all images agree each patient counts once.
+    The design effect is Rao & Scott's (1992, Biometrics 48:577). Where all images agree each patient counts once. The effective
+    number is itself estimated from so many patients, so Student's quantile replaces the normal one.
     """
     _, at, sizes = np.unique(code, return_inverse=True, return_counts=True)
     patients, share = len(sizes), float(true.mean())
     rest = np.bincount(at, true) - share * sizes
     variance = patients / max(1, patients - 1) * float(np.sum(rest**2)) / len(true) ** 2
-    if variance <= 0 or patients < 2:
-        return intervals.wilson(share, patients, level)
-    return intervals.wilson(share, min(float(len(true)), share * (1 - share) / variance), level)
+    size = min(float(len(true)), share * (1 - share) / variance) if variance > 0 else float(patients)
+    return intervals.wilson(share, size, level, df=max(1.0, patients - 1.0))
