@@ -53,7 +53,8 @@ def test_counts_are_the_draws_laid_out_by_patient(patients: int) -> None:
     key, first, lanes = 77, 128, (0, 1, 7, 8, 63)
     counts = draws.Bootstrap(patients, key).counts(first)
     for lane in lanes:
-        taken, block = [], 0
+        taken: list[int] = []
+        block = 0
         while len(taken) < patients:
             words = [draws.philox(*map(np.uint64, (block + i, 0, first + lane, 0, key, 0))) for i in range(512)]
             taken += [int(word) * patients >> 32 for part in zip(*words, strict=True) for word in part]
