@@ -90,8 +90,8 @@ def test_several_methods_stand_in_rows(
     first = run.manifest["fits"][0]
     run.manifest["fits"] = [first, {**first, "method": "other"}]
     said = text_of(loss(run, figure_layout("loss"), tmp_path)[0])
-    assert "single (resnet18)" in said
-    assert "other (resnet18)" in said
+    assert "single 1 fit" in said
+    assert "other 1 fit" in said
 
 
 def test_fits_without_logs_draw_nothing(run: Run, figure_layout: Layout, tmp_path: Path) -> None:

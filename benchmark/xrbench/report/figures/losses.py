@@ -56,14 +56,16 @@ def loss(
     numbers = _losses(run, layout, {"method": method, "model": model, "configuration": configuration}, valid=valid)
     if numbers.empty:
         return []
-    paths = []
+    lowest, highest = float(numbers["loss"].min()), float(numbers["loss"].max())
+    spare = 0.05 * (highest - lowest) or 0.1
+    scale, paths = (lowest - spare, highest + spare), []
     sheets = pages(list(dict.fromkeys(numbers["configuration"])), list(dict.fromkeys(numbers["system"])))
     for page, sheet in enumerate(sheets, 1):
         places = {(panel.training, panel.label) for panel in sheet.panels}
         mine = numbers[[place in places for place in zip(numbers["configuration"], numbers["system"], strict=True)]]
         if len(mine):
             name = file_name(layout.name, "" if page == 1 else str(page))
-            paths += _draw(run, layout, folder, name, sheet, mine)
+            paths += _draw(run, layout, folder, name, sheet, mine, scale)
     return paths
 
 
@@ -79,16 +81,15 @@ def _losses(run: Run, layout: FigureLayout, options: Mapping[str, Names], *, val
     for option, value in options.items():
         names = asked(value, option, known[option], layout)
         fits = fits[fits[option].isin(names)] if names else fits
-    several = len(fits[["method", "model"]].drop_duplicates()) > 1
-    fits = fits.assign(
-        configuration=choosing.training_names(fits.to_dict("records")),
-        system=[
-            f"{method} ({model})" if several else ""
-            for method, model in zip(fits["method"], fits["model"], strict=True)
-        ],
-    )
+    fits = fits.assign(configuration=choosing.training_names(fits.to_dict("records")), system=_systems(fits))
     parts = [part for entry in fits.to_dict("records") for part in _of_fit(run, entry, valid=valid)]
     return _with_means(pd.concat([pd.DataFrame(), *parts], ignore_index=True))
+
+
+def _systems(fits: pd.DataFrame) -> list[str]:
+    """Name method and model as far as they differ."""
+    varied = [name for name in ("method", "model") if fits[name].nunique() > 1]
+    return [", ".join(row[name] for name in varied) for row in fits.to_dict("records")]
 
 
 def _of_fit(run: Run, entry: Mapping[Any, Any], *, valid: bool) -> list[pd.DataFrame]:
@@ -132,18 +133,25 @@ def _with_means(single: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([single, means.assign(seed=-1)], ignore_index=True)
 
 
-def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, sheet: Page, numbers: pd.DataFrame) -> list[Path]:
+def _draw(
+    run: Run,
+    layout: FigureLayout,
+    folder: Path,
+    name: str,
+    sheet: Page,
+    numbers: pd.DataFrame,
+    scale: tuple[float, float],
+) -> list[Path]:
     with canvas_of(0.5 + 2.6 * sheet.across, 1.1 + 2.2 * sheet.down) as canvas:
-        lowest, highest = float(numbers["loss"].min()), float(numbers["loss"].max())
-        spare = 0.05 * (highest - lowest) or 0.1
         for panel in sheet.panels:
             axes = canvas.add_subplot(*sheet.place(panel))
             here = numbers[(numbers["configuration"] == panel.training) & (numbers["system"] == panel.label)]
             _draw_panel(axes, here)
-            axes.set_ylim(lowest - spare, highest + spare)
+            axes.set_ylim(*scale)
             axes.set_title("\n".join(part for part in (sheet.heading(panel), _size(here)) if part), fontsize=7)
             axes.set_ylabel("loss" if panel.column == 0 else "", fontsize=7)
-        one = "" if len(set(numbers["system"])) > 1 else f": {numbers['method'].iloc[0]}, {numbers['model'].iloc[0]}"
+        alike = [str(numbers[name].iloc[0]) for name in ("method", "model") if numbers[name].nunique() == 1]
+        one = f": {', '.join(alike)}" if alike else ""
         title(canvas, f"{layout.caption or 'Loss by epoch'}{one}", run.stamp, _keys(numbers))
         notes(canvas, ["All panels have the same scale."])
         written = numbers.drop(columns="system").assign(seed=numbers["seed"].replace(-1, "mean").astype(str))

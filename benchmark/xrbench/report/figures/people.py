@@ -59,7 +59,8 @@ def ages(run: Run, layout: FigureLayout, folder: Path, /, *, dataset: Names = ()
             mine = people[people["dataset"] == name]
             _draw_panel(axes, mine)
             axes.set_title(f"{short(name, 50)}\n{_summary(mine, _stated(run, name))}", fontsize=7)
-        keys = _keys([sex for sex in FACES if (people["sex"] == sex).any()])
+        drawn = people[people["low"].notna()]
+        keys = _keys([sex for sex in FACES if (drawn["sex"] == sex).any()])
         title(canvas, layout.caption or "Patients by age and sex", run.stamp, keys)
         notes(canvas, [NOTE])
         return save(canvas, people, folder, file_name(layout.name), run.stamp)

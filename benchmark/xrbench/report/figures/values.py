@@ -142,14 +142,16 @@ def _draw(run: Run, layout: FigureLayout, folder: Path, values: Sequence[Value])
             if all(0 <= end <= 1 for value in values for end in value.ends):
                 axes.set_xlim(-0.02, 1.02)
         said = ", ".join(dict.fromkeys(value.label for value in values))
-        title(canvas, layout.caption or f"Figures of {said}", run.stamp)
+        systems = {value.system for value in values}
+        one = f": {', '.join(values[0].system)}" if len(systems) == 1 else ""
+        title(canvas, f"{layout.caption or f'Figures of {said}'}{one}", run.stamp)
         notes(canvas, _notes(values, run.suite.interval.level))
         return save(canvas, _numbers(values), folder, file_name(layout.name), run.stamp)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Where each metric of each system stands, from the top: a heading for the metric, and its systems below."""
+    """Where each metric of each system stands, from the top: a heading for the metric and its systems below, or one row for both."""
 
     names: tuple[tuple[float, str], ...]
     at: Mapping[tuple[str, System], float]
@@ -163,11 +165,14 @@ class Rows:
         names: list[tuple[float, str]] = []
         at: dict[tuple[str, System], float] = {}
         for number_of, metric in enumerate(dict.fromkeys(value.metric for value in values)):
-            top = number_of * (len(systems) + 1.5)
+            top = number_of * (len(systems) + 1.5) if len(systems) > 1 else float(number_of)
             names.append((top, metric_title(metric)))
+            if len(systems) == 1:
+                at[metric, systems[0]] = top
+                continue
             for row, system in enumerate(systems, 1):
                 at[metric, system] = top + row
-                parts = [text for text, several in zip(system, varied, strict=True) if several] or system
+                parts = [text for text, several in zip(system, varied, strict=True) if several]
                 names.append((top + row, short(", ".join(parts), 44)))
         methods = dict.fromkeys(value.measured.method for value in values)
         return cls(tuple(names), at, {method: look(i).mark for i, method in enumerate(methods)})
