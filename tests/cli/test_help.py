@@ -34,7 +34,7 @@ def commands(group: click.Group, *before: str) -> Iterator[tuple[str, ...]]:
 
 cli.invoke(["--version"])
 COMMANDS = sorted(commands(cli.group))
-NEEDS_RUN = ("report", "reproduce", "leaderboard", "compare")
+NEEDS_RUN = ("report", "reproduce", "leaderboard", "compare", "explain")
 
 
 def helped(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str:

@@ -71,6 +71,13 @@ def test_training_says_what_is_to_be_installed(core: Run) -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_explaining_says_what_is_to_be_installed(core: Run, make_run: Callable[..., Path], tmp_path: Path) -> None:
+    run = core("explain", str(make_run(tmp_path / "out", {"plain": 1.0})), "--quiet")
+    assert run.returncode == 3
+    assert 'pip install "xrbench[train]"' in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml", "Makefile"])
 def test_no_file_names_a_package_index(name: str) -> None:
     text = (Path(__file__).parents[2] / name).read_text()

@@ -17,19 +17,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.explaining.stored import Explained
-from xrbench.report.figures.drawing import canvas_of, notes, save, short, title
+from xrbench.report.figures.drawing import SMALL, canvas_of, notes, save, short, title, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
 
 PROTOCOLS = ("internal", "resubstitution", "external")
 LEVELS = {0.25: ":", 0.5: "--", 0.75: "-"}
 """Share of a map's highest value -> form of its contour line."""
 NETWORKS, ROWS, ACROSS = 3, 6, 6
 """Networks and images on one page, and pictures in one row of it."""
-INCHES, LINE, GAP = 1.5, 0.11, 0.12
-"""Side of a picture, height of a line of words over it, and room between rows."""
+INCHES, LINE, GAP, HEAD, TITLE = 1.5, 0.105, 0.09, 0.2, 0.42
+"""Side of a picture, height of a line of words, room between pictures, for a test set's name, for the title; in inches."""
 LETTERS = 27
 """Letters in a line of words."""
 SAYS = (
@@ -125,36 +124,61 @@ def draw(found: Explained, page: Page, folder: Path, name: str, caption: str) ->
     Raises:
         StoreError: A file cannot be written.
     """
-    bands = page.bands()
-    wide = max(len(band) for band in bands) * (1 + len(page.networks))
-    rows = [max(len(page.pictures(test)) for test in band) for band in bands]
-    height = INCHES + LINE * max(len(lines) for lines in page.words().values()) + GAP
-    said = _said(found, page)
-    with canvas_of(max(4.5, INCHES * wide), height * sum(rows) + 0.35 * len(bands) + 0.5 + 0.2 * len(said)) as canvas:
-        parts = canvas.subfigures(len(bands), 1, height_ratios=rows, squeeze=False)[:, 0]
-        for band, count, part in zip(bands, rows, parts, strict=True):
-            for test, block in zip(band, part.subfigures(1, len(band), squeeze=False)[0], strict=True):
-                _draw_test(found, page, test, count, block)
+    words, said = page.words(), _said(found, page)
+    over = LINE * max(len(lines) for lines in words.values())
+    grid = _Grid.of(page, over)
+    below = LINE * sum(wrapped(sentence, grid.width, SMALL).count("\n") + 1 for sentence in said) + 2 * GAP
+    height = grid.height + below
+    with canvas_of(grid.width, height) as canvas:
+        canvas.set_layout_engine("none")  # every place is known
+
+        def place(left: float, top: float) -> Axes:
+            across, down = grid.width, height
+            axes = canvas.add_axes((left / across, 1 - (top + INCHES) / down, INCHES / across, INCHES / down))
+            axes.set_axis_off()
+            return axes
+
+        for test, (left, top) in grid.heads.items():
+            mine = page.index[page.index["test"] == test]
+            head = f"{'/'.join(dict.fromkeys(mine['protocol']))}: {test}"
+            canvas.text(left / grid.width, 1 - top / height, head, fontsize=8, fontweight="bold", va="top")
+            for down, (dataset, image) in enumerate(page.pictures(test)):
+                its = mine[(mine["dataset"] == dataset) & (mine["image"] == image)]
+                row_top = top + HEAD + over + down * (over + INCHES + GAP)
+                axes = place(left, row_top)
+                _film(axes, found.films[its["film"].iloc[0]], _boxes(found, its.iloc[0]))
+                _title(axes, words[dataset, image])
+                for _, row in its.iterrows():
+                    axes = place(left + (1 + page.networks.index(row["network"])) * (INCHES + GAP), row_top)
+                    _overlay(axes, found.films[row["film"]], found.maps[row["map"]], _boxes(found, row))
+                    _title(axes, words[row["map"]])
         title(canvas, caption or f"Where networks found evidence: {page.label}", found.stamp)
         notes(canvas, said)
         return save(canvas, page.index, folder, name, found.stamp)
 
 
-def _draw_test(found: Explained, page: Page, test: str, rows: int, block: SubFigure) -> None:
-    mine, words = page.index[page.index["test"] == test], page.words()
-    kinds = "/".join(dict.fromkeys(mine["protocol"]))
-    block.suptitle(f"{kinds}: {test}", fontsize=8, fontweight="bold")
-    axes = block.subplots(rows, 1 + len(page.networks), squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for down, picture in enumerate(page.pictures(test)):
-        its = mine[(mine["dataset"] == picture[0]) & (mine["image"] == picture[1])]
-        _film(axes[down, 0], found.films[its["film"].iloc[0]], _boxes(found, its.iloc[0]))
-        _title(axes[down, 0], words[picture])
-        for _, row in its.iterrows():
-            axis = axes[down, 1 + page.networks.index(row["network"])]
-            _overlay(axis, found.films[row["film"]], found.maps[row["map"]], _boxes(found, row))
-            _title(axis, words[row["map"]])
+@dataclass(frozen=True)
+class _Grid:
+    """Where the pictures of each test set begin, in inches from the left and the top.
+
+    Attributes:
+        width, height: Of the whole page, without what is said below it.
+        heads: Test set -> left and top of its head line.
+    """
+
+    width: float
+    height: float
+    heads: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, page: Page, over: float) -> _Grid:
+        """Put test sets side by side in bands; ``over`` is the room for words over a picture."""
+        block = (1 + len(page.networks)) * (INCHES + GAP) + GAP
+        top, heads = TITLE, {}
+        for band in page.bands():
+            heads.update({test: (GAP + at * block, top) for at, test in enumerate(band)})
+            top += HEAD + max(len(page.pictures(test)) for test in band) * (over + INCHES + GAP)
+        return cls(max(4.5, GAP + max(len(band) for band in page.bands()) * block), top, heads)
 
 
 def _film(axes: Axes, film: npt.NDArray[np.uint8], boxes: Sequence[Sequence[float]]) -> None:
