@@ -21,7 +21,7 @@ from xrbench.data import cache as caching
 from xrbench.data import labels as labelling
 from xrbench.data import preprocessing, splits
 from xrbench.data.classes import check_classes
-from xrbench.data.demographics import age_bands, describe_split
+from xrbench.data.demographics import age_bands, age_of_patients, describe_split
 from xrbench.data.imageset import ImageSet
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import HELD_OUT, Cell, Fit, Plan
@@ -227,6 +227,7 @@ class Assembly:
             domain = self.domains[name]
             trained = [len(parts.train[name]) for parts in self.parts.values() if name in parts.train]
             patients = int(domain.frame["patient_id"].nunique()) if domain.by_patient else None
+            age, spread = age_of_patients(domain.frame)
             described.append(
                 {
                     "dataset": name,
@@ -234,6 +235,8 @@ class Assembly:
                     "title": domain.card.title,
                     "images": len(domain.frame),
                     "patients": patients,
+                    "mean_age": age,
+                    "sd_age": spread,
                     "unreadable": int(self.unreadable[name].sum()) if name in self.unreadable else 0,
                     "used": max(trained, default=0),
                     "pathologies": len(set(domain.labels) - labelling.APART),

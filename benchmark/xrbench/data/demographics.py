@@ -86,6 +86,23 @@ def age_bands(frame: pd.DataFrame, width: int = 5, oldest: int = 120) -> list[di
     return rows
 
 
+def age_of_patients(frame: pd.DataFrame, oldest: int = 120) -> tuple[float, float]:
+    """Compute the mean age of the patients in years and its sample standard deviation; ages above ``oldest`` are unknown.
+
+    >>> age_of_patients(pd.DataFrame({"patient_id": ["p", "q", "q"], "age": [60.0, 414.0, 70.0]}))
+    (65.0, 7.0710678118654755)
+    """
+    people = _people(frame)
+    if people is None:
+        return float("nan"), float("nan")
+    ages = frame["age"].to_numpy(np.float64)
+    with np.errstate(invalid="ignore"):
+        at = _first_known(*people, (ages >= 0) & (ages <= oldest))
+    known = ages[at[at >= 0]]
+    mean = float(known.mean()) if len(known) else float("nan")
+    return mean, float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+
+
 def _row(sex: str, low: int, width: int, patients: int) -> dict[str, Any]:
     return {"sex": sex, "low": low, "high": low + width, "patients": patients}
 
