@@ -52,9 +52,9 @@ name = "figure6"
 kind = "explain"
 caption = "Edema inside and outside"
 [figures.options]
-labels = ["Edema"]
+label = "Edema"
 count = 2
-only = ["method=all-of"]
+method = "all-of"
 """
 BOXED = """
 title = "Where boxes are"

@@ -76,16 +76,19 @@ def test_damage_is_one_line(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def asked(**options: object) -> Question:
+    return question_of(FigureLayout(name="figure7", kind="explain", options=dict(options)), "s")
+
+
 def test_a_figure_of_a_suite_asks_by_its_options() -> None:
-    options = {"labels": ["Effusion"], "count": 3, "boxes": True, "tolerance": 5}
-    asked = question_of(FigureLayout(name="figure7", kind="explain", options=options), "s")
-    assert asked == Question(labels=("Effusion",), count=3, boxes=True, tolerance=5.0)
-    with pytest.raises(CardError, match=r"suite s: figure figure7: no option 'label'; did you mean 'labels'\?"):
-        question_of(FigureLayout(name="figure7", kind="explain", options={"label": "Effusion"}), "s")
+    found = asked(label=["Effusion"], count=3, boxes=True, tolerance=5, method=["a", "b"], seed=1)
+    assert found == Question(labels=("Effusion",), count=3, boxes=True, tolerance=5.0, only=("method=a,b", "seed=1"))
+    with pytest.raises(CardError, match=r"suite s: figure figure7: no option 'labels'; did you mean 'label'\?"):
+        asked(labels=["Effusion"])
     with pytest.raises(
         CardError, match=r"suite s: figure figure7: options: Expected `int`, got `str` - at `\$\.count`"
     ):
-        question_of(FigureLayout(name="figure7", kind="explain", options={"count": "3"}), "s")
+        asked(count="3")
 
 
 def test_stored_explanations_need_no_torch() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from xrbench import planning
 from xrbench.assembly import Assembly
 from xrbench.cards import FigureLayout
 from xrbench.catalogue import Catalogue
@@ -146,17 +147,33 @@ def explain_for_suite(
 def question_of(layout: FigureLayout, suite: str) -> Question:
     """Read a figure's options as a question.
 
+    They are called as on the command line: ``label``, ``image``, ``count``, ``target``, ``technique``, ``layer``, ``boxes``,
+    ``tolerance``, and ``method``, ``model``, ``train``, ``test`` and the like, one value or several, for the cells that are meant.
+
     Raises:
         CardError: There is no such option, or it is of another type.
+
+    >>> options = {"label": "Effusion", "method": ["a", "b"], "count": 3}
+    >>> asked = question_of(FigureLayout(name="figure7", kind="explain", options=options), "s")
+    >>> asked.labels, asked.only, asked.count
+    (('Effusion',), ('method=a,b',), 3)
     """
-    known = [field.name for field in fields(Question)]
-    for name in layout.options:
-        if name not in known:
-            raise CardError(f"suite {suite}: figure {layout.name}: no option {name!r}{suggestion(name, known)}")
+    where = f"suite {suite}: figure {layout.name}"
+    direct = [field.name for field in fields(Question) if field.name not in ("labels", "images", "only")]
+    several = {**dict.fromkeys(planning.ONLY_FIELDS, ""), "label": "labels", "image": "images"}
+    values: dict[str, Any] = {"only": []}
+    for name, value in layout.options.items():
+        if name not in (*direct, *several):
+            raise CardError(f"{where}: no option {name!r}{suggestion(name, (*direct, *several))}")
+        listed = list(value) if isinstance(value, list | tuple) else [value]
+        if name in planning.ONLY_FIELDS:
+            values["only"].append(f"{name}={','.join(map(str, listed))}")
+        else:
+            values |= {several[name]: listed} if name in several else {name: value}
     try:
-        return msgspec.convert(dict(layout.options), Question)
+        return msgspec.convert(values, Question)
     except msgspec.ValidationError as error:
-        raise CardError(f"suite {suite}: figure {layout.name}: options: {error}") from error
+        raise CardError(f"{where}: options: {error}") from error
 
 
 def _is_there(target: Path, run: Explorable, question: Question) -> bool:
