@@ -50,3 +50,52 @@ def test_order_is_all_that_ranks_see_and_flipped_labels_mirror_it(rows: list[tup
     assert metrics.average_precision(truth, 5 * score, weights=weights) == metrics.average_precision(
         truth, score, weights=weights
     )
+
+
+CLASSED = st.lists(
+    st.tuples(st.integers(0, 2), st.permutations([0.1, 0.3, 0.6]), st.integers(0, 3)), min_size=2, max_size=40
+).filter(lambda rows: len({row[0] for row in rows if row[2]}) > 1)
+EACH = [metrics.multiclass_recall, metrics.multiclass_precision, metrics.multiclass_f1]
+OVERALL = [
+    metrics.multiclass_accuracy,
+    metrics.multiclass_macro_recall,
+    metrics.multiclass_macro_precision,
+    metrics.multiclass_macro_f1,
+    metrics.multiclass_weighted_recall,
+    metrics.multiclass_weighted_precision,
+    metrics.multiclass_weighted_f1,
+]
+
+
+def classed(rows: list[tuple[int, list[float], int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.array([r[0] for r in rows], float), np.array([r[1] for r in rows]), np.array([r[2] for r in rows], float)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CLASSED, st.permutations([0, 1, 2]))
+def test_classes_may_stand_in_any_order(rows: list[tuple[int, list[float], int]], order: list[int]) -> None:
+    truth, score, weights = classed(rows)
+    turned = np.argsort(order)[truth.astype(int)], score[:, order]
+    for figure in EACH:
+        expected = figure(truth, score, weights=weights)[order]
+        assert figure(*turned, weights=weights) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    for overall in OVERALL:
+        mean = overall(truth, score, weights=weights)
+        assert overall(*turned, weights=weights) == pytest.approx(mean, abs=1e-12, nan_ok=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CLASSED)
+def test_weights_of_classed_images_are_repetition_and_only_the_highest_score_counts(
+    rows: list[tuple[int, list[float], int]],
+) -> None:
+    truth, score, weights = classed(rows)
+    times = weights.astype(int)
+    assert metrics.multiclass_weighted_recall(truth, score, weights=weights) == pytest.approx(
+        metrics.multiclass_accuracy(truth, score, weights=weights), abs=1e-12
+    )
+    for figure in (*EACH, *OVERALL):
+        expected = figure(truth, score, weights=weights)
+        repeated = figure(np.repeat(truth, times), np.repeat(score, times, axis=0))
+        assert repeated == pytest.approx(expected, abs=1e-12, nan_ok=True)
+        assert figure(truth, np.exp(5 * score) - 2, weights=weights) == pytest.approx(expected, abs=1e-12, nan_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import ModuleType
 
 import pytest
@@ -23,3 +24,5 @@ def test_the_head_lists_every_function() -> None:
     head = statistics.__doc__ or ""
     functions = [name for name in statistics.__all__ if inspect.isfunction(getattr(statistics, name))]
     assert [name for name in functions if f"``{name}``" not in head] == []
+    listed = re.findall(r"``(\w+)``", head[head.index("One model:") : head.index("A figure with")])
+    assert sorted(listed) == sorted(functions)
