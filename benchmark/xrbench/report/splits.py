@@ -57,8 +57,10 @@ def _distinct(sides: Sequence[Side]) -> list[tuple[str, Side]]:
         for side in sides:
             if side["split"] == kind:
                 same.setdefault(repr(_content(side)), []).append(side)
-        many = len(same) > 1
-        found += [(f"{kind}, {_belongs(group)}" if many else kind, group[0]) for group in same.values()]
+        several = len({side["seed"] for side in sides}) > 1
+        for group in same.values():
+            belongs = f", {_belongs(group, seeds=several)}" if len(same) > 1 else ""
+            found.append((kind + belongs, group[0]))
     return found
 
 
@@ -66,11 +68,11 @@ def _content(side: Side) -> list[Any]:
     return [side[name] for name in ("images", "patients", "male", "female")] + sorted(side["positive"].items())
 
 
-def _belongs(group: Sequence[Side]) -> str:
-    seeds = ", ".join(str(seed) for seed in dict.fromkeys(side["seed"] for side in group))
-    return " and ".join(
-        [*dict.fromkeys(side["configuration"] for side in group if side["configuration"]), f"seed {seeds}"]
-    )
+def _belongs(group: Sequence[Side], *, seeds: bool) -> str:
+    """Name what sides of the same content belong to: training sets, and seeds where there are several."""
+    names = list(dict.fromkeys(side["configuration"] for side in group if side["configuration"]))
+    numbers = ", ".join(str(seed) for seed in dict.fromkeys(side["seed"] for side in group))
+    return " and ".join([*names, *([f"seed {numbers}"] if seeds or not names else [])])
 
 
 def _texts(run: Run, side: Side) -> list[str]:

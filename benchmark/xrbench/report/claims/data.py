@@ -100,9 +100,12 @@ def class_order(
     counts = _class_counts(run, configuration, dataset)
     if counts is None:
         return unanswered(claim.text, test=test, reason="no such images were counted")
-    order = np.argsort(-counts, kind="stable")[: len(commonest)]
-    there = [run.suite.labels[number] for number in order] == list(commonest)
+    order = np.argsort(-counts, kind="stable")
+    there = [run.suite.labels[number] for number in order[: len(commonest)]] == list(commonest)
+    first = counts[order][: len(commonest) + 1]
     shown = ", ".join(f"{label} {count(each)}" for label, each in zip(run.suite.labels, counts, strict=True))
+    if (first[1:] == first[:-1]).any():
+        return unanswered(claim.text, test=test, reason=f"classes of the same size, as after a cap: {shown}")
     return counted(claim.text, there is holds, test=test, figures=shown, n=f"{count(counts.sum())} images")
 
 
