@@ -84,9 +84,19 @@ def test_every_shown_map_stands_on_one_page() -> None:
     assert all(page["network"].nunique() <= NETWORKS and page["image"].nunique() <= ROWS for page in found)
 
 
-def test_networks_are_told_apart_by_what_differs() -> None:
-    rows = [one("i", 0, network="x", configuration="all"), one("i", 1, network="y", configuration="split", members=3)]
-    assert differing(pd.DataFrame(rows)) == {"x": "plain\nall", "y": "plain\nsplit\nmean of 3"}
+def test_networks_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    rows = [
+        one("i", 0, network="x"),
+        one("i", 1, network="y", seed=1),
+        one("i", 2, network="z", method="all", members=3),
+    ]
+    assert differing(pd.DataFrame(rows)) == {"x": "plain\nseed 0", "y": "plain\nseed 1", "z": "all\nmean of 3"}
+    said = words(panels(explained(rows), tmp_path)[0])
+    assert "mean of its members" in said
+    assert differing(pd.DataFrame([one("i", 0, network="x"), one("i", 1, network="y", configuration="split")])) == {
+        "x": "plain",
+        "y": "plain\nsplit",
+    }
 
 
 def test_the_summary_is_stamped_and_names_every_map(tmp_path: Path) -> None:

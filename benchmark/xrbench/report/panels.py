@@ -109,12 +109,14 @@ def differing(rows: pd.DataFrame) -> dict[str, str]:
     """
     each = rows.drop_duplicates("network")
     words = {name: [str(row["method"])] for name, row in each.set_index("network").iterrows()}
+    alone = each["members"] == 1
     for field, said in (("model", "{}"), ("configuration", "{}"), ("train", "on {}"), ("seed", "seed {}")):
+        shown = each[alone] if field == "seed" else each
         if each[field].nunique() > 1:
-            for name, value in zip(each["network"], each[field], strict=True):
-                words[name].append(said.format(value))
-    for name, members in zip(each["network"], each["members"], strict=True):
-        words[name] += [f"mean of {members}"] if members > 1 else []
+            for name, value in zip(shown["network"], shown[field], strict=True):
+                words[name] += [said.format(value)] if value != "" else []
+    for name, members in each.loc[~alone, ["network", "members"]].itertuples(index=False):
+        words[name].append(f"mean of {members}")
     return {str(name): "\n".join(parts) for name, parts in words.items()}
 
 
@@ -238,18 +240,17 @@ def _boxes(found: Explained, row: pd.Series) -> list[list[float]]:
 
 
 def _said(found: Explained, page: Page) -> list[str]:
+    """Say below a page how its maps were made and its images chosen."""
     index = page.index
-    layers = "; ".join(dict.fromkeys(index["layer"]))
-    technique = ", ".join(dict.fromkeys(index["technique"]))
-    called = index["threshold"].dropna().unique()
-    how = f"{technique} of layer {layers} pixels, for {_target_words(index)}."
-    thresholds = (
-        f" A score of {' or '.join(f'{value:.2f}' for value in sorted(called))} and above is called present."
-        if len(called)
-        else ""
-    )
-    networks = f"Networks: {'; '.join(page.networks)}." if len(page.networks) > 1 else f"Network: {page.networks[0]}."
-    return [SAYS, how + thresholds, f"Images: {found.about.get('images', '')}.", networks]
+    layers, technique = ("; ".join(dict.fromkeys(index[column])) for column in ("layer", "technique"))
+    how = [f"{technique} of layer {layers} pixels, for {_target_words(index)}."]
+    called = sorted(index["threshold"].dropna().unique())
+    if called:
+        how.append(f"A score of {' or '.join(f'{value:.2f}' for value in called)} and above is called present.")
+    if (index["members"] > 1).any():
+        how.append("An ensemble's map is the mean of its members' maps.")
+    networks = f"Network{'s' if len(page.networks) > 1 else ''}: {'; '.join(page.networks)}."
+    return [SAYS, " ".join(how), f"Images: {found.about.get('images', '')}.", networks]
 
 
 def _target_words(index: pd.DataFrame) -> str:
