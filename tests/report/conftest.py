@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench import cards
+from xrbench import cards, scoring
 from xrbench.catalogue import shipped
+from xrbench.compare.results import Results, check_scores
 from xrbench.report.papers import Reported, reported
+from xrbench.report.runs import Run
 
 LABELS = ("Cardiomegaly", "Effusion", "Edema", "Consolidation")
 SIX = (
@@ -128,3 +131,97 @@ def golden() -> Callable[[str, str], None]:
         assert text.encode() == path.read_bytes()
 
     return compare
+
+
+@pytest.fixture
+def made_run(tmp_path: Path) -> Callable[..., Run]:
+    """Make a run out of frames of predictions: ``made_run(suite, [cell, ...], manifest={...}, paper=None, fixture=False)``.
+
+    A cell is a dict with a ``frame`` and, as far as they differ from the defaults, the columns of the scores that say what it is.
+    Scores are computed from the frames unless a cell brings its own as ``scores``: a list of dicts.
+    """
+
+    def make(
+        suite: cards.SuiteCard,
+        cells: Sequence[Mapping[str, Any]],
+        *,
+        manifest: Mapping[str, Any] | None = None,
+        paper: Reported | None = None,
+        fixture: bool = False,
+    ) -> Run:
+        frames: dict[str, pd.DataFrame] = {}
+        rows: list[dict[str, Any]] = []
+        for cell in cells:
+            about: dict[str, Any] = {
+                "suite": suite.name, "profile": "quick", "data": "FIXTURE" if fixture else "real", "method": "plain",
+                "model": "net", "configuration": "one", "members": 1, "train": "a", "valid": "held-out", "test": "c",
+                "protocol": "external", "seed": 0, "seen": False, "key": "",
+            }  # fmt: skip
+            about |= {name: value for name, value in cell.items() if name not in ("frame", "scores")}
+            of = f"{about['configuration']}:{about['train']}"
+            about["setting"] = f"{of}>{about['valid']}>{about['test']}"
+            fit = f"{about['method']}/{about['model']}/{of}/valid-{about['valid']}/seed-{about['seed']}"
+            about["cell"] = f"{fit}/{about['test'] if about['protocol'] != 'validation' else 'validation'}"
+            if "frame" in cell:
+                frames[about["cell"]] = cell["frame"]
+            figures = cell["scores"] if "scores" in cell else scoring.judge(cell["frame"], suite)
+            rows += [{**about, **figure} for figure in figures]
+        results = Results("made", check_scores(pd.DataFrame(rows)), frames.get, tmp_path)
+        about_run = {"suite": cards.plain(suite), "fits": [], "cells": [], "datasets": [], **(manifest or {})}
+        return Run(tmp_path / suite.name / "r1", about_run, suite, results, paper)
+
+    return make
+
+
+@pytest.fixture
+def paper_named() -> Callable[[str], Reported]:
+    """Read what a shipped paper reported, by the name of its folder."""
+
+    def read(name: str) -> Reported:
+        folder = shipped() / "baselines" / name
+        values = cards.read_toml(folder / "paper.toml")
+        return reported(cards.convert(values, cards.PaperCard, where="paper.toml", name=name), folder)
+
+    return read
+
+
+@pytest.fixture
+def findings() -> Callable[..., pd.DataFrame]:
+    """Make predictions of several findings: ``findings("c", Edema=(truth, score), ...)``, one image a patient by default."""
+
+    def make(dataset: str, *, patients: Sequence[object] | None = None, **labels: Any) -> pd.DataFrame:
+        size = len(next(iter(labels.values()))[0])
+        frame = pd.DataFrame({"image": [f"{dataset}-{n}" for n in range(size)]})
+        frame["patient_id"] = [str(one) for one in (patients if patients is not None else range(size))]
+        frame["dataset"] = dataset
+        for label, (truth, score) in labels.items():
+            frame[f"truth:{label}"] = np.asarray(truth, float)
+            frame[f"score:{label}"] = np.asarray(score, float)
+        return frame
+
+    return make
+
+
+@pytest.fixture
+def exclusive() -> Callable[..., pd.DataFrame]:
+    """Make predictions of exclusive classes: ``exclusive("c", classes, truth, called)``, wholly sure unless told how sure."""
+
+    def make(
+        dataset: str,
+        classes: Sequence[str],
+        truth: Sequence[int],
+        called: Sequence[int],
+        *,
+        sure: float = 1.0,
+        patients: Sequence[object] | None = None,
+    ) -> pd.DataFrame:
+        eye, k = np.eye(len(classes)), len(classes)
+        frame = pd.DataFrame({"image": [f"{dataset}-{n}" for n in range(len(truth))]})
+        frame["patient_id"] = [str(one) for one in (patients if patients is not None else range(len(truth)))]
+        frame["dataset"] = dataset
+        score = eye[list(called)] * sure + (1 - eye[list(called)]) * (1 - sure) / (k - 1)
+        for at, label in enumerate(classes):
+            frame[f"truth:{label}"], frame[f"score:{label}"] = eye[list(truth)][:, at], score[:, at]
+        return frame
+
+    return make
