@@ -329,7 +329,7 @@ def test_maps_are_measured_against_boxes(boxed: Lab, tmp_path: Path, capsys: pyt
         (["--label", "Edma"], "suite tiny: unknown label 'Edma'; did you mean 'Edema'?"),
         (["--image", "0001.png"], "the chosen cells: unknown image '0001.png'; did you mean '001.png'?"),
         (["--target", "predict"], "unknown target 'predict'; did you mean 'predicted'?"),
-        (["--method", "grad-cam"], "unknown technique 'grad-cam'; did you mean 'gradcam'?"),
+        (["--technique", "grad-cam"], "unknown technique 'grad-cam'; did you mean 'gradcam'?"),
         (["--layer", "layer33"], "model tiny-net: unknown layer 'layer33'; did you mean 'layer3'?"),
         (["--layer", "fc"], "model tiny-net: layer 'fc' gives no map of an image of 32 x 32 pixels, it gives 2"),
         (["--only", "test=sout"], "no test 'sout'; known: east, north, west"),

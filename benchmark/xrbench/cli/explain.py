@@ -33,8 +33,7 @@ PATH = click.Path(path_type=Path)
     help="What is explained (default: the label asked about; the predicted class where classes exclude each other).",
 )
 @click.option(
-    "--method",
-    "technique",
+    "--technique",
     default="gradcam",
     show_default=True,
     metavar="NAME",
@@ -82,14 +81,14 @@ def explain(
     Example:  xrbench explain --suite ood-cxr --only test=padchest --label Effusion --count 2
     """
     from xrbench import explaining
-    from xrbench.cli.judge import _run_folder
+    from xrbench.cli.judge import run_folder
     from xrbench.report import explained as drawing
     from xrbench.sources import DataRoots
 
     say = options.reporter(quiet or as_json, verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
     cards = options.open_catalogue(given["catalogues"])
-    folder = _run_folder(results, suite, given["out"])
+    folder = run_folder(results, suite, given["out"])
     cache = chosen["cache"].value
     found = explaining.explain(
         folder,

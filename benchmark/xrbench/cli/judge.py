@@ -58,7 +58,7 @@ def score(
 
     cards = options.open_catalogue(catalogues)
     predictions = given.pop("predictions")
-    path = _run_folder(predictions, None, None) if predictions.is_dir() else predictions
+    path = run_folder(predictions, None, None) if predictions.is_dir() else predictions
     found = outside.judge(path, cards, reporter=options.reporter(quiet or as_json, False), **given)
     if csv_out:
         found.write_csv(csv_out)
@@ -140,7 +140,7 @@ def report(
     from xrbench.errors import UnknownNameError
     from xrbench.report import publish, writers
 
-    folder = _run_folder(results, suite, out)
+    folder = run_folder(results, suite, out)
     written = publish.publish(folder, options.open_catalogue(catalogues))
     if table_name is None:
         click.echo(written.summary())
@@ -168,7 +168,7 @@ def reproduce(
     from xrbench.report import reproduce as reproducing
     from xrbench.report.runs import open_run
 
-    folder = _run_folder(results, suite, out)
+    folder = run_folder(results, suite, out)
     run = open_run(folder, options.open_catalogue(catalogues))
     if run.paper is None:
         raise UsageError(f"suite {run.suite.name}: has no paper with reported figures")
@@ -210,12 +210,12 @@ def leaderboard(
     """
     from xrbench.report import leaderboard as boards
 
-    folder = _run_folder(results, suite, out)
+    folder = run_folder(results, suite, out)
     written = boards.write(folder, (into or Path()) / "leaderboards", options.open_catalogue(catalogues), **given)
     click.echo(f"written: {written}")
 
 
-def _run_folder(results: Path | None, suite: str | None, out: str | None) -> Path:
+def run_folder(results: Path | None, suite: str | None, out: str | None) -> Path:
     """Return the run folder meant by a path, by the name of a suite in its place, or by a suite and --out."""
     from xrbench.errors import StoreError, suggestion
     from xrbench.store import MANIFEST, Store

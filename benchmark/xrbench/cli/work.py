@@ -65,7 +65,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     Example:  xrbench run --suite ood-cxr --only method=balanced-batching,seed=0 --out runs
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take processors from others
-    from xrbench import face
+    from xrbench import explaining, face
     from xrbench.errors import MeasureError
     from xrbench.report.publish import publish
     from xrbench.running import Options, command_line
@@ -87,6 +87,15 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     try:
         face.score(result, reporter=say)
         face.judge(result, reporter=say)
+        explaining.explain_for_suite(
+            result.folder,
+            bound.assembly,
+            bound.suite.catalogue,
+            cache=how.cache,
+            device=how.device,
+            jobs=how.jobs,
+            reporter=say,
+        )
         click.echo(publish(result.folder, bound.suite.catalogue, reporter=say).summary())
     except MeasureError:
         if not result.failed:
