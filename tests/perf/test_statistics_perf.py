@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from xrbench import statistics
 from xrbench.metrics.calibration import logit
-from xrbench.statistics import draws, kernels
+from xrbench.statistics import draws, kernels, logistic
 from xrbench.statistics.samples import sort
 
 pytestmark = [pytest.mark.perf, pytest.mark.slow]
@@ -223,9 +223,9 @@ def kernels_of(images: int) -> list[Kernel]:
     random = np.empty(patients // 2 * 64, np.uint64)
     intercept, slope, fitted = np.zeros(64), np.ones(64), np.empty(images)
 
-    def logistic() -> None:
+    def fit() -> None:
         intercept[:], slope[:] = -2.0, 1.0
-        kernels.logistic_pass(counts, code, x, positive, True, np.ones(64, np.bool_), intercept, slope)
+        logistic.logistic_pass(counts, code, x, positive, True, np.ones(64, np.bool_), intercept, slope)
 
     def lines_of(rows: npt.NDArray[np.int32]) -> Callable[[], object]:
         return lambda: read_lines(lines, rows, nothing)
@@ -267,7 +267,7 @@ def kernels_of(images: int) -> list[Kernel]:
             for _ in range(64 * 5):
                 np.exp(x, out=fitted)
 
-        found.append(Kernel("logistic_pass", "5 exponentials an image", logistic, exponentials, images))
+        found.append(Kernel("logistic_pass", "5 exponentials an image", fit, exponentials, images))
     return found
 
 

@@ -11,7 +11,7 @@ from xrbench.statistics import compiled
 def test_without_a_folder_for_the_cache_it_still_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def njit(**options: bool) -> Callable[..., Any]:
+    def njit(**options: object) -> Callable[..., Any]:
         asked.append(options)
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
@@ -19,4 +19,4 @@ def test_without_a_folder_for_the_cache_it_still_compiles(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(compiled, "njit", njit)
     assert compiled.compiled(abs)(-3) == 3
-    assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]
+    assert asked == [{"cache": True, "nogil": True, "error_model": "numpy"}, {"nogil": True, "error_model": "numpy"}]

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 
 from xrbench import metrics
 from xrbench.metrics.multiclass import validate_classes
 from xrbench.metrics.names import parse
-from xrbench.statistics import draws, replicates
+from xrbench.statistics import draws, logistic, replicates
 from xrbench.statistics.called import called
 from xrbench.statistics.drawn import once, without_each
 from xrbench.statistics.jackknife import groups_of
@@ -136,6 +137,15 @@ def test_a_late_bar_starts_with_what_is_done(films: Callable[..., Any], monkeypa
     one = laid_out(films(3, 50), ["auc"])
     replicate([one], draws.Bootstrap(50, key=1), 300, threads=1, reporter=bars)
     assert bars.shown == [("replicates", 5, [3, 1, 1])]
+
+
+def test_chances_are_the_logistic_function_to_the_last_places() -> None:
+    for x in (*np.linspace(-40, 40, 161), 1e-12, -709.0, 709.0, -5000.0, 5000.0):
+        chance, power, rest = np.empty(64), np.empty(64), np.empty(64)
+        slope = np.linspace(0.5, 2.0, 64)
+        logistic._chances(np.full(64, 0.1), slope, x, chance, power, rest)
+        expected = special.expit(np.clip(0.1 + slope * x, -700, 700))
+        assert chance == pytest.approx(expected, rel=2e-15, abs=1e-300)
 
 
 def test_image_order_changes_no_count(films: Callable[..., Any]) -> None:

@@ -17,12 +17,12 @@ def test_a_second_start_compiles_nothing() -> None:
     code = """
 import numpy as np
 from xrbench import statistics
-from xrbench.statistics import draws, kernels
+from xrbench.statistics import draws, kernels, logistic
 names = ["auc", "average-precision", "brier", "calibration-slope", "calibration-intercept", "recall@threshold=0.5"]
 truth, score = np.tile([0.0, 1.0, 0.0, 1.0, 1.0], 20), np.tile([0.2, 0.4, 0.6, 0.8, 0.3], 20)
 for kind in ("default", "bootstrap", "stratified"):
     statistics.estimate(truth, score, np.arange(100) // 2, labels=["a"], metrics=names, kind=kind, replicates=64)
-found = [one for room in (draws, kernels) for one in vars(room).values() if hasattr(one, "stats")]
+found = [one for room in (draws, kernels, logistic) for one in vars(room).values() if hasattr(one, "stats")]
 print(len(found), sum(sum(one.stats.cache_misses.values()) for one in found))
 """
     runs = [

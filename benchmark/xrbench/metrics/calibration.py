@@ -85,16 +85,21 @@ def calibration_intercept(truth: Array, score: Array, *, weights: Array | None =
     -1.0986
     """
     rows = validate(truth, score, weights, probability=True)
-    counted = rows.weights > 0
-    if not (rows.positive[counted].any() and (~rows.positive[counted]).any()):
-        return float("nan")
-    return _shift(logit(rows.score), rows.positive, rows.weights)
+    return shift(rows)
 
 
 def logit(score: FloatArray) -> FloatArray:
     """Compute the log odds of probabilities, clipped to 1e-7 from 0 and 1."""
     kept = np.clip(score, CLIP, 1 - CLIP)
     return np.log(kept) - np.log1p(-kept)
+
+
+def shift(rows: Labelled) -> float:
+    """Fit ``logit(truth) = a + logit(score)``; NaN without both classes."""
+    counted = rows.weights > 0
+    if not (rows.positive[counted].any() and (~rows.positive[counted]).any()):
+        return float("nan")
+    return _shift(logit(rows.score), rows.positive, rows.weights)
 
 
 def cox(rows: Labelled) -> tuple[float, float]:

@@ -11,13 +11,13 @@ image (of ``draw`` and ``turn``: patient) and replicate, and how many times what
 ==================  =====================================  ============================================
 kernel              20,000 images of 8,000 patients        1,000,000 images of 400,000 patients
 ==================  =====================================  ============================================
-``draw``            0.92, 10 times (Philox is no mere mix)  1.33, 10 times (rows no longer fit the cache)
-``turn``            0.25, 10 times                          0.37, 5 times
-``auc_pass``        0.12, 2.0 times                         0.64, 1.3 times (waits for memory)
-``precision_pass``  0.13, 2.1 times                         0.67, 1.3 times
-``sums_pass``       0.19, 4.5 times (64-bit sums)           0.18, 4.1 times
-``overlap_pass``    0.18, 4.2 times                         0.18, 4.2 times
-``logistic_pass``   33, 8 times (of five exponentials)
+``draw``            0.93, 8 to 10 times (Philox)           1.36, 10 times (rows no longer fit the cache)
+``turn``            0.25, 10 times                         0.37, 5 times
+``auc_pass``        0.12, 2.0 times                        0.62, 1.2 times (waits for memory)
+``precision_pass``  0.13, 2.2 times                        0.63, 1.3 times
+``sums_pass``       0.16, 3.8 times (64-bit sums)          0.14, 3.3 times
+``overlap_pass``    0.17, 4.0 times                        0.18, 4.2 times
+``logistic_pass``   10.5, 2.6 times (five exponentials)
 ==================  =====================================  ============================================
 
 ``pytest -s -m perf tests/perf/test_statistics_perf.py -k floor`` measures them where it runs. Leaving out groups of patients
@@ -131,72 +131,3 @@ def overlap_pass(counts, patient, x, positive, overlap):  # type: ignore[no-unty
             most[lane] = over if over > most[lane] else most[lane]
     for lane in range(LANES):
         overlap[lane] = high[0, lane] > low[1, lane] and high[1, lane] > low[0, lane]
-
-
-@compiled
-def logistic_pass(counts, patient, x, positive, free, defined, intercept, slope):  # type: ignore[no-untyped-def]
-    """Fit ``logit(truth) = intercept + slope * x`` in each lane by Newton's method.
-
-    A step after which the likelihood's slope along the step is steeper than before has overshot the top and is halved;
-    the likelihood is concave, so this always ends at the top.
-
-    Args:
-        counts: Patients' counts, uint8 of shape (patients, LANES).
-        patient: Patient number of each labelled image.
-        x: Its covariate, best standardised.
-        positive: Its class.
-        free: Whether the slope is fitted; otherwise it stays where it starts.
-        defined: Lanes that have a finite fit; the others become NaN.
-        intercept: Start values on entry, the fit on return, shape (LANES,).
-        slope: Likewise.
-    """
-    open_ = defined.copy()
-    sums = np.zeros((5, LANES))
-    step = np.zeros((3, LANES))
-    for _ in range(200):
-        if not open_.any():
-            break
-        sums[:] = 0.0
-        for i in range(len(patient)):
-            row, here, y = counts[patient[i]], x[i], 1.0 if positive[i] else 0.0
-            for lane in range(LANES):
-                if open_[lane] and row[lane] > 0:
-                    w = np.float64(row[lane])
-                    p = 1.0 / (1.0 + np.exp(-(intercept[lane] + slope[lane] * here)))
-                    rest, spread = w * (y - p), w * p * (1.0 - p)
-                    sums[0, lane] += rest
-                    sums[1, lane] += rest * here
-                    sums[2, lane] += spread
-                    sums[3, lane] += spread * here
-                    sums[4, lane] += spread * here * here
-        for lane in range(LANES):
-            if open_[lane]:
-                open_[lane] = _newton_step(sums[:, lane], step[:, lane], free, intercept, slope, lane)
-    for lane in range(LANES):
-        if open_[lane] or not defined[lane]:
-            intercept[lane], slope[lane] = np.nan, np.nan
-
-
-@compiled
-def _newton_step(sums, step, free, intercept, slope, lane):  # type: ignore[no-untyped-def]
-    """Move one lane's fit; returns whether it has to go on. ``step`` holds the last step and the slope along it."""
-    along = sums[0] * step[0] + sums[1] * step[1]
-    if step[2] > 0 and abs(along) > step[2]:
-        for part in range(3):
-            step[part] *= 0.5
-        intercept[lane] -= step[0]
-        slope[lane] -= step[1]
-        return True
-    determinant = sums[2] * sums[4] - sums[3] * sums[3]
-    if (free and not determinant > 0) or not sums[2] > 0:
-        intercept[lane], slope[lane] = np.nan, np.nan
-        return False
-    if free:
-        step[0] = (sums[4] * sums[0] - sums[3] * sums[1]) / determinant
-        step[1] = (sums[2] * sums[1] - sums[3] * sums[0]) / determinant
-    else:
-        step[0] = sums[0] / sums[2]
-    step[2] = sums[0] * step[0] + sums[1] * step[1]
-    intercept[lane] += step[0]
-    slope[lane] += step[1]
-    return max(abs(step[0]), abs(step[1])) > 1e-9

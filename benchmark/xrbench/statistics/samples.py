@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.calibration import BINS, bin_of, cox, logit
+from xrbench.metrics.calibration import BINS, bin_of, cox, logit, shift
 from xrbench.metrics.checks import FloatArray, Labelled, validate
 from xrbench.metrics.decisions import OF_COUNTS, Counts
 from xrbench.metrics.names import MetricSpec
@@ -67,7 +67,12 @@ class Column:
         entries = [self._entries(spec, at) for spec, at in zip(self.specs, self.thresholds, strict=True)]
         self._parts["sums"] = _join(entries, self.code)
         if bases & {"calibration-slope", "calibration-intercept"}:
-            self._parts["x"], self._parts["fit"] = logit(self.rows.score), cox(self.rows)
+            self._parts["x"] = logit(self.rows.score)
+        if "calibration-slope" in bases:
+            self._parts["fit"] = cox(self.rows)
+        if "calibration-intercept" in bases:
+            # Each fit starts where that of the whole sample ends.
+            self._parts["shift"] = shift(self.rows)
         return self
 
     def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
@@ -130,22 +135,23 @@ class Column:
         return [np.concatenate([sums[a:b], sums[-1:]]) for a, b in pairwise(bounds)]
 
     def _logistic(self, counts: npt.NDArray[np.uint8], *, free: bool) -> FloatArray:
-        from xrbench.statistics import kernels
+        from xrbench.statistics import kernels, logistic
 
         lanes, positive = counts.shape[1], self.rows.positive
-        (intercept, slope), x = self._parts["fit"], self._parts["x"]
+        x = self._parts["x"]
         if not free:
             kinds = [counts[members(self.code[positive == kind])].any(axis=0) for kind in (True, False)]
-            a, b = np.zeros(lanes), np.ones(lanes)
-            kernels.logistic_pass(counts, self.code, x, positive, False, kinds[0] & kinds[1], a, b)
+            a, b = np.full(lanes, self._parts["shift"]), np.ones(lanes)
+            logistic.logistic_pass(counts, self.code, x, positive, False, kinds[0] & kinds[1], a, b)
             return a
+        intercept, slope = self._parts["fit"]
         if not np.isfinite(slope):
             return np.full(lanes, np.nan)
         defined = np.zeros(lanes, np.bool_)
         kernels.overlap_pass(counts, self.code, x, positive, defined)
         centre, spread = float(x.mean()), float(x.std())
         a, b = np.full(lanes, intercept + slope * centre), np.full(lanes, slope * spread)
-        kernels.logistic_pass(counts, self.code, (x - centre) / spread, positive, True, defined, a, b)
+        logistic.logistic_pass(counts, self.code, (x - centre) / spread, positive, True, defined, a, b)
         return b / spread
 
 
