@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from xrbench.cards import Comparison as Declared
 from xrbench.compare import tasks
 from xrbench.compare.comparison import Comparison, compare_methods, compare_runs
 from xrbench.compare.differences import Settings
 from xrbench.compare.gating import MARGIN, Gate
 from xrbench.compare.gating import gate as decide
+from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY
 from xrbench.compare.results import Results, open_results
-from xrbench.errors import UsageError
+from xrbench.errors import UsageError, suggestion
 from xrbench.progress import Reporter
 
 __all__ = [
@@ -43,6 +46,8 @@ def run(
     level: float = 0.95,
     seed: int = 0,
     only: Sequence[str] = (),
+    adjust: str | None = None,
+    across: bool = False,
     reporter: Reporter | None = None,
 ) -> Comparison | Gate:
     """Compare what lies at two paths, or the methods of one.
@@ -52,12 +57,14 @@ def run(
         second: Likewise, side b; an ``--out`` folder means its newest run of a's suite. None compares methods of ``first``.
         methods: ``challenger,baseline`` instead of the suite's declared comparisons; only without ``second``.
         metric: Name of the metric; by default that of the first declared comparison, else the AUC if the suite has it.
-        margin: Smallest difference that matters; 0.02 for the gate, else 0.
+        margin: Smallest difference that matters, in the place of those that the suite declares; 0.02 for the gate, else 0.
         gate: Whether to decide if b is worse than a.
         replicates: Bootstrap replicates.
         level: Confidence level.
         seed: Names the bootstrap's streams.
         only: ``field=value`` filters on cells.
+        adjust: ``holm`` or ``bh``; by default as a's suite says.
+        across: Whether settings are also tested as a whole: signed ranks, and ranks of methods.
         reporter: Where progress goes.
 
     Raises:
@@ -69,12 +76,18 @@ def run(
     a = open_results(first)
     chosen = metric or tasks.default_metric(a)
     tasks.spec_of(chosen, a)
-    how = Settings(chosen, _margin(margin, gated=gate), level, replicates, seed)
+    adjustment = adjust or (a.card.adjustment if a.card else "holm")
+    if adjustment not in ADJUSTMENTS:
+        raise UsageError(f"--adjust: unknown {adjustment!r}{suggestion(adjustment, ADJUSTMENTS)}")
+    if across and gate:
+        raise UsageError("--gate decides by patients: leave out --across")
+    how = Settings(chosen, _margin(margin, gated=gate), level, replicates, seed, adjustment, across)
     if second is None:
         if gate:
             raise UsageError("--gate compares two runs: name a second one")
         of_suite = [one for one in (a.card.comparisons if a.card else ()) if metric or one.metric == chosen]
-        return compare_methods(a, _declared(methods) or of_suite, how, only=only, reporter=reporter)
+        asked = _with_margin(_declared(methods) or of_suite, margin)
+        return compare_methods(a, asked, how, only=only, reporter=reporter)
     if methods:
         raise UsageError("--methods compares methods of one run: leave the second one out")
     b = open_results(second, suite=a.suite)
@@ -87,6 +100,18 @@ def _margin(given: float | None, *, gated: bool) -> float:
     if given is not None and not given >= 0:
         raise UsageError(f"--margin: wanted 0 or more, got {given:g}")
     return given if given is not None else (MARGIN if gated else 0.0)
+
+
+def _with_margin(comparisons: Sequence[Declared], margin: float | None) -> list[Declared]:
+    """Put a margin that is given on the command line in the place of the declared ones."""
+    if margin is None:
+        return list(comparisons)
+    for one in comparisons:
+        if one.question != SUPERIORITY and not margin > 0:
+            raise UsageError(
+                f"--margin {margin:g}: {one.challenger} is declared for {one.question}, which wants one above 0"
+            )
+    return [msgspec.structs.replace(one, margin=margin) for one in comparisons]
 
 
 def _declared(methods: str | None) -> list[Declared]:

@@ -9,8 +9,11 @@ from typing import Any
 
 from xrbench import cards, statistics
 from xrbench.compare import pairs as pairing
+from xrbench.compare import tasks
+from xrbench.compare.across import SHARED, Placed, fair, placed, placed_lines, signed_lines, table_of
 from xrbench.compare.differences import Row, Section, Settings, adjusted, gap_of, section
 from xrbench.compare.pairs import CellRow, Pair
+from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.results import Results
 from xrbench.compare.words import aligned, between, many, p_text, signed
 from xrbench.errors import UnknownNameError, UsageError
@@ -33,6 +36,7 @@ class Comparison:
         missing: Cells (and labels) of a that b does not have.
         unmeasured: Methods that should be compared and were not run.
         fixture: Whether any of it comes from synthetic images.
+        ranks: The methods ranked over settings, one value a label, when that is asked for.
     """
 
     a: str
@@ -42,6 +46,7 @@ class Comparison:
     missing: tuple[str, ...] = ()
     unmeasured: tuple[str, ...] = ()
     fixture: bool = False
+    ranks: tuple[Placed, ...] = ()
 
     @property
     def rows(self) -> list[tuple[Section, Row]]:
@@ -63,6 +68,9 @@ class Comparison:
         lines = [STAMP] if self.fixture else []
         for part in self.sections:
             lines += ["", self._title(part), *_table(part, self.how), *_gap_line(part), *part.notes, *_cautions(part)]
+            lines += signed_lines(part.signed, ADJUSTMENTS[self.how.adjustment])
+        lines += ["", *ranked] if (ranked := placed_lines(self.ranks)) else []
+        lines += [f"caution: {SHARED}"] if self.how.across else []
         if self.missing:
             lines += ["", f"only in A ({self.a}): {', '.join(self.missing)}"]
         if self.unmeasured:
@@ -79,6 +87,7 @@ class Comparison:
             "stamp": STAMP if self.fixture else "",
             **asdict(self.how),
             "sections": [asdict(part) for part in self.sections],
+            "ranks": [asdict(one) for one in self.ranks],
             "missing": list(self.missing),
             "unmeasured": list(self.unmeasured),
             "exit_code": self.exit_code,
@@ -87,7 +96,9 @@ class Comparison:
     def _title(self, part: Section) -> str:
         how = "paired over patients" if part.paired else "unpaired (no predictions)"
         metric = "AUC" if self.how.metric == "auc" else self.how.metric
-        return f"{part.title}, {part.protocol} test {metric}, {how}, Holm over {many(self.measured, 'comparison')}"
+        family = f"{ADJUSTMENTS[self.how.adjustment]} over {many(self.measured, 'comparison')}"
+        asked = "" if part.question == SUPERIORITY else f"; declared: {claim(part.question, part.margin)}"
+        return f"{part.title}, {part.protocol} test {metric}, {how}, {family}{asked}"
 
 
 def compare_runs(
@@ -157,7 +168,8 @@ def compare_methods(
         kept = [p for p in found if not p.a.seen and not p.b.seen]
         if kept:
             title = f"{one.challenger} minus {one.baseline}"
-            made = section(title, kept, results, results, labels, how, reporter=reporter)
+            own = replace(how, margin=one.margin or how.margin)
+            made = section(title, kept, results, results, labels, own, question=one.question, reporter=reporter)
             parts.append(
                 _with_gaps(made, kept, (cells, cells), (results, results), labels, how, len(found) - len(kept))
             )
@@ -166,8 +178,21 @@ def compare_methods(
         results.where,
         how,
         tuple(adjusted(parts, how)),
+        ranks=_ranks(results, labels, how) if how.across else (),
         unmeasured=tuple(dict.fromkeys(missing)),
         fixture=results.fixture,
+    )
+
+
+def _ranks(results: Results, labels: Sequence[str], how: Settings) -> tuple[Placed, ...]:
+    """Rank all methods of the results over settings, for every label that the metric has (and their mean)."""
+    there = fair(results.scores)
+    measured = there.loc[there["metric"] == how.metric, "label"].drop_duplicates()
+    better = tasks.spec_of(how.metric, results).better
+    return tuple(
+        placed(table_of(results.scores, how.metric, label), str(label), better, 1 - how.level)
+        for label in measured
+        if len(labels) > 1 or label != pairing.MEAN
     )
 
 
@@ -211,9 +236,10 @@ def _table(part: Section, how: Settings) -> list[str]:
         "settings",
         "difference",
         f"{100 * how.level:g} % interval",
-        "p(Holm)",
+        f"p({ADJUSTMENTS[how.adjustment]})",
         "smallest detectable",
         "verdict",
+        *(() if part.question == SUPERIORITY else (f"p of {part.question}", "claim")),
     )
     rows = [
         (
@@ -224,10 +250,11 @@ def _table(part: Section, how: Settings) -> list[str]:
             p_text(row.p_adjusted),
             "n/a" if math.isnan(row.detectable) else f"{row.detectable:.3f}",
             row.reason or row.verdict,
+            *(() if part.question == SUPERIORITY else (p_text(row.p_question), row.answer)),
         )
         for row in part.rows
     ]
-    return aligned([heads, *rows], "lrrrrrl")
+    return aligned([heads, *rows], "lrrrrrl" + "rl" * (part.question != SUPERIORITY))
 
 
 def _gap_line(part: Section) -> list[str]:

@@ -11,8 +11,11 @@ import numpy as np
 from xrbench import statistics
 from xrbench.compare import pairs as pairing
 from xrbench.compare import tasks
+from xrbench.compare.across import SignedRow, signed_row
 from xrbench.compare.pairs import MEAN, CellRow, Pair, Sides
+from xrbench.compare.questions import SUPERIORITY, answer, p_of
 from xrbench.compare.results import Results
+from xrbench.metrics.names import Better
 from xrbench.progress import Reporter
 from xrbench.statistics.delong import z_test
 from xrbench.statistics.intervals import normal, quantile
@@ -28,6 +31,8 @@ class Settings:
         level: Confidence level.
         replicates: Bootstrap replicates.
         seed: Names the bootstrap's streams.
+        adjustment: How p-values are adjusted for the number of rows: ``holm`` or ``bh``.
+        across: Whether settings are also tested as a whole (signed ranks, ranks).
     """
 
     metric: str = "auc"
@@ -35,6 +40,8 @@ class Settings:
     level: float = 0.95
     replicates: int = 1000
     seed: int = 0
+    adjustment: str = "holm"
+    across: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,9 @@ class Row:
         label: The label, or ``mean``.
         settings, cells: How many settings and cells have a value on both sides.
         value_a, value_b, difference, low, high, error: Means, their difference, its interval and standard error.
-        p, p_adjusted: Two-sided; adjusted over the family of all rows of the comparison (Holm).
+        p, p_adjusted: Two-sided, from the jackknife; adjusted over the family of all rows of the comparison.
+        p_bootstrap, p_delong: Two-sided, of a paired patient bootstrap, and (for the AUC in a single cell) after DeLong.
+        p_question, answer: Of the declared question: its p-value, adjusted over the family, and whether it is shown.
         detectable: Smallest true difference that such data would show with 80 % power.
         verdict: In words, after adjustment.
         undefined: Cells in which a has a value and b has none.
@@ -64,7 +73,11 @@ class Row:
     error: float
     p: float
     detectable: float
+    p_bootstrap: float = math.nan
+    p_delong: float = math.nan
     p_adjusted: float = math.nan
+    p_question: float = math.nan
+    answer: str = ""
     verdict: str = ""
     undefined: tuple[str, ...] = ()
     n_positive: float = math.nan
@@ -87,6 +100,8 @@ class Section:
         gaps: Internal minus external of b, then of a; empty where it is not known.
         notes: What was left out.
         fewer: Cells in which b lacks test images that a has.
+        question, margin: The declared claim about b, and the smallest difference that matters to it.
+        signed: One row a label over settings, when that is asked for.
     """
 
     title: str
@@ -98,6 +113,9 @@ class Section:
     gaps: tuple[statistics.Gap, ...] = ()
     notes: tuple[str, ...] = ()
     fewer: tuple[str, ...] = ()
+    question: str = SUPERIORITY
+    margin: float = 0.0
+    signed: tuple[SignedRow, ...] = ()
 
 
 def section(
@@ -108,6 +126,7 @@ def section(
     labels: Sequence[str],
     how: Settings,
     *,
+    question: str = SUPERIORITY,
     reporter: Reporter | None = None,
 ) -> Section:
     """Subtract a from b over all pairs: paired over patients when every pair has predictions, else from the scores."""
@@ -129,24 +148,54 @@ def section(
         rows=tuple(counted),
         notes=tuple(_image_notes(ready) if paired else ()),
         fewer=tuple(pair.a.cell for pair, side in ready if side.only_a),
+        question=question,
+        margin=how.margin,
+        signed=tuple(_signed(title, row.label, found, a, b, how) for row in counted) if how.across else (),
     )
 
 
 def adjusted(sections: Iterable[Section], how: Settings) -> list[Section]:
-    """Adjust the p-values of all rows as one family (Holm) and put each row's verdict into words."""
+    """Adjust the p-values of all rows as one family, and put each row's verdict and answer into words.
+
+    The p-values of differences, of declared questions and of signed ranks are three families of the same rows.
+    """
     listed = list(sections)
-    family = statistics.adjust([row.p for part in listed for row in part.rows], "holm")
     better = tasks.spec_of(how.metric).better
-    at = iter(family)
+    asked = [
+        p_of(part.question, row.difference, row.error, part.margin, p=row.p, better=better)
+        for part in listed
+        for row in part.rows
+    ]
+    families = (
+        [row.p for part in listed for row in part.rows],
+        asked,
+        [row.p for part in listed for row in part.signed],
+    )
+    plain, questions, signed = (iter(map(float, statistics.adjust(one, how.adjustment))) for one in families)
     judged = []
     for part in listed:
-        rows = []
-        for row in part.rows:
-            p = float(next(at))
-            words = statistics.verdict(row.low, row.high, p=p, better=better, margin=how.margin, level=how.level)
-            rows.append(replace(row, p_adjusted=p, verdict=words))
-        judged.append(replace(part, rows=tuple(rows)))
+        rows = tuple(_judged(row, part, how, next(plain), next(questions), better) for row in part.rows)
+        over = tuple(replace(row, p_adjusted=next(signed)) for row in part.signed)
+        judged.append(replace(part, rows=rows, signed=over))
     return judged
+
+
+def _judged(row: Row, part: Section, how: Settings, p: float, p_question: float, better: Better) -> Row:
+    words = statistics.verdict(row.low, row.high, p=p, better=better, margin=part.margin, level=how.level)
+    said = answer(part.question, row.low, row.high, part.margin, p_adjusted=p_question, better=better, level=how.level)
+    return replace(row, p_adjusted=p, verdict=words, p_question=p_question, answer=said)
+
+
+def _signed(title: str, label: str, found: Sequence[Pair], a: Results, b: Results, how: Settings) -> SignedRow:
+    """Test the means over seeds of each setting, as the scores have them."""
+    left, right = _figures(a, label, how.metric), _figures(b, label, how.metric)
+    nothing = (math.nan,) * 4
+    settings: dict[str, list[tuple[float, float]]] = {}
+    for pair in found:
+        values = (left.get(pair.a.cell, nothing)[0], right.get(pair.b.cell, nothing)[0])
+        settings.setdefault(pair.b.setting or pair.a.setting or pair.b.test, []).append(values)
+    means = np.array([np.mean(values, axis=0) for values in settings.values()]).reshape(-1, 2)
+    return signed_row(title, label, means[:, 0].tolist(), means[:, 1].tolist(), how.level)
 
 
 def gap_of(
@@ -200,7 +249,7 @@ def _paired(
             settings=_settings(found, a, b, one.label, how.metric) if one.n_cells else 0,
             cells=one.n_cells,
             **{name: getattr(one, name) for name in ("value_a", "value_b", "difference", "low", "high", "error", "p")},
-            **{name: getattr(one, name) for name in ("detectable", "caution", "reason")},
+            **{name: getattr(one, name) for name in ("p_bootstrap", "p_delong", "detectable", "caution", "reason")},
             **{name: getattr(one, name) for name in ("n_positive", "n_negative", "n_images", "n_patients")},
         )
         for one in differences

@@ -7,49 +7,21 @@ value. They treat settings as independent, which settings that share hospitals a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from xrbench import statistics
 from xrbench.cards import Comparison
-from xrbench.errors import XrbenchError
+from xrbench.compare.across import SHARED, Placed, SignedRow, fair, placed, signed_row, table_of
 from xrbench.judging.rows import FIGURE, NAN, Row, nothing
-from xrbench.judging.samples import Material, records
-from xrbench.judging.seeds import fair_external, setting_means, spread
+from xrbench.judging.samples import Material
 
 RANK_COLUMNS = (
     *("method", "protocol", *FIGURE, "mean_rank", "group", "statistic", "p"),
     *("critical_difference", "significance", "n_settings", "n_methods"),
 )
 SIGNED_COLUMNS = (
-    *("challenger", "baseline", "question", "margin", "protocol", *FIGURE, "sd"),
+    *("challenger", "baseline", "model", "question", "margin", "protocol", *FIGURE, "sd"),
     *("wins", "ties", "losses", "statistic", "p", "p_adjusted", "smallest_p", "n_settings"),
 )
-SHARED = "settings that share hospitals are not independent, as these tests take them to be"
-FEW = 2
-
-
-def table_of(material: Material, metric: str, label: str) -> pd.DataFrame:
-    """Lay out one metric and label: a row a setting, a column a method, each figure the mean over seeds.
-
-    A model that is used as it comes has the same figure in all settings with one test set.
-    """
-    rows = fair_external(material)
-    rows = rows[(rows["metric"] == metric) & (rows["label"] == label)]
-    heads = {(row["method"], row["model"]): row for row in records(rows)}
-    trained = rows[rows["train"] != ""]
-    tests = dict(zip(trained["setting"], trained["test"], strict=True))
-    columns = {}
-    for key, head in heads.items():
-        mine = rows[(rows["method"] == key[0]) & (rows["model"] == key[1])]
-        if (mine["train"] == "").all() and tests:
-            by_test = mine.groupby("test")["value"].mean()
-            columns[material.line(head)] = pd.Series({s: by_test.get(test, NAN) for s, test in tests.items()})
-        else:
-            columns[material.line(head)] = setting_means(mine)
-    return pd.DataFrame(columns)
 
 
 def rows_of(material: Material, *, significance: float | None = None) -> Iterator[Row]:
@@ -62,44 +34,30 @@ def rows_of(material: Material, *, significance: float | None = None) -> Iterato
     level = 1 - material.level if significance is None else significance
     for metric, label in _figures(material):
         about = {"metric": metric, "label": label, "protocol": "external", "significance": level}
-        better = material.spec(metric).better
-        table = table_of(material, metric, label)
-        if better == "neither":
-            yield {**about, **nothing("neither higher nor lower is better: there is no order")}
-            continue
-        kept = table.dropna(axis=1, how="all")
-        for name in table.columns.difference(kept.columns, sort=False):
-            yield {**about, **nothing("no setting has a value", method=name)}
-        try:
-            found = statistics.rank_methods(
-                kept.to_numpy(float).reshape(len(kept), kept.shape[1]),
-                list(kept.columns),
-                significance=level,
-                higher_is_better=better == "higher",
-            )
-        except XrbenchError as error:
-            yield {**about, **nothing(str(error)), "n_settings": len(kept.dropna()), "n_methods": kept.shape[1]}
-            continue
-        yield from ({**about, **row} for row in _ranked(found, kept))
+        found = placed(table_of(material.results.scores, metric, label), label, material.spec(metric).better, level)
+        yield from ({**about, **row} for row in _ranked(found))
 
 
-def _ranked(found: statistics.Ranking, table: pd.DataFrame) -> Iterator[Row]:
-    dropped = len(table) - found.n_settings
-    caution = SHARED + (f"; {dropped} settings left out, where a method has no value" if dropped else "")
-    used = table.dropna()
-    for at, (method, rank) in enumerate(zip(found.methods, found.mean_ranks, strict=True)):
-        letters = "".join(LETTERS[n % len(LETTERS)] for n, (a, b) in enumerate(found.groups) if a <= at <= b)
+def _ranked(found: Placed) -> Iterator[Row]:
+    for name in found.without:
+        yield nothing("no setting has a value", method=name)
+    if found.ranking is None:
+        yield {**nothing(found.reason), "n_methods": len(found.means)}
+        return
+    dropped = f"; {found.dropped} settings left out, where a method has no value" if found.dropped else ""
+    for at, (method, rank) in enumerate(zip(found.ranking.methods, found.ranking.mean_ranks, strict=True)):
+        letters = (LETTERS[n % len(LETTERS)] for n, (a, b) in enumerate(found.ranking.groups) if a <= at <= b)
         yield {
             "method": method,
-            "value": float(used[method].mean()),
+            "value": found.means[method],
             "mean_rank": rank,
-            "statistic": found.statistic,
-            "p": found.p,
-            "critical_difference": found.critical_difference,
-            "group": letters,
-            "n_settings": found.n_settings,
-            "n_methods": len(found.methods),
-            "caution": caution,
+            "statistic": found.ranking.statistic,
+            "p": found.ranking.p,
+            "critical_difference": found.ranking.critical_difference,
+            "group": "".join(letters),
+            "n_settings": found.ranking.n_settings,
+            "n_methods": len(found.ranking.methods),
+            "caution": SHARED + dropped,
         }
 
 
@@ -121,31 +79,30 @@ def signed_rows(material: Material) -> list[Row]:
 def _compared(material: Material, one: Comparison) -> Iterator[Row]:
     about = {name: getattr(one, name) for name in ("challenger", "baseline", "question", "margin", "metric")}
     about |= {"protocol": "external", "level": material.level}
+    scores = material.results.scores
+    models = [set(scores.loc[scores["method"] == name, "model"]) for name in (one.challenger, one.baseline)]
     labels = [label for metric, label in _figures(material) if metric == one.metric]
-    if not labels:
-        yield {**about, **nothing(f"{one.metric} is not among the metrics of the suite"), "label": ""}
-    for label in labels:
-        table = table_of(material, one.metric, label)
-        gone = [name for name in (one.challenger, one.baseline) if name not in table]
-        if gone:
-            yield {**about, **nothing(f"not measured: {', '.join(gone)}"), "label": label}
-            continue
-        yield {**about, "label": label, **_signed(table[[one.baseline, one.challenger]].dropna(), material.level)}
+    gone = [name for name, there in zip((one.challenger, one.baseline), models, strict=True) if not there]
+    if gone or not labels:
+        why = f"not measured: {', '.join(gone)}" if gone else f"{one.metric} is not among the metrics of the suite"
+        yield {**about, **nothing(why), "label": ""}
+        return
+    for model in sorted(models[0] & models[1]) or [""]:
+        mine = scores[scores["model"] == model] if model else scores
+        for label in labels:
+            table = table_of(mine, one.metric, label)
+            pair = table.reindex(columns=[one.baseline, one.challenger]).dropna()
+            row = signed_row("", label, pair[one.baseline].tolist(), pair[one.challenger].tolist(), material.level)
+            yield {**about, "model": model, "label": label, **_signed(row)}
 
 
-def _signed(pair: pd.DataFrame, level: float) -> dict[str, Any]:
-    left, right = (pair.iloc[:, number].to_numpy(float) for number in (0, 1))
-    difference = np.round(right - left, 12)
-    counts = {"wins": int((difference > 0).sum()), "ties": int((difference == 0).sum())}
-    counts |= {"losses": int((difference < 0).sum()), "n_settings": len(pair)}
-    if len(pair) < FEW:
-        return {**nothing(f"{len(pair)} settings have both methods; two are wanted"), **counts}
-    found = statistics.wilcoxon(left, right)
-    tested = {"statistic": found.statistic, "p": found.p, "smallest_p": found.smallest_p, "interval": "t"}
-    return {**spread(list(right - left), level), **counts, **tested, "caution": SHARED}
+def _signed(row: SignedRow) -> Row:
+    ends = {"value": row.difference, "low": row.low, "high": row.high, "sd": row.sd, "interval": "t"}
+    counts = {name: getattr(row, name) for name in ("wins", "ties", "losses", "statistic", "p", "smallest_p")}
+    return {**ends, **counts, "n_settings": row.settings, "reason": row.reason, "caution": SHARED}
 
 
 def _figures(material: Material) -> list[tuple[str, str]]:
-    rows = fair_external(material)[["metric", "label"]].drop_duplicates()
+    rows = fair(material.results.scores)[["metric", "label"]].drop_duplicates()
     alone = len(material.suite.labels) == 1
     return [(metric, label) for metric, label in rows.itertuples(index=False) if not (alone and label == "mean")]

@@ -6,25 +6,22 @@ settings with the sample standard deviation (ddof 1), as papers print it. Ensemb
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from xrbench import statistics
+from xrbench.compare.across import fair, setting_means
 from xrbench.errors import XrbenchError
-from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, nothing, within
+from xrbench.judging.rows import COUNTS, FIGURE, Row, nothing, within
 from xrbench.judging.samples import HELD_OUT, Material
-from xrbench.metrics.crosstables import OF_ALL, OF_EACH
 
 COLUMNS = (
     *("over", "setting", "configuration", "method", "model", "train", "valid", "test", "protocol"),
     *(*FIGURE, "sd", "error", "patient_share", "seed_share", "df", "n_seeds", "n_settings", *COUNTS),
 )
 SEEDS, SETTINGS = "seeds", "settings"
-ONE_SEED = "interval: one seed cannot show how much seeds matter"
 Head = dict[str, Any]
 
 
@@ -46,8 +43,7 @@ def rows_of(material: Material, heads: Sequence[Head]) -> list[Row]:
         heads: Cells that differ in their seed only.
 
     Returns:
-        One row a metric and label (and their mean), with the shares of the variance that patients and seeds contribute. A metric
-        of several classes together has its mean over seeds only, and a reason.
+        One row a metric and label (and their mean), with the shares of the variance that patients and seeds contribute.
     """
     head = {name: heads[0][name] for name in COLUMNS if name in heads[0]} | {"over": SEEDS, "n_settings": 1}
     scores = material.results.scores[material.results.scores["cell"].isin([one["cell"] for one in heads])]
@@ -55,34 +51,17 @@ def rows_of(material: Material, heads: Sequence[Head]) -> list[Row]:
     for metric in material.suite.metrics:
         mine = scores[scores["metric"] == metric]
         try:
-            rows = _of_classes if _is_called(material, metric) else _two_level
-            found += [{**head, **_counts(mine, row["label"]), **row} for row in rows(material, heads, metric)]
+            rows = _two_level(material, heads, metric)
+            found += [{**head, **_counts(mine, row["label"]), **row} for row in rows]
         except XrbenchError as error:
             found.append({**head, **nothing(str(error), label="", metric=metric, n_seeds=len(heads))})
     return found
-
-
-def _is_called(material: Material, metric: str) -> bool:
-    base = material.spec(metric).base
-    return material.suite.task == "multiclass" and base in {*OF_ALL, *OF_EACH}
 
 
 def _counts(rows: pd.DataFrame, label: str) -> Row:
     """Count what is behind a label's figures; the test images of all seeds are the same, or the most of any seed is said."""
     mine = rows[rows["label"] == label]
     return {name: mine[name].max() for name in COUNTS} if len(mine) else {}
-
-
-def _of_classes(material: Material, heads: Sequence[Head], metric: str) -> Iterator[Row]:
-    """Summarise figures of the predicted class over seeds."""
-    scores = material.results.scores
-    mine = scores[scores["cell"].isin([head["cell"] for head in heads]) & (scores["metric"] == metric)]
-    for label, rows in mine.groupby("label", sort=False):
-        one = statistics.mean_and_spread(rows["value"].to_numpy(), level=material.level)
-        ends = {"value": one.mean, "sd": one.sd, **within(material.spec(metric), one.low, one.high)}
-        about = {"label": label, "metric": metric, "level": material.level, "interval": "t", "n_seeds": one.n}
-        caution = "" if one.n < 2 else "the interval is over seeds alone, not over patients"
-        yield {**about, **ends, "caution": caution, "reason": ONE_SEED if one.n < 2 else ""}
 
 
 def _two_level(material: Material, heads: Sequence[Head], metric: str) -> Iterator[Row]:
@@ -94,7 +73,12 @@ def _two_level(material: Material, heads: Sequence[Head], metric: str) -> Iterat
         domain = material.results.domain(head["test"])
         image = sample.frame["image"].to_numpy(object)
         cells.append(statistics.Cell(domain, sample.truth, sample.score, sample.patient, thresholds, image))
-    for one in statistics.two_level(cells, metric=metric, labels=material.suite.labels, level=material.level):
+    labels, level = material.suite.labels, material.level
+    if material.suite.task == "multiclass":
+        rows_of_metric = statistics.two_level_classes(cells, metric=metric, classes=labels, level=level)
+    else:
+        rows_of_metric = statistics.two_level(cells, metric=metric, labels=labels, level=level)
+    for one in rows_of_metric:
         shares = {"patient_share": one.patient_share, "seed_share": one.seed_share, "df": one.df}
         ends = {"value": one.value, "low": one.low, "high": one.high, "sd": one.sd, "error": one.error}
         about = {"label": one.label, "metric": one.metric, "level": material.level, "interval": SEEDS}
@@ -104,7 +88,7 @@ def _two_level(material: Material, heads: Sequence[Head], metric: str) -> Iterat
 def over_settings(material: Material) -> list[Row]:
     """Average over settings, each being the mean over its seeds: external test sets that the weights have not seen."""
     found = []
-    for (method, model), mine in fair_external(material).groupby(["method", "model"], sort=False):
+    for (method, model), mine in fair(material.results.scores).groupby(["method", "model"], sort=False):
         for (metric, label), rows in mine.groupby(["metric", "label"], sort=False):
             values = setting_means(rows)
             one = statistics.mean_and_spread(values.to_numpy(), level=material.level)
@@ -121,28 +105,7 @@ def over_settings(material: Material) -> list[Row]:
     return found
 
 
-def fair_external(material: Material) -> pd.DataFrame:
-    """Select the scores on external test sets that the weights have not seen."""
-    scores = material.results.scores
-    return scores[(scores["protocol"] == "external") & ~scores["seen"]]
-
-
-def setting_means(rows: pd.DataFrame) -> pd.Series:
-    """Average one method's figures over the seeds of each setting; settings without a value are left out.
-
-    A model that is used as it comes has no settings: its test sets take their place.
-    """
-    name = rows["setting"].where(rows["setting"] != "", rows["test"])
-    return rows.assign(setting=name).groupby("setting", sort=False)["value"].mean().dropna()
-
-
 def _why(n: int) -> str:
     if n == 0:
         return "no setting has a value"
     return "" if n > 1 else "interval: one setting cannot show how much settings differ"
-
-
-def spread(values: Sequence[float], level: float) -> Mapping[str, float]:
-    """Summarise differences over settings: mean with its t-interval, and how many there are."""
-    one = statistics.mean_and_spread(np.asarray(values, float), level=level)
-    return {"value": one.mean, "low": one.low, "high": one.high, "sd": one.sd if not math.isnan(one.sd) else NAN}

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from xrbench import statistics
+from xrbench.compare.across import fair
 from xrbench.errors import XrbenchError
 from xrbench.judging.rows import FIGURE, NAN, Row, nothing
 from xrbench.judging.samples import Material, records
-from xrbench.judging.seeds import fair_external
 
 COLUMNS = ("protocol", "source", *FIGURE, "share", "n_levels", "n_scores", "grand_mean", "converged")
 SOURCES = ("method", "setting", "test", "seed")
@@ -28,7 +28,7 @@ def rows_of(material: Material) -> Iterator[Row]:
         One row a label and source (and ``rest``): its variance as ``value``, in the metric's units squared, its share of the sum,
         and from how many levels and scores it comes; a source that could not be told apart has a reason.
     """
-    rows = fair_external(material)
+    rows = fair(material.results.scores)
     rows = rows[(rows["metric"] == material.metric) & (rows["train"] != "") & ~(rows["members"] > 1)]
     method = [material.line(row) for row in records(rows)]
     rows = rows.assign(method=method)

@@ -8,31 +8,24 @@ from typing import Any
 
 from xrbench import compare
 from xrbench.cards import SuiteCard
+from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.words import between, many, p_text, signed
 from xrbench.report.numbers import metric_title, number
 from xrbench.report.writers import Cell, Table
 
-HEADS = (
-    "label",
-    "settings",
-    "baseline",
-    "challenger",
-    "difference",
-    "interval",
-    "p (Holm)",
-    "smallest detectable",
-    "verdict",
-)
+HEADS = ("label", "settings", "baseline", "challenger", "difference", "interval")
 
 
 def declared(results: compare.Results, suite: SuiteCard) -> list[dict[str, Any]]:
-    """Compute the suite's declared comparisons, one value a metric and margin, as far as both methods were measured."""
+    """Compute the suite's declared comparisons, one value (and family) a metric, as far as both methods were measured."""
     methods = set(results.scores["method"])
     there = [one for one in suite.comparisons if {one.challenger, one.baseline} <= methods]
     found = []
-    for metric, margin in dict.fromkeys((one.metric, one.margin) for one in there):
-        family = [one for one in there if (one.metric, one.margin) == (metric, margin)]
-        how = compare.Settings(metric, margin, suite.interval.level, suite.interval.replicates)
+    for metric in dict.fromkeys(one.metric for one in there):
+        family = [one for one in there if one.metric == metric]
+        how = compare.Settings(
+            metric, level=suite.interval.level, replicates=suite.interval.replicates, adjustment=suite.adjustment
+        )
         values = compare.compare_methods(results, family, how).to_dict()
         # Paths belong to the machine that made them, not to the results.
         found.append({**values, "a": "", "b": ""})
@@ -48,8 +41,11 @@ def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) ->
     how = "paired over patients" if part["paired"] else "unpaired (no predictions)"
     family = sum(row["difference"] is not None for one in value["sections"] for row in one["rows"])
     metric = metric_title(value["metric"])
+    adjustment = ADJUSTMENTS[value.get("adjustment", "holm")]
+    question = part.get("question", SUPERIORITY)
     notes = [
-        f"{100 * value['level']:g} % intervals; Holm over {many(family, 'comparison')}. Smallest detectable: the smallest true "
+        *([] if question == SUPERIORITY else [f"Declared: {claim(question, part['margin'])}."]),
+        f"{100 * value['level']:g} % intervals; {adjustment} over {many(family, 'comparison')}. Smallest detectable: the smallest true "
         "difference that such data would show with 80 % power.",
         *_gap_note(part["gaps"]),
         *part["notes"],
@@ -58,15 +54,19 @@ def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) ->
     return Table(
         name=f"comparison-{value['metric']}-{number_of}",
         caption=f"{part['title']}, {part['protocol']} test {metric}, {how}",
-        header=(HEADS,),
-        blocks=(tuple(_row(row) for row in part["rows"]),),
-        align="lrrrrrrrl",
+        header=((*HEADS, f"p ({adjustment})", "smallest detectable", "verdict", *_asked(question)),),
+        blocks=(tuple(_row(row, question) for row in part["rows"]),),
+        align="lrrrrrrrl" + "rl" * (question != SUPERIORITY),
         notes=tuple(notes),
         stamp=value["stamp"],
     )
 
 
-def _row(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+def _asked(question: str) -> tuple[str, ...]:
+    return () if question == SUPERIORITY else (f"p of {question}", "claim")
+
+
+def _row(row: Mapping[str, Any], question: str) -> tuple[Cell, ...]:
     numbers = {
         name: _float(row[name])
         for name in ("value_a", "value_b", "difference", "low", "high", "p_adjusted", "detectable")
@@ -81,6 +81,7 @@ def _row(row: Mapping[str, Any]) -> tuple[Cell, ...]:
         p_text(numbers["p_adjusted"]),
         number(numbers["detectable"], 3),
         row["reason"] or row["verdict"],
+        *(() if question == SUPERIORITY else (p_text(_float(row["p_question"])), row["answer"])),
     )
     return tuple(Cell(text) for text in texts)
 
