@@ -194,3 +194,12 @@ def test_calibration_errors_that_chance_could_make_are_cautioned() -> None:
     cells = [Cell("x", truth, score, patient), Cell("y", *calibrated(300, 0.0, 3))]
     assert "biased upwards" in statistics.gap(cells[:1], cells[1:], metric=name, labels=["a"], replicates=0)[0].caution
     assert statistics.gap(cells[:1], cells[:1], metric=name, labels=["a"], replicates=0)[0].caution == ""
+
+
+def test_a_bare_interval_warns() -> None:
+    truth, score, patient = counted(12, 90)
+    with pytest.warns(UserWarning, match="12 positive patients: jackknife intervals are known to hold from 20"):
+        low, high = statistics.auc_interval(truth, score, patient=patient)
+    assert low < high
+    with pytest.warns(UserWarning, match="known to hold from 100"):
+        statistics.auc_interval(*counted(50, 90)[:2], patient=counted(50, 90)[2], kind="bca", replicates=100)

@@ -81,7 +81,7 @@ def delong_interval(
     level: float = 0.95,
     logit: bool = True,
 ) -> tuple[float, float]:
-    """Compute an interval of the AUC from its variance.
+    """Compute an interval of the AUC from its variance; ``delong(...).caution`` says whether there are patients enough.
 
     Args:
         truth: 1, 0 or NaN (left out), shape (n,).
