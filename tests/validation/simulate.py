@@ -37,6 +37,8 @@ from xrbench.statistics.samples import column
 Floats = npt.NDArray[np.float64]
 HERE = Path(__file__).parent
 LEAST = 20
+FEW = 30
+"""Expected positive patients up to which an AUC's intervals are simulated twice as often."""
 AUC = metrics.parse("auc")
 SIZES = [
     (100, 0.2),
@@ -235,9 +237,37 @@ def scenes() -> list[Scene]:
 
 
 def samples_of(scene: Scene, simulations: int) -> int:
-    """Take twice as many samples where they are small, fewer where they are costly."""
-    share = 2.0 if scene.patients <= 300 else 1.0
+    """Take twice as many samples where they are small or hard, fewer where they are costly."""
+    hard = scene.what == "auc" and scene.patients * scene.prevalence <= FEW
+    share = 2.0 if hard or scene.patients <= 300 else 1.0 if scene.patients <= 1000 else 0.5
     return max(1, int(simulations * share * (0.3 if scene.what == "other" else 1.0)))
+
+
+def resumed(path: Path, chosen: Sequence[Scene], simulations: int) -> dict[Scene, list[dict[str, object]]]:
+    """Read the scenes that an earlier command finished with at least as many samples."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        rows: list[dict[str, object]] = [dict(row) for row in csv.DictReader(file)]
+    found: dict[Scene, list[dict[str, object]]] = {}
+    for scene in chosen:
+        named = {name: str(value) for name, value in described(scene).items()}
+        mine = [row for row in rows if {name: row[name] for name in named} == named]
+        if mine and all(int(str(row["simulations"])) >= samples_of(scene, simulations) for row in mine):
+            found[scene] = mine
+    return found
+
+
+def described(scene: Scene) -> dict[str, object]:
+    """Write down what a row's scene is."""
+    return {
+        "what": scene.what,
+        "patients": scene.patients,
+        "prevalence": scene.prevalence,
+        "truth": "-".join(map(str, scene.truth)) + (f" share {scene.share}" if scene.share != 0.5 else ""),
+        "icc": scene.icc,
+        "purity": scene.purity,
+    }
 
 
 def simulate(scene: Scene, simulations: int) -> list[dict[str, object]]:
@@ -261,13 +291,8 @@ def simulate(scene: Scene, simulations: int) -> list[dict[str, object]]:
         numbers = dict(zip(("covered", "too_high", "too_low"), share, strict=True))
         rows.append(
             {
-                "what": scene.what,
                 "kind": kind,
-                "patients": scene.patients,
-                "prevalence": scene.prevalence,
-                "truth": "-".join(map(str, scene.truth)) + (f" share {scene.share}" if scene.share != 0.5 else ""),
-                "icc": scene.icc,
-                "purity": scene.purity,
+                **described(scene),
                 "simulations": simulations,
                 **numbers,
                 "none": int(none),
@@ -312,22 +337,26 @@ def main(arguments: Sequence[str]) -> None:
         "--simulations",
         type=int,
         default=2000,
-        help="samples a scene (twice as many up to 300 patients, 0.3 times as many of other metrics than the AUC)",
+        help="samples a scene (twice as many up to 300 patients or where few are positive, half as many at 5,000, "
+        "0.3 times as many of other metrics than the AUC)",
     )
     parser.add_argument("--only", choices=sorted(RUNNERS), help="one part of the grid")
     parser.add_argument("--patients", type=int, help="scenes of that size only")
     parser.add_argument("--jobs", type=int, default=1, help="scenes at a time; the figures do not depend on it")
+    parser.add_argument("--resume", action="store_true", help="keep what coverage.csv has with as many samples")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for coverage.csv and coverage.md")
     options = parser.parse_args(arguments)
     rows: list[dict[str, object]] = []
     chosen = [
         scene for scene in scenes() if options.only in (None, scene.what) and options.patients in (None, scene.patients)
     ]
+    kept = resumed(options.out / "coverage.csv", chosen, options.simulations) if options.resume else {}
     started = time.monotonic()
     with futures.ProcessPoolExecutor(options.jobs) as pool:
-        sizes = [samples_of(scene, options.simulations) for scene in chosen]
-        for scene, found in zip(chosen, pool.map(simulate, chosen, sizes), strict=True):
-            rows += found
+        todo = [scene for scene in chosen if scene not in kept]
+        made = pool.map(simulate, todo, [samples_of(scene, options.simulations) for scene in todo])
+        for scene in chosen:
+            rows += kept[scene] if scene in kept else next(made)
             print(f"{time.monotonic() - started:7.0f} s  {scene}", file=sys.stderr, flush=True)
             with (options.out / "coverage.csv").open("w", newline="") as file:
                 writer = csv.DictWriter(file, FIELDS)
