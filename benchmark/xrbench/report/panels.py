@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.explaining.stored import Explained
-from xrbench.report.figures.drawing import SMALL, canvas_of, notes, save, short, title, wrapped
+from xrbench.report.figures.drawing import SMALL, canvas_of, notes, save, short, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +27,8 @@ LEVELS = {0.25: ":", 0.5: "--", 0.75: "-"}
 """Share of a map's highest value -> form of its contour line."""
 NETWORKS, ROWS, ACROSS = 3, 6, 6
 """Networks and images on one page, and pictures in one row of it."""
-INCHES, LINE, GAP, HEAD, TITLE = 1.5, 0.105, 0.09, 0.2, 0.42
-"""Side of a picture, height of a line of words, room between pictures, for a test set's name, for the title; in inches."""
+INCHES, LINE, GAP, HEAD, TITLE = 1.5, 0.105, 0.09, 0.2, 0.155
+"""Side of a picture, height of a line of words, room between pictures, for a test set's name, for a title's line; in inches."""
 LETTERS = 27
 """Letters in a line of words."""
 SAYS = (
@@ -128,7 +128,9 @@ def draw(found: Explained, page: Page, folder: Path, name: str, caption: str) ->
     """
     words, said = page.words(), _said(found, page)
     over = LINE * max(len(lines) for lines in words.values())
-    grid = _Grid.of(page, over)
+    said_above = (found.stamp, caption or f"Where networks found evidence: {page.label}")
+    over_all = "\n".join(wrapped(part, _Grid.width_of(page), 9) for part in said_above if part)
+    grid = _Grid.of(page, over, GAP + TITLE * (over_all.count("\n") + 1))
     below = LINE * sum(wrapped(sentence, grid.width, SMALL).count("\n") + 1 for sentence in said) + 2 * GAP
     height = grid.height + below
     with canvas_of(grid.width, height) as canvas:
@@ -154,7 +156,7 @@ def draw(found: Explained, page: Page, folder: Path, name: str, caption: str) ->
                     axes = place(left + (1 + page.networks.index(row["network"])) * (INCHES + GAP), row_top)
                     _overlay(axes, found.films[row["film"]], found.maps[row["map"]], _boxes(found, row))
                     _title(axes, words[row["map"]])
-        title(canvas, caption or f"Where networks found evidence: {page.label}", found.stamp)
+        canvas.text(0.5, 1 - GAP / height, over_all, fontsize=9, ha="center", va="top")
         notes(canvas, said)
         return save(canvas, page.index, folder, name, found.stamp)
 
@@ -172,15 +174,21 @@ class _Grid:
     height: float
     heads: dict[str, tuple[float, float]]
 
-    @classmethod
-    def of(cls, page: Page, over: float) -> _Grid:
-        """Put test sets side by side in bands; ``over`` is the room for words over a picture."""
+    @staticmethod
+    def width_of(page: Page) -> float:
+        """Compute how wide a page is."""
         block = (1 + len(page.networks)) * (INCHES + GAP) + GAP
-        top, heads = TITLE, {}
+        return max(4.5, GAP + max(len(band) for band in page.bands()) * block)
+
+    @classmethod
+    def of(cls, page: Page, over: float, above: float) -> _Grid:
+        """Put test sets side by side in bands; ``over`` is the room for words over a picture, ``above`` that for the title."""
+        block = (1 + len(page.networks)) * (INCHES + GAP) + GAP
+        top, heads = above, {}
         for band in page.bands():
             heads.update({test: (GAP + at * block, top) for at, test in enumerate(band)})
             top += HEAD + max(len(page.pictures(test)) for test in band) * (over + INCHES + GAP)
-        return cls(max(4.5, GAP + max(len(band) for band in page.bands()) * block), top, heads)
+        return cls(cls.width_of(page), top, heads)
 
 
 def _film(axes: Axes, film: npt.NDArray[np.uint8], boxes: Sequence[Sequence[float]]) -> None:

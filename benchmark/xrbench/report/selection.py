@@ -45,6 +45,11 @@ class Column:
         """Name the setting as the scores do."""
         return setting_name([self.train], self.valid, self.test, self.configuration)
 
+    @property
+    def trained_on(self) -> str:
+        """Name the training datasets, behind the name of the training set if it has one."""
+        return f"{self.configuration}: {self.train}" if self.configuration else self.train
+
 
 @dataclass(frozen=True)
 class Figure:

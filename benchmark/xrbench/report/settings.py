@@ -180,7 +180,7 @@ def _header(columns: Sequence[Column], figures: Iterable[Figure | None]) -> tupl
     seeds = (", ".join(map(str, sorted(measured[c.name]) or c.seeds)) for c in columns)
     return (
         ("", "seed", *seeds, ""),
-        ("", "train", *(column.train for column in columns), ""),
+        ("", "train", *(column.trained_on for column in columns), ""),
         ("", "valid", *(column.valid for column in columns), ""),
         ("method", "test", *(column.test for column in columns), "MEAN"),
     )

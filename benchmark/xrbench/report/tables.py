@@ -128,9 +128,8 @@ def every_table(
             found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True, marks=marks))
     checked = check_scores(scores)
     others = [] if run is None else judgement_tables(run)
-    others += [
-        wins_table(Selection(checked, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons
-    ]
+    wins = [wins_table(Selection(checked, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons]
+    others += [table for table in wins if table.blocks]
     others.append(scores_table(scores, suite))
     return [*found, *(with_unreadable(made, descriptions or ()) for made in others)]
 
@@ -232,6 +231,8 @@ def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: 
             deltas = [
                 _delta(find(ours, column, label), find(theirs, column, label), digits) for column in selection.columns
             ]
+            if not any(delta is not None for delta in deltas):
+                continue
             texts = (signed(delta, digits) if delta is not None else MISSING for delta in deltas)
             rows.append(tuple(Cell(text) for text in (title, *texts, "/".join(map(str, outcomes(deltas))))))
     columns = selection.columns
@@ -239,7 +240,7 @@ def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: 
         name=f"wins-{challenger}-{baseline}",
         caption=f"{challenger} minus {baseline}, {metric_title(selection.metric)} as printed",
         header=(
-            ("train", *(column.train for column in columns), ""),
+            ("train", *(column.trained_on for column in columns), ""),
             ("valid", *(column.valid for column in columns), ""),
             ("test", *(column.test for column in columns), "win/tie/loss"),
         ),
@@ -284,7 +285,8 @@ def _delta(ours: Figure | None, theirs: Figure | None, digits: int) -> float | N
 def _score_row(title: str, row: pd.Series, digits: int) -> tuple[Cell, ...]:
     value = number(row["value"], digits) + (SEEN if row["seen"] else "")
     spread = interval(row["low"], row["high"], digits).strip("()") or MISSING
-    where = (row["train"] or MISSING, row["valid"] or MISSING, row["test"], row["protocol"], str(row["seed"]))
+    train = f"{row['configuration']}: {row['train']}" if row["configuration"] else row["train"]
+    where = (train or MISSING, row["valid"] or MISSING, row["test"], row["protocol"], str(row["seed"]))
     counts = (count(row[name]) for name in ("n_positive", "n_negative", "n_masked", "n_patients", "n_images"))
     return tuple(Cell(text) for text in (title, *where, row["label"], value, spread, *counts))
 
