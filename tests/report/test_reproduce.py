@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from xrbench import cards
+from xrbench.catalogue import open_catalogue
 from xrbench.errors import CardError
 from xrbench.report.papers import Reported, reported
 from xrbench.report.reproduce import reproduction, verdicts
+from xrbench.report.runs import Run
 from xrbench.report.selection import Column, Line
 
 FIRST = Column("nih+chexpert", "mimic", "padchest")
@@ -107,3 +111,89 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     card = cards.PaperCard(title="t", cite="t", suite="t", tables={"t": "no.csv"})
     with pytest.raises(CardError, match=r"no\.csv: cannot be read"):
         reported(card, tmp_path)
+
+
+@pytest.fixture
+def measured_as_printed(paper_named: Callable[[str], Reported], made_run: Callable[..., Run]) -> Callable[..., Run]:
+    """A run of a paper with named training sets that measured exactly what the paper printed."""
+
+    def run(name: str, *, change: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row) -> Run:
+        paper = paper_named(name)
+        suite = open_catalogue().suite(name)
+        cells = []
+        columns = ["method", "model", "configuration", "members", "train", "valid", "test", "protocol"]
+        kept = paper.scores[paper.scores["value"].notna()].drop_duplicates([*columns, "label", "metric"])
+        for values, part in kept.groupby(columns, sort=False):
+            figures = [
+                {
+                    "label": row["label"],
+                    "metric": row["metric"],
+                    "value": row["value"],
+                    "low": math.nan,
+                    "high": math.nan,
+                }
+                for row in part.to_dict("records")
+            ]
+            cells.append(change({**dict(zip(columns, values, strict=True)), "scores": figures}))
+        return made_run(suite, cells, paper=paper)
+
+    return run
+
+
+@pytest.mark.parametrize(("name", "figures"), [("internal-external-cxr", 60), ("vindr-to-chexpert", 20)])
+def test_papers_with_named_training_sets_reproduce_themselves(
+    measured_as_printed: Callable[..., Run], name: str, figures: int
+) -> None:
+    run = measured_as_printed(name)
+    assert run.paper is not None
+    judged = verdicts(run.scores, run.suite, run.paper)
+    assert len(judged) == figures
+    assert set(judged["verdict"]) == {"reproduced"}
+    table = reproduction(run.scores, run.suite, run.paper)
+    assert table.notes[0] == f"{figures} reproduced, 0 near, 0 off, 0 not measured, of {figures} reported figures."
+
+
+def test_each_network_and_training_set_is_compared_with_its_own(measured_as_printed: Callable[..., Run]) -> None:
+    def other(cell: dict[str, Any]) -> dict[str, Any]:
+        return {**cell, "configuration": "configuration-9"} if cell["configuration"] == "configuration-2" else cell
+
+    run = measured_as_printed("internal-external-cxr", change=other)
+    assert run.paper is not None
+    judged = verdicts(run.scores, run.suite, run.paper)
+    missing = judged[judged["verdict"] == "not measured"]
+    assert len(missing) == 20
+    assert set(missing["setting"]) == {"configuration-2:nih>held-out>mimic-test", "configuration-2:nih>held-out>nih"}
+
+
+def test_figures_on_training_images_are_compared_with_such_figures_only(
+    measured_as_printed: Callable[..., Run],
+) -> None:
+    def held_out(cell: dict[str, Any]) -> dict[str, Any]:
+        return {**cell, "protocol": "internal"} if cell["protocol"] == "resubstitution" else cell
+
+    run = measured_as_printed("vindr-to-chexpert", change=held_out)
+    assert run.paper is not None
+    judged = verdicts(run.scores, run.suite, run.paper)
+    learned = judged[judged["protocol"] == "resubstitution"]
+    assert list(learned["printed"]) == ["92.26%", "95.04%"]
+    assert set(learned["verdict"]) == {"not measured"}
+    shown = {row[2].text for block in reproduction(run.scores, run.suite, run.paper).blocks for row in block}
+    assert "training images accuracy all classes" in shown
+
+
+def test_of_several_fits_the_mean_is_compared(
+    measured_as_printed: Callable[..., Run], made_run: Callable[..., Run]
+) -> None:
+    run = measured_as_printed("vindr-to-chexpert")
+    assert run.paper is not None
+    single = (run.scores["members"] == 1) & (run.scores["protocol"] == "internal")
+    row = run.scores[single].iloc[0]
+    twins = [
+        row.to_dict() | {"value": row["value"] + change, "seed": seed, "cell": f"{row['cell']}{seed}"}
+        for seed, change in enumerate((-0.1, 0.1, 0.0))
+    ]
+    scores = pd.concat([run.scores[~single], pd.DataFrame(twins)], ignore_index=True)
+    judged = verdicts(scores, run.suite, run.paper)
+    mine = judged[(judged["protocol"] == "internal") & (judged["method"] == "sgd")].iloc[0]
+    assert mine["measured"] == pytest.approx(0.6069)
+    assert mine["verdict"] == "reproduced"
