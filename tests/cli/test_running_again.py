@@ -171,3 +171,14 @@ def test_a_suite_can_be_named_in_the_place_of_its_run(done: Lab, capsys: pytest.
     by_name = capsys.readouterr().out
     assert done.invoke("report", done.folder, "--catalogue", done.catalogue) == 0
     assert capsys.readouterr().out == by_name
+
+
+def test_a_report_leaves_nothing_of_an_earlier_one(done: Lab) -> None:
+    stale = done.folder / "tables" / "gone.md"
+    stale.write_text("of a table that the suite no longer has")
+    notes = done.folder / "tables" / "my-notes.docx"
+    notes.write_text("mine")
+    assert done.invoke("report", done.folder, "--catalogue", done.catalogue) == 0
+    assert not stale.exists()
+    assert notes.exists()
+    assert (done.folder / "tables" / "settings.md").is_file()

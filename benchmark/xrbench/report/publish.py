@@ -21,6 +21,8 @@ from xrbench.stamp import STAMP
 
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"
+OURS = (".md", ".tex", ".csv", ".html", ".txt", ".svg", ".png")
+"""Endings of the files in ``tables/`` and ``figures/``: what a later report does not write again is removed."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,24 @@ def publish(
     """
     say = reporter or Silent()
     run = open_run(folder, catalogue)
+    before = _written(folder)
     made = tables.every_table(run.scores, run.suite, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
     for table in made:
         writers.save(table, folder / "tables", forms)
     say.detail(f"{len(made)} tables in {folder / 'tables'}")
     _draw(run)
     store.write_atomic(folder / PAGE, leaderboard.page_of_run(folder, catalogue).encode())
+    for path, when in _written(folder).items():
+        if before.get(path) == when:  # of an earlier report, and not of this one
+            path.unlink()
     names = {layout.name for layout in run.suite.tables}
     return Published(folder, tuple(made), tuple(sorted(names)), run.results.fixture, run.suite.name)
+
+
+def _written(folder: Path) -> dict[Path, int]:
+    """List the files of tables and figures, with when they were last written."""
+    paths = [path for name in ("tables", "figures") for path in (folder / name).glob("*.*") if path.is_file()]
+    return {path: path.stat().st_mtime_ns for path in paths if path.suffix in OURS}
 
 
 def _draw(run: Run) -> None:
