@@ -40,7 +40,7 @@ def films(run: Run, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], 
 
 def _places(run: Run, base: str) -> list[Path]:
     """List the caches of a dataset, the largest films first."""
-    places = (run.folder / ".." / ".." / CACHE).glob(f"*/{base}/*px-*")
+    places = (run.folder.resolve().parents[1] / CACHE).glob(f"*/{base}/*px-*")
     return sorted(places, key=lambda place: (-_size(place), str(place)))
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import PaperCard
@@ -70,8 +71,11 @@ class Reported:
         if column is None:
             kept &= rows["setting"] == OVER_SETTINGS
         else:
-            same = [domains(train) == domains(column.train) for train in rows["train"]]
-            kept &= np.array(same, dtype=bool) & (rows["valid"] == column.valid) & (rows["test"] == column.test)
+            kept &= (
+                same_domains(rows["train"], column.train)
+                & (rows["valid"] == column.valid)
+                & (rows["test"] == column.test)
+            )
         found = rows[kept]
         return None if found.empty else found.iloc[0]
 
@@ -130,6 +134,15 @@ def domains(train: str) -> frozenset[str]:
     True
     """
     return frozenset(train.split("+"))
+
+
+def same_domains(names: pd.Series, wanted: str) -> npt.NDArray[np.bool_]:
+    """Tell which of these sets of datasets are the wanted one, whatever the order.
+
+    >>> same_domains(pd.Series(["nih+chexpert", "nih"]), "chexpert+nih").tolist()
+    [True, False]
+    """
+    return np.array([domains(name) == domains(wanted) for name in names], dtype=bool)
 
 
 def figure_of(text: str) -> float:
@@ -218,12 +231,12 @@ def _figures(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
 
 
 def _only_one(rows: pd.DataFrame, wanted: Mapping[str, object]) -> str:
+    """Return the figure that has these values as it is printed; where it is printed twice, as it is printed first."""
     for column, value in wanted.items():
-        if column in ("train", "test"):
-            rows = rows[[domains(given) == domains(str(value)) for given in rows[column]]]
-        else:
-            rows = rows[rows[column] == value]
-    return str(rows["printed"].iloc[0]) if len(rows) == 1 else ""
+        same = same_domains(rows[column], str(value)) if column in ("train", "test") else rows[column] == value
+        rows = rows[same]
+    identity = [name for name in rows.columns if name not in ("value", "printed", "sd", "row", "table")]
+    return str(rows["printed"].iloc[0]) if len(rows.drop_duplicates(identity)) == 1 else ""
 
 
 def _name(names: dict[str, str], value: str, field: str, path: Path) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from xrbench.cards import SuiteCard
 from xrbench.report.numbers import MISSING, interval, metric_title, number
-from xrbench.report.papers import OVER_SETTINGS, Reported, domains
+from xrbench.report.papers import OVER_SETTINGS, Reported, domains, same_domains
 from xrbench.report.selection import Figure, Line, Selection
 from xrbench.report.writers import Cell, Table
 
@@ -132,7 +132,7 @@ def _of_training_set(scores: pd.DataFrame, row: pd.Series) -> tuple[float, float
         kept &= scores[column] == row[column]
     found = scores[kept]
     for role in ("train", "test"):
-        found = found[[domains(name) == domains(row[role]) for name in found[role]]]
+        found = found[same_domains(found[role], row[role])]
     values = found["value"].dropna()
     if len(found) == 1 and len(values):
         return float(values.iloc[0]), float(found["low"].iloc[0]), float(found["high"].iloc[0])
