@@ -8,7 +8,7 @@ or in a second one whose label columns hold 1, 0 or nothing. From here on they a
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,13 @@ class Outside:
 
 
 def read_outside(
-    path: Path, vocabulary: Vocabulary, *, truth: Path | None = None, logits: bool = False, site: str = ""
+    path: Path,
+    vocabulary: Vocabulary,
+    *,
+    truth: Path | None = None,
+    logits: bool = False,
+    site: str = "",
+    groups: Sequence[str] = (),
 ) -> Outside:
     """Read a table of scores and its truth.
 
@@ -53,6 +59,7 @@ def read_outside(
         truth: A second table with the truth; else the truth stands beside the scores.
         logits: Scores are logits: they are put through the logistic function.
         site: Whose patients these are, where no column ``dataset`` says so; by default the file's stem.
+        groups: Other columns that are kept, from the table with the truth or else from that with the scores.
 
     Raises:
         DataError: A file, column or row is not as it should be; the row is named.
@@ -80,6 +87,8 @@ def read_outside(
         joined["patient_id"] = table["patient_id"].to_numpy()[at]
     frame = joined if "patient_id" in joined else joined.assign(patient_id=None)
     frame = frame if "dataset" in frame else frame.assign(dataset=site or path.stem)
+    for name in groups:
+        frame[name] = _group(name, source, scores, at, truth or path)
     for label in labels:
         frame[f"truth:{label}"] = _truth(source, wanted[label], label, truth or path)
         frame[f"score:{label}"] = numbers[label][at]
@@ -98,6 +107,19 @@ def read_outside(
     if len(table) > len(frame):
         notes.append(f"{len(table) - len(frame):,} scored images have no truth and are left out")
     return Outside(frame.reset_index(drop=True), labels, tuple(notes))
+
+
+def _group(
+    name: str, labelled: pd.DataFrame, scored: pd.DataFrame, at: npt.NDArray[np.int64], path: Path
+) -> npt.NDArray[np.object_]:
+    """Take a column by which patients are grouped, in whichever table it stands."""
+    for table, rows in ((labelled, slice(None)), (scored, at)):
+        folded = {str(column).strip().casefold().replace(" ", "_"): column for column in table.columns}
+        column = folded.get(name.casefold())
+        if column is not None:
+            return np.asarray(table[column].to_numpy(object)[rows])
+    known = dict.fromkeys(map(str, (*labelled.columns, *scored.columns)))
+    raise DataError(f"{path}: no column {name!r} to group patients by{suggestion(name, known)}")
 
 
 def _read(path: Path) -> pd.DataFrame:

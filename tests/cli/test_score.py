@@ -81,7 +81,7 @@ def test_text_says_how_the_tables_were_read(capsys: pytest.CaptureFixture[str]) 
         "column 'Pneumothorx' is not a label; did you mean 'Pneumothorax'?",
         "1 scored images have no truth and are left out",
     ]
-    assert "Figures with 95% intervals (bootstrap, resampling patients)" in lines
+    assert "Figures with 95% intervals (jackknife, resampling patients)" in lines
 
 
 def test_a_threshold_is_set_on_the_reference_and_carried_over(capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,3 +250,154 @@ def test_a_run_is_judged_again_but_not_by_other_measures(done: Lab, said: Said) 
     said()
     assert done.invoke("score", done.out, "--metric", "brier") == 3
     assert "a run is judged again by its own suite and data: leave out --metric" in said()
+
+
+def found(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, pd.DataFrame]:
+    """Judge and return every table of the answer."""
+    capsys.readouterr()
+    assert cli.invoke(["score", *words, "--replicates", "100", "--json", "--quiet"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    return {name: pd.DataFrame(rows) for name, rows in answer.items() if name != "notes"}
+
+
+@pytest.fixture
+def people(desk: Path) -> pd.DataFrame:
+    """The truth at site b, with a sex beside it and an age in the vendor's table."""
+    rng = np.random.default_rng(5)
+    truth = pd.read_csv("site_b.csv")
+    truth = truth.assign(Sex=np.where(truth["patient_id"] % 3, "F", "M"))
+    truth.to_csv("site_b.csv", index=False)
+    age = np.repeat(rng.integers(10, 95, len(truth) // 2), 2)
+    vendor = pd.read_csv("vendor_b.csv").assign(age=age)
+    vendor.to_csv("vendor_b.csv", index=False)
+    return truth.assign(age=age, score=vendor["Edema"])
+
+
+def test_subgroups_come_from_either_table(capsys: pytest.CaptureFixture[str], people: pd.DataFrame) -> None:
+    words = (*BOTH, "--subgroup", "sex", "--subgroup", "age=18,40,80", "--minimum", "15")
+    table = found(capsys, *words)["subgroups"]
+    for group in ("F", "M"):
+        (row,) = table[(table["label"] == "Edema") & (table["group"] == group)].to_dict("records")
+        mine = people[people["Sex"] == group]
+        assert row["value"] == pytest.approx(roc_auc_score(mine["Edema"], mine["score"]))
+        assert row["n_patients"] == mine["patient_id"].nunique()
+    old = people[people["age"] >= 80]
+    (row,) = table[(table["label"] == "Edema") & (table["group"] == "80+")].to_dict("records")
+    assert row["value"] == pytest.approx(roc_auc_score(old["Edema"], old["score"]))
+    small = table[table["group"] == "0-17"]
+    assert people.loc[people["age"] < 18, "patient_id"].nunique() < 15
+    assert set(small["reason"]) == {"suppressed: fewer than 15 patients"}
+    assert (small[["n_positive", "n_negative"]] == 0).all(axis=None)
+
+
+def test_a_decision_curve_is_net_benefit_by_hand(capsys: pytest.CaptureFixture[str], people: pd.DataFrame) -> None:
+    table = found(capsys, *BOTH, "--decision", "0.1,0.4")["decision-curve"]
+    for row in table[table["label"] == "Edema"].to_dict("records"):
+        called, sick = people["score"] >= row["threshold"], people["Edema"] == 1
+        odds = row["threshold"] / (1 - row["threshold"])
+        assert row["value"] == pytest.approx(((called & sick).sum() - odds * (called & ~sick).sum()) / len(people))
+        assert row["treat_all"] == pytest.approx(sick.mean() - odds * (~sick).mean())
+    assert table["threshold"].tolist() == [0.1, 0.4] * 2
+
+
+def test_an_operating_point_says_how_far_it_has_drifted(
+    capsys: pytest.CaptureFixture[str], people: pd.DataFrame
+) -> None:
+    words = (*BOTH, "--compare", "vendor_a.csv", "--compare-labels", "site_a.csv", "--target", "specificity=0.9")
+    tables = found(capsys, *words, "--prevalence", "0.02", "--prevalence", "0.5")
+    table = tables["operating"]
+    assert set(table["site"]) == {"vendor_b"}, "the reference is not judged at thresholds that were chosen on it"
+    mine = table[table["label"] == "Edema"].set_index("metric")
+    at = mine["threshold"].iloc[0]
+    called, sick = people["score"] >= at, people["Edema"] == 1
+    recall, specificity = called[sick].mean(), (~called)[~sick].mean()
+    assert mine["value"]["drift"] == pytest.approx(specificity - 0.9)
+    for share in (0.02, 0.5):
+        expected = recall * share / (recall * share + (1 - specificity) * (1 - share))
+        assert mine["value"][f"ppv,prevalence={share:g}"] == pytest.approx(expected)
+    assert mine["value"]["ppv"] == pytest.approx(sick[called].mean())
+    assert mine["low"]["drift"] < mine["value"]["drift"] < mine["high"]["drift"]
+
+
+def test_a_stated_threshold_needs_no_reference_and_has_no_drift(capsys: pytest.CaptureFixture[str]) -> None:
+    table = found(capsys, *BOTH, "--target", "threshold=0.5", "--prevalence", "0.1")["operating"]
+    assert set(table["threshold"]) == {0.5}
+    assert "drift" not in set(table["metric"])
+    assert "ppv,prevalence=0.1" in set(table["metric"])
+
+
+def test_interval_and_level_are_those_that_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    default = found(capsys, *BOTH, "--metric", "auc")["scores"]
+    assert set(default["interval"]) == {"jackknife"}
+    narrow = found(capsys, *BOTH, "--metric", "auc", "--level", "0.5")["scores"]
+    assert set(narrow["level"]) == {0.5}
+    assert ((narrow["high"] - narrow["low"]) < (default["high"] - default["low"])).all()
+    drawn = found(capsys, *BOTH, "--metric", "auc", "--interval", "bootstrap")["scores"]
+    assert set(drawn["interval"]) == {"bootstrap"}
+    assert set(drawn["replicates"]) == {100}
+
+
+def test_every_finding_stands_in_text_csv_and_page(
+    capsys: pytest.CaptureFixture[str], people: pd.DataFrame, desk: Path
+) -> None:
+    words = (*BOTH, "--subgroup", "sex", "--decision", "0.2", "--target", "threshold=0.5", "--quiet")
+    assert cli.invoke(["score", *words, "--csv", "out.csv", "--html", "out.html"]) == 0
+    text, page = capsys.readouterr().out, (desk / "out.html").read_text()
+    for title in ("Groups of patients", "Net benefit of acting at a threshold probability", "At threshold 0.5"):
+        assert title in text
+        assert title in page
+    for name in ("subgroups", "decision-curve", "operating"):
+        table = pd.read_csv(desk / f"out-{name}.csv")
+        assert len(table)
+        assert {"site", "label", "value", "low", "high", "n_positive", "reason", "caution"} <= set(table)
+    assert len(pd.read_csv(desk / "out.csv"))
+
+
+def test_the_words_for_intervals_are_those_of_the_library() -> None:
+    from xrbench.cli.judge import INTERVALS
+    from xrbench.statistics import KINDS
+
+    assert INTERVALS == KINDS
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--subgroup", "sexe"), "site_b.csv: no column 'sexe' to group patients by; did you mean 'Sex'?"),
+        (("--subgroup", "age=40,18"), "--subgroup age=40,18: wanted rising whole numbers above 0, where bands begin"),
+        (("--subgroup", "age=18,old"), "--subgroup age=18,old: 'old' is not a number"),
+        (("--subgroup", "sex=18"), "--subgroup sex: column 'sex': 'M' is not a number, and bands are of numbers"),
+        (("--subgroup", "=18"), "--subgroup =18: wanted COLUMN, or COLUMN=NUMBER,NUMBER,..."),
+        (("--minimum", "3"), "--minimum: says how small a group may be; add --subgroup COLUMN"),
+        (("--prevalence", "0.1"), "--prevalence 0.1: predictive values are of an operating point; add --target"),
+        (("--prevalence", "2"), "2.0 is not in the range 0<x<1"),
+        (("--decision", "0.1,x"), "--decision 0.1,x: 'x' is not a number"),
+        (("--decision", "1"), "--decision 1: a threshold probability is from 0 to below 1, got 1"),
+        (("--interval", "boot"), "unknown kind of interval 'boot'; did you mean 'bootstrap'?"),
+        (("--level", "1"), "1.0 is not in the range 0<x<1"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_one_line(
+    said: Said, people: pd.DataFrame, words: tuple[str, ...], message: str
+) -> None:
+    assert cli.invoke(["score", *BOTH, *words, "--quiet"]) == 3
+    error = said().strip()
+    assert message in error
+    assert "\n" not in error
+
+
+@pytest.mark.train
+def test_a_run_is_judged_by_its_own_suite(done: Lab, said: Said, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--subgroup", "sex"), ("--decision", "0.1"), ("--interval", "bca"), ("--level", "0.9")):
+        assert done.invoke("score", done.out, *words) == 3
+        assert f"a run is judged again by its own suite and data: leave out {words[0]}" in said()
+    manifest = json.loads((done.folder / "manifest.json").read_text())
+    manifest["suite"]["judgement"]["subgroups"] = [{"column": "sex", "bands": [], "minimum": 2, "metrics": []}]
+    manifest["suite"]["judgement"]["across"] = ["ranks"]
+    (done.folder / "manifest.json").write_text(json.dumps(manifest))
+    capsys.readouterr()
+    assert done.invoke("score", done.out, "--quiet") == 0
+    text = capsys.readouterr().out
+    assert f"pairs, subgroups, ranks written to {done.folder / 'judgement'}" in text
+    assert "The worst group of patients of every test set" in text
+    assert sorted(path.stem for path in (done.folder / "judgement").glob("*.csv")) == ["pairs", "ranks", "subgroups"]

@@ -103,3 +103,21 @@ def test_unknown_sexes_form_no_group(material: Material) -> None:
                    cards.SubgroupRule(column="sex"), metric="auc")  # fmt: skip
     assert {row["group"] for row in rows} == {"F", "M"}
     assert {row["n_missing"] for row in rows} == {10}
+
+
+def test_a_group_in_which_nobody_is_wrong_has_a_distance_but_no_certainty(material: Material) -> None:
+    sample = material.sample(TEST)
+    frame = sample.frame.assign(group=np.where(np.arange(len(sample.frame)) < 60, "first", "rest"))
+    score = sample.score.copy()
+    score[:60] = np.nan_to_num(sample.truth[:60])
+    rows = rows_of(
+        type(sample)(sample.labels, sample.truth, score, sample.patient, frame),
+        cards.SubgroupRule(column="group", minimum=5),
+        metric="auc",
+    )
+    perfect = [row for row in rows if row["group"] == "first"]
+    assert {row["value"] for row in perfect} == {1.0}
+    for row in rows:
+        assert row["behind"] == pytest.approx(row["behind"])
+        assert np.isnan([row["behind_low"], row["behind_high"], row["p"], row["p_adjusted"]]).all()
+        assert "all patients of a side agree" in row["caution"]

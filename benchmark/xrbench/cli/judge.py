@@ -10,6 +10,7 @@ import click
 from xrbench.cli import options
 
 RESULTS = click.Path(path_type=Path)
+INTERVALS = ("default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson")
 
 
 @click.command("score", short_help="Judge predictions from anywhere.")
@@ -37,11 +38,39 @@ RESULTS = click.Path(path_type=Path)
 @click.option(
     "--metric", "metrics", multiple=True, metavar="NAME", help="What to compute (default: auc, average-precision)."
 )
+@click.option(
+    "--subgroup",
+    "subgroups",
+    multiple=True,
+    metavar="COLUMN[=EDGES]",
+    help="Judge parts of the patients: sex, or age=18,40,60,80 with where bands begin.",
+)
+@click.option("--minimum", type=click.IntRange(1), metavar="N", help="Smaller groups are suppressed (default: 20).")
+@click.option(
+    "--prevalence",
+    "prevalences",
+    multiple=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Also state predictive values of --target at this prevalence.",
+)
+@click.option(
+    "--decision", "decisions", metavar="SHARES", help="Threshold probabilities of a decision curve: 0.05,0.1,0.2."
+)
+@click.option(
+    "--interval", type=options.OneOf("kind of interval", INTERVALS), help="Kind of interval (default: default)."
+)
+@click.option(
+    "--level",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Confidence level (default: 0.95).",
+)
 @click.option("--logits", is_flag=True, help="Scores are logits.")
 @click.option(
     "--replicates", default=1000, show_default=True, type=click.IntRange(100), metavar="N", help="Bootstrap replicates."
 )
-@click.option("--csv", "csv_out", type=RESULTS, metavar="FILE", help="Write the scores as CSV.")
+@click.option("--csv", "csv_out", type=RESULTS, metavar="FILE", help="Write the scores as CSV, other findings beside.")
 @click.option("--html", "html_out", type=RESULTS, metavar="FILE", help="Write a page that opens offline.")
 @options.many(options.catalogue, options.as_json, options.quiet)
 def score(

@@ -6,6 +6,6 @@ over settings and differences never contain figures on images that the weights h
 """
 
 from xrbench.judging.analyses import ANALYSES, FOLDER, asked, judge, judge_run, read
-from xrbench.judging.samples import Material, Sample, sample_of
+from xrbench.judging.samples import Material, Sample, records, sample_of
 
-__all__ = ["ANALYSES", "FOLDER", "Material", "Sample", "asked", "judge", "judge_run", "read", "sample_of"]
+__all__ = ["ANALYSES", "FOLDER", "Material", "Sample", "asked", "judge", "judge_run", "read", "records", "sample_of"]

@@ -13,12 +13,15 @@ from xrbench.cards import SubgroupRule
 from xrbench.errors import MeasureError, suggestion
 from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure
 from xrbench.judging.samples import HEAD, Sample
+from xrbench.metrics import parse
+from xrbench.statistics.jackknife import scale_of
 
 COLUMNS = (
     *(*HEAD, "column", "group", *FIGURE),
     *("suppressed", "worst", "behind", "behind_low", "behind_high", "p", "p_adjusted"),
     *(*COUNTS, "n_missing"),
 )
+PERFECT = "all patients of a side agree: its distance to the others has no interval"
 OTHERS = frozenset({"image", "patient_id"})
 
 
@@ -63,16 +66,23 @@ def rows_of(
         level=level,
         kind=kind,
     )
-    adjusted = statistics.gap_pvalues(tables, method=adjustment)
+    bound = scale_of(parse(metric))
+    tested = {
+        (table.label, group.name): group.behind.p
+        for table in tables
+        for group in table.groups
+        if group.behind is not None and not _perfect(group.behind, bound)
+    }
+    adjusted = dict(zip(tested, map(float, statistics.adjust(list(tested.values()), adjustment)), strict=True))
     return [
         {
-            **figure(group.row),
+            **_figure(group, bound),
             "column": rule.column,
             "group": group.name,
             "suppressed": group.suppressed,
             "worst": group.name == table.worst,
             "n_missing": table.n_missing,
-            **_behind(group.behind, adjusted.get((table.label, group.name), NAN)),
+            **_behind(group.behind, adjusted.get((table.label, group.name), NAN), bound),
         }
         for table in tables
         for group in table.groups
@@ -105,8 +115,22 @@ def groups_of(frame: pd.DataFrame, rule: SubgroupRule) -> npt.NDArray[np.object_
     return statistics.bands(numbers.to_numpy(np.float64), rule.bands)
 
 
-def _behind(found: statistics.Gap | None, adjusted: float) -> Row:
+def _perfect(found: statistics.Gap, bound: float) -> bool:
+    """Tell whether a side has the best or worst figure there is: its patients then say nothing about its error."""
+    return bound > 0 and bool({found.internal, found.external} & {0.0, bound})
+
+
+def _figure(group: statistics.Group, bound: float) -> Row:
+    row = figure(group.row)
+    if group.behind is not None and _perfect(group.behind, bound):
+        row["caution"] = "; ".join(text for text in (row["caution"], PERFECT) if text)
+    return row
+
+
+def _behind(found: statistics.Gap | None, adjusted: float, bound: float) -> Row:
     if found is None:
         return dict.fromkeys(("behind", "behind_low", "behind_high", "p", "p_adjusted"), NAN)
+    if _perfect(found, bound):
+        return {"behind": found.gap, "behind_low": NAN, "behind_high": NAN, "p": NAN, "p_adjusted": NAN}
     ends = {"behind": found.gap, "behind_low": found.low, "behind_high": found.high}
     return {**ends, "p": found.p, "p_adjusted": adjusted}

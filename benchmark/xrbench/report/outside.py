@@ -3,84 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pandas as pd
 
-from xrbench import scoring, statistics, store
+from xrbench import judging, scoring, statistics, store
 from xrbench.cards import Interval, SuiteCard
 from xrbench.catalogue import Catalogue
-from xrbench.errors import UsageError, suggestion
+from xrbench.errors import MeasureError, UsageError
 from xrbench.exchange import Outside, read_outside
+from xrbench.judging import curves, groups
 from xrbench.metrics import parse
-from xrbench.progress import Reporter
-from xrbench.report.numbers import interval as interval_text
-from xrbench.report.numbers import number
-from xrbench.report.writers import Cell, Table
-
-DEFAULT_METRICS = ("auc", "average-precision")
-AT_A_POINT = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")
-CONDITIONS = ("sensitivity", "specificity", "threshold")
-NEEDS_REFERENCE = "needs --compare, whose images set the threshold; a set is never judged at a threshold chosen on it"
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What came of judging outside predictions.
-
-    Attributes:
-        notes: How the tables were read.
-        scores: One row a site, label and metric.
-        gaps: One row a label: figure at the reference site minus figure here; empty without a reference.
-        tables: The same laid out.
-    """
-
-    notes: tuple[str, ...]
-    scores: pd.DataFrame
-    gaps: pd.DataFrame
-    tables: tuple[Table, ...]
-
-    def text(self) -> str:
-        """Write notes and tables for a terminal."""
-        return "\n\n".join(["\n".join(self.notes), *(table.text().rstrip() for table in self.tables)])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Write everything for machines."""
-        return {
-            "notes": list(self.notes),
-            "scores": self.scores.to_dict("records"),
-            "gaps": self.gaps.to_dict("records"),
-        }
-
-    def write_csv(self, path: Path) -> None:
-        """Write the scores as CSV."""
-        store.write_csv(path, self.scores)
-
-    def write_html(self, path: Path) -> None:
-        """Write one page that needs nothing from anywhere else."""
-        from jinja2 import Environment
-
-        page = Environment(autoescape=True).from_string(PAGE)
-        store.write_atomic(path, page.render(notes=self.notes, tables=[table.html() for table in self.tables]).encode())
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>xrbench: predictions judged</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #111; }
-table { border-collapse: collapse; margin: 1.5rem 0; } caption { text-align: left; font-weight: 600; padding: .4rem 0; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #ccc; text-align: right; } th:first-child, td:first-child { text-align: left; }
-</style></head><body><h1>Predictions judged</h1>
-<ul>{% for note in notes %}<li>{{ note }}</li>{% endfor %}</ul>
-{% for table in tables %}{{ table | safe }}{% endfor %}
-</body></html>
-"""
-"""Tables arrive escaped from ``Table.html``; everything else is escaped here."""
+from xrbench.progress import Reporter, Silent
+from xrbench.report import outside_tables as laid
+from xrbench.report import tables as of_runs
+from xrbench.report.outside_asked import Asked, read_asked, refuse
+from xrbench.report.outside_page import Judgement
+from xrbench.report.runs import open_run
+from xrbench.statistics.inputs import check_options
 
 
 def judge(
@@ -94,6 +38,12 @@ def judge(
     metrics: Sequence[str] = (),
     logits: bool = False,
     replicates: int = 1000,
+    subgroups: Sequence[str] = (),
+    minimum: int | None = None,
+    prevalences: Sequence[float] = (),
+    decisions: str | None = None,
+    interval: str | None = None,
+    level: float | None = None,
     reporter: Reporter | None = None,
 ) -> Judgement:
     """Judge a table of predictions.
@@ -108,37 +58,84 @@ def judge(
         metrics: Names of metrics.
         logits: Scores are logits.
         replicates: Bootstrap replicates.
+        subgroups: ``sex``, or ``age=18,40,60,80`` with where bands begin; the first metric is computed in each group.
+        minimum: Patients below which a group is suppressed; 20 by default.
+        prevalences: Prevalences at which predictive values of the operating point are also stated.
+        decisions: Threshold probabilities of a decision curve, such as ``0.05,0.1,0.2``.
+        interval: Kind of interval, see ``statistics.KINDS``.
+        level: Confidence level; 0.95 by default.
         reporter: Where progress goes.
 
     Raises:
-        UsageError: A target that is none, or without a set on which its threshold can be chosen.
+        UsageError: An option that is not usable, or a target without a set on which its threshold can be chosen.
         DataError, MeasureError: See ``read_outside``.
     """
     if (path / store.MANIFEST).is_file():
-        given = {"--labels": truth, "--compare": reference, "--target": target, "--metric": metrics, "--logits": logits}
-        _refuse(f"{path}: a run is judged again by its own suite and data", given)
-        return _again(path, reporter)
+        given: dict[str, object] = {"--labels": truth, "--compare": reference, "--target": target, "--metric": metrics}
+        given |= {"--logits": logits, "--subgroup": subgroups, "--minimum": minimum, "--prevalence": prevalences}
+        given |= {"--decision": decisions, "--interval": interval, "--level": level}
+        refuse(f"{path}: a run is judged again by its own suite and data", given)
+        return _again(path, catalogue, reporter)
     if reference is None:
-        _refuse("there is no --compare", {"--compare-labels": reference_truth})
-    names = _metric_names(metrics, target, reference)
+        refuse("there is no --compare", {"--compare-labels": reference_truth})
+    asked = read_asked(
+        metrics=metrics,
+        target=target,
+        reference=reference,
+        subgroups=subgroups,
+        minimum=minimum,
+        prevalences=prevalences,
+        decisions=decisions,
+    )
+    level = 0.95 if level is None else level
+    check_options(interval or "default", replicates, level)
+    how = msgspec.convert({"kind": interval or "default", "replicates": replicates, "level": level}, Interval)
     files = [(path, truth), *([(reference, reference_truth)] if reference else [])]
-    sites = _read_sites(files, catalogue, logits=logits)
+    sites = _read_sites(files, catalogue, asked, logits=logits)
     labels = tuple(label for label in sites[0][1].labels if all(label in site.labels for _, site in sites))
     if not labels:
         raise UsageError(f"{path} and {reference} have no label in common")
-    suite = SuiteCard(title="", name="outside", labels=labels, metrics=names, interval=Interval(replicates=replicates))
-    thresholds = scoring.thresholds_from(sites[1][1].frame, suite) if reference else {}
-    scores = pd.DataFrame(_rows(sites, suite, thresholds))
-    gaps = _gaps(sites[1][1], sites[0][1], suite, reporter) if reference else pd.DataFrame()
-    notes = [f"{name}: {note}" if reference else note for name, site in reversed(sites) for note in site.notes]
+    suite = SuiteCard(title="", name="outside", labels=labels, metrics=(*asked.metrics, *asked.point), interval=how)
+    return _judged(sites, suite, asked, reporter or Silent())
+
+
+Sites = list[tuple[str, Outside]]
+
+
+def _judged(sites: Sites, suite: SuiteCard, asked: Asked, say: Reporter) -> Judgement:
+    """Judge the sites, the one that is asked about last, and lay everything out."""
+    thresholds = scoring.thresholds_from(sites[1][1].frame, suite) if len(sites) > 1 else {}
+    parts: dict[str, Callable[[str, Outside], list[dict[str, Any]]]] = {
+        "scores": lambda name, site: _scores(site, _suite_of(suite, first=name == sites[0][0]), thresholds),
+        "decision-curve": lambda _, site: _decisions(site, suite, asked),
+        "subgroups": lambda name, site: _groups(site, suite, asked, thresholds if name == sites[0][0] else {}),
+    }
+    wanted = ("scores", *(["decision-curve"] if asked.decisions else []), *(["subgroups"] if asked.subgroups else []))
+    made: dict[str, list[dict[str, Any]]] = {name: [] for name in wanted}
+    with say.bar("judged", len(wanted) * len(sites)) as bar:
+        for part in wanted:
+            for name, site in reversed(sites):
+                made[part] += [{"site": name, **row} for row in parts[part](name, site)]
+                bar.advance(1, part)
+    scores = pd.DataFrame(made.pop("scores"))
+    gaps = _gaps(sites[1][1], sites[0][1], suite, say) if len(sites) > 1 else pd.DataFrame()
+    several = len(sites) > 1
+    notes = [f"{name}: {note}" if several else note for name, site in reversed(sites) for note in site.notes]
     notes += _threshold_notes(thresholds, sites[-1][0])
-    tables = [_score_table(scores, names), *([_gap_table(gaps, sites[0][0])] if reference else [])]
-    return Judgement(tuple(notes), scores, gaps, tuple(tables))
+    findings = {name: pd.DataFrame(rows) for name, rows in made.items()}
+    tables = [laid.score_table(scores, asked.metrics)]
+    if asked.point:
+        findings = {"operating": pd.DataFrame(_points(scores, asked)), **findings}
+        tables.append(laid.point_table(findings["operating"], asked.target))
+    tables += [laid.gap_table(gaps, sites[0][0])] if several else []
+    tables += [laid.decision_table(findings["decision-curve"])] if asked.decisions else []
+    tables += [laid.group_table(findings["subgroups"])] if asked.subgroups else []
+    return Judgement(tuple(notes), scores, gaps, tuple(tables), findings)
 
 
 def _read_sites(
-    files: Sequence[tuple[Path, Path | None]], catalogue: Catalogue, *, logits: bool
-) -> list[tuple[str, Outside]]:
+    files: Sequence[tuple[Path, Path | None]], catalogue: Catalogue, asked: Asked, *, logits: bool
+) -> Sites:
     """Read the tables of all sites, each under a name of its own: two files of one name do not hold the same patients."""
     names = [path.stem for path, _ in files]
     if len(set(names)) < len(names):
@@ -147,29 +144,59 @@ def _read_sites(
         raise UsageError(f"--compare {files[1][0]}: is the table that is judged; another site's is wanted")
     words = catalogue.vocabulary
     return [
-        (name, read_outside(path, words, truth=truth, logits=logits, site=name))
+        (name, read_outside(path, words, truth=truth, logits=logits, site=name, groups=asked.columns))
         for name, (path, truth) in zip(names, files, strict=True)
     ]
 
 
-def _rows(
-    sites: Sequence[tuple[str, Outside]], suite: SuiteCard, thresholds: Mapping[tuple[str, str], float]
-) -> list[dict[str, Any]]:
-    """Judge the reference, but not at thresholds that were chosen on it, then the site that is asked about."""
+def _suite_of(suite: SuiteCard, *, first: bool) -> SuiteCard:
+    """Leave out, for the reference, what would be judged at thresholds that were chosen on it."""
     free = tuple(name for name in suite.metrics if not parse(name).from_validation)
-    by = {site: suite if site == sites[0][0] else msgspec.structs.replace(suite, metrics=free) for site, _ in sites}
-    return [
-        {"site": name, **row}
-        for name, site in reversed(sites)
-        for row in scoring.judge(site.frame, by[name], thresholds=thresholds)
-    ]
+    return suite if first else msgspec.structs.replace(suite, metrics=free)
 
 
-def _refuse(why: str, given: Mapping[str, object]) -> None:
-    """Refuse options that would be left unused."""
-    unused = [name for name, value in given.items() if value]
-    if unused:
-        raise UsageError(f"{why}: leave out {', '.join(unused)}")
+def _scores(site: Outside, suite: SuiteCard, thresholds: Mapping[tuple[str, str], float]) -> list[dict[str, Any]]:
+    return scoring.judge(site.frame, suite, thresholds=thresholds)
+
+
+def _decisions(site: Outside, suite: SuiteCard, asked: Asked) -> list[dict[str, Any]]:
+    sample = judging.sample_of(site.frame, suite.labels)
+    how = suite.interval
+    return curves.rows_of(sample, thresholds=asked.decisions, level=how.level, kind=how.kind)
+
+
+def _groups(
+    site: Outside, suite: SuiteCard, asked: Asked, thresholds: Mapping[tuple[str, str], float]
+) -> list[dict[str, Any]]:
+    """Judge the groups of one site; the reference has no thresholds of its own, so what needs one is left out there."""
+    metric = suite.metrics[0]
+    if parse(metric).from_validation and not thresholds:
+        return []
+    sample = judging.sample_of(site.frame, suite.labels)
+    return [row for rule in asked.subgroups for row in _of_rule(sample, rule, metric, thresholds, suite)]
+
+
+def _of_rule(
+    sample: judging.Sample, rule: Any, metric: str, thresholds: Mapping[tuple[str, str], float], suite: SuiteCard
+) -> list[dict[str, Any]]:
+    how = suite.interval
+    try:
+        return groups.rows_of(sample, rule, metric=metric, thresholds=thresholds, level=how.level, kind=how.kind)
+    except MeasureError as error:
+        raise UsageError(f"--subgroup {rule.column}: {error}") from error
+
+
+def _points(scores: pd.DataFrame, asked: Asked) -> Iterator[dict[str, Any]]:
+    """List the figures at the operating point under short names, and how far the targeted one lies from its target."""
+    condition, _, share = asked.target.partition("=")
+    aimed = {"sensitivity": "recall", "specificity": "specificity"}.get(condition, "")
+    for row in judging.records(scores[scores["metric"].isin(asked.point) & (scores["label"] != "mean")]):
+        base, _, rest = row["metric"].partition("@")
+        _, _, stated = rest.partition(",")
+        yield {**row, "metric": f"{base},{stated}" if stated else base, "target": asked.target}
+        if base == aimed:
+            moved = {name: row[name] - float(share) for name in ("value", "low", "high")}
+            yield {**row, **moved, "metric": "drift", "target": asked.target}
 
 
 def _threshold_notes(thresholds: Mapping[tuple[str, str], float], site: str) -> list[str]:
@@ -185,41 +212,19 @@ def _threshold_notes(thresholds: Mapping[tuple[str, str], float], site: str) -> 
     ]
 
 
-def _metric_names(metrics: Sequence[str], target: str | None, reference: Path | None) -> tuple[str, ...]:
-    names = tuple(metrics) or DEFAULT_METRICS
-    for name in names:
-        if parse(name).from_validation and reference is None:
-            raise UsageError(f"--metric {name}: {NEEDS_REFERENCE}")
-    if target is None:
-        return names
-    condition, _, share = target.partition("=")
-    if condition not in CONDITIONS:
-        raise UsageError(
-            f"--target {target}: wanted sensitivity=SHARE, specificity=SHARE or threshold=SCORE{suggestion(condition, CONDITIONS)}"
-        )
-    try:
-        float(share)
-    except ValueError as error:
-        raise UsageError(f"--target {target}: {share!r} is not a number") from error
-    if condition != "threshold" and reference is None:
-        raise UsageError(f"--target {target}: {NEEDS_REFERENCE}")
-    return (*names, *(f"{base}@{target}" for base in AT_A_POINT))
-
-
-def _again(folder: Path, reporter: Reporter | None) -> Judgement:
-    """Judge a run's stored predictions again."""
+def _again(folder: Path, catalogue: Catalogue, reporter: Reporter | None) -> Judgement:
+    """Judge a run's stored predictions again: its scores, then what its suite asks for beyond them."""
     scores = scoring.score_run(folder, reporter=reporter)
+    findings = judging.judge_run(folder, reporter=reporter)
     scores = scores.assign(site=scores["cell"])
-    chosen = tuple(dict.fromkeys(scores["metric"]))
-    return Judgement(
-        (f"{len(scores):,} figures written to {folder / store.SCORES}",),
-        scores,
-        pd.DataFrame(),
-        (_score_table(scores, chosen),),
-    )
+    notes = [f"{len(scores):,} figures written to {folder / store.SCORES}"]
+    notes += [f"{', '.join(findings)} written to {folder / judging.FOLDER}"] if findings else []
+    made = [laid.score_table(scores, tuple(dict.fromkeys(scores["metric"])))]
+    made += of_runs.judgement_tables(open_run(folder, catalogue))
+    return Judgement(tuple(notes), scores, pd.DataFrame(), tuple(made), findings)
 
 
-def _gaps(there: Outside, here: Outside, suite: SuiteCard, reporter: Reporter | None) -> pd.DataFrame:
+def _gaps(there: Outside, here: Outside, suite: SuiteCard, reporter: Reporter) -> pd.DataFrame:
     cells = []
     for outside in (there, here):
         truth, score = scoring.truth_and_score(outside.frame, suite.labels)
@@ -238,61 +243,3 @@ def _gaps(there: Outside, here: Outside, suite: SuiteCard, reporter: Reporter | 
         reporter=reporter,
     )
     return pd.DataFrame([asdict(one) for one in found])
-
-
-def _score_table(scores: pd.DataFrame, metrics: Sequence[str]) -> Table:
-    blocks = []
-    for site, of_site in scores.groupby("site", sort=False):
-        rows = []
-        for label, of_label in of_site.groupby("label", sort=False):
-            by_metric = of_label.set_index("metric")
-            first = of_label.iloc[0]
-            figures = [_figure(by_metric.loc[name]) if name in by_metric.index else "–" for name in metrics]
-            counts = [_count(first[name]) for name in ("n_positive", "n_negative", "n_masked", "n_patients")]
-            rows.append(tuple(map(Cell, [str(site), str(label), *figures, *counts])))
-        blocks.append(tuple(rows))
-    first = scores.iloc[0]
-    unit = "patients" if first["unit"] == "patient" else "images (no patient ids)"
-    reasons = {str(reason) for reason in scores["reason"] if isinstance(reason, str) and reason}
-    header = ("site", "label", *metrics, "positive", "negative", "masked", "patients")
-    return Table(
-        name="scores",
-        caption=f"Figures with {float(first['level']):.0%} intervals ({first['interval']}, resampling {unit})",
-        header=(header,),
-        blocks=tuple(blocks),
-        align="ll" + "r" * (len(header) - 2),
-        titled=True,
-        notes=tuple(sorted(reasons)),
-    )
-
-
-def _gap_table(gaps: pd.DataFrame, here: str) -> Table:
-    rows = tuple(
-        tuple(
-            map(
-                Cell,
-                [
-                    str(row["label"]),
-                    number(row["internal"], 3),
-                    number(row["external"], 3),
-                    number(row["gap"], 3),
-                    interval_text(row["low"], row["high"], 3),
-                ],
-            )
-        )
-        for row in gaps.to_dict("records")
-    )
-    header = ("label", "AUC at the reference site", f"AUC at {here}", "gap", "interval")
-    return Table("gap", "Generalization gap (reference minus here)", (header,), (rows,), "lrrrr")
-
-
-def _figure(row: Any) -> str:
-    value = float(row["value"])
-    if math.isnan(value):
-        return "n/a"
-    spread = interval_text(float(row["low"]), float(row["high"]), 3)
-    return f"{number(value, 3)} {spread}".rstrip()
-
-
-def _count(value: Any) -> str:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else f"{int(value):,}"

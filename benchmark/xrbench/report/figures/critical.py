@@ -70,7 +70,9 @@ def _draw(axes: Axes, ranked: pd.DataFrame, apart: float) -> None:
     for tick in range(1, methods + 1):
         axes.vlines(tick, 0, 0.14, color="black", linewidth=0.8)
         axes.text(tick, 0.2, str(tick), ha="center", va="bottom", fontsize=7)
-    axes.plot([1, min(1 + apart, methods + beside)], [0.95, 0.95], color="black", linewidth=1.2, marker="|", markersize=6)
+    axes.plot(
+        [1, min(1 + apart, methods + beside)], [0.95, 0.95], color="black", linewidth=1.2, marker="|", markersize=6
+    )
     axes.text(1, 1.05, f"critical difference {apart:.2f}", ha="left", va="bottom", fontsize=SMALL)
     for at, (low, high) in enumerate(bars):
         axes.hlines(-0.25 - 0.28 * at, low - 0.04, high + 0.04, color="black", linewidth=3.0)

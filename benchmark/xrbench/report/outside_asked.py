@@ -1,0 +1,156 @@
+"""What is asked of outside predictions on the command line: metrics, an operating point, groups, thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xrbench.cards import SubgroupRule
+from xrbench.cards.judging_ranges import check_subgroup
+from xrbench.errors import CardError, UsageError, suggestion
+from xrbench.metrics import parse
+from xrbench.statistics.subgroups import MINIMUM
+
+DEFAULT_METRICS = ("auc", "average-precision")
+AT_A_POINT = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")
+CONDITIONS = ("sensitivity", "specificity", "threshold")
+NEEDS_REFERENCE = "needs --compare, whose images set the threshold; a set is never judged at a threshold chosen on it"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is computed of every site.
+
+    Attributes:
+        metrics: Figures of each label.
+        point: Figures at the operating point.
+        target: The operating point; empty for none.
+        subgroups: Parts of the patients.
+        decisions: Threshold probabilities of the decision curve.
+    """
+
+    metrics: tuple[str, ...]
+    point: tuple[str, ...]
+    target: str
+    subgroups: tuple[SubgroupRule, ...]
+    decisions: tuple[float, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the tables that are needed to group patients."""
+        return tuple(dict.fromkeys(rule.column for rule in self.subgroups))
+
+
+def read_asked(
+    *,
+    metrics: Sequence[str],
+    target: str | None,
+    reference: Path | None,
+    subgroups: Sequence[str],
+    minimum: int | None,
+    prevalences: Sequence[float],
+    decisions: str | None,
+) -> Asked:
+    """Read what is asked, and refuse what cannot be answered.
+
+    Raises:
+        UsageError: An option is not usable, or wants another one.
+    """
+    if minimum is not None and not subgroups:
+        raise UsageError("--minimum: says how small a group may be; add --subgroup COLUMN")
+    names = tuple(metrics) or DEFAULT_METRICS
+    for name in names:
+        if parse(name).from_validation and reference is None:
+            raise UsageError(f"--metric {name}: {NEEDS_REFERENCE}")
+    return Asked(
+        names,
+        _point(target, reference, prevalences),
+        target or "",
+        tuple(read_group(text, MINIMUM if minimum is None else minimum) for text in subgroups),
+        read_decisions(decisions),
+    )
+
+
+def read_group(text: str, minimum: int = MINIMUM) -> SubgroupRule:
+    """Read ``sex`` or ``age=18,40,60,80``: a column, and where bands begin.
+
+    Raises:
+        UsageError: A band is no number, or they do not rise.
+
+    >>> read_group("age=18,65").bands
+    (18.0, 65.0)
+    """
+    column, equals, listed = text.partition("=")
+    if not column.strip() or (equals and not listed.strip()):
+        raise UsageError(f"--subgroup {text}: wanted COLUMN, or COLUMN=NUMBER,NUMBER,... where bands begin")
+    rule = SubgroupRule(
+        column=column.strip(), bands=_numbers(listed, f"--subgroup {text}") if equals else (), minimum=minimum
+    )
+    try:
+        check_subgroup(rule, f"--subgroup {text}")
+    except CardError as error:
+        raise UsageError(str(error).replace(f"{text}.bands", text).replace(f"{text}.minimum", "minimum")) from error
+    return rule
+
+
+def read_decisions(text: str | None) -> tuple[float, ...]:
+    """Read threshold probabilities, such as ``0.05,0.1,0.2``.
+
+    Raises:
+        UsageError: One is no number from 0 to below 1.
+
+    >>> read_decisions("0.05, 0.1")
+    (0.05, 0.1)
+    """
+    found = _numbers(text, f"--decision {text}") if text is not None else ()
+    for value in found:
+        if not 0 <= value < 1:
+            raise UsageError(f"--decision {text}: a threshold probability is from 0 to below 1, got {value:g}")
+    return found
+
+
+def refuse(why: str, given: Mapping[str, object]) -> None:
+    """Refuse options that would be left unused.
+
+    Raises:
+        UsageError: There are some.
+    """
+    unused = [name for name, value in given.items() if value]
+    if unused:
+        raise UsageError(f"{why}: leave out {', '.join(unused)}")
+
+
+def _point(target: str | None, reference: Path | None, prevalences: Sequence[float]) -> tuple[str, ...]:
+    if target is None:
+        if prevalences:
+            raise UsageError(
+                f"--prevalence {prevalences[0]:g}: predictive values are of an operating point; add --target WHAT=SHARE"
+            )
+        return ()
+    condition, _, share = target.partition("=")
+    if condition not in CONDITIONS:
+        raise UsageError(
+            f"--target {target}: wanted sensitivity=SHARE, specificity=SHARE or threshold=SCORE{suggestion(condition, CONDITIONS)}"
+        )
+    try:
+        float(share)
+    except ValueError as error:
+        raise UsageError(f"--target {target}: {share!r} is not a number") from error
+    if condition != "threshold" and reference is None:
+        raise UsageError(f"--target {target}: {NEEDS_REFERENCE}")
+    stated = [f"{base}@{target},prevalence={value:g}" for value in prevalences for base in ("ppv", "npv")]
+    names = (*(f"{base}@{target}" for base in AT_A_POINT), *stated)
+    for name in names:
+        parse(name)
+    return names
+
+
+def _numbers(text: str, where: str) -> tuple[float, ...]:
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(float(part))
+        except ValueError:
+            raise UsageError(f"{where}: {part.strip()!r} is not a number") from None
+    return tuple(found)
