@@ -101,6 +101,8 @@ def test_the_last_training_set_is_shown_by_default(made_run: Make, findings: Fra
     assert found is not None
     assert found.configuration == "two"
     assert [one.model for one in found.sides] == ["first", "second"]
+    part = made_run(suite_, [{**cell, "configuration": "one"} for cell in pair(findings)])
+    assert borderline(part, LAYOUT, label="Cardiomegaly", configuration="two") is None
 
 
 def test_devices_are_weighed_where_they_are_known(made_run: Make, findings: Frames) -> None:

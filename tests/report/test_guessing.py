@@ -112,6 +112,19 @@ def test_the_ensemble_is_shown_where_there_is_one(
     assert texts(naive(made_run(SUITE, both), layout("naive")))[0][-1] == "1.000 (sgd-ensemble)"
 
 
+def test_what_the_suite_names_and_the_run_has_not_measured_is_no_table(
+    made_run: Make, cells: list[dict[str, Any]]
+) -> None:
+    import msgspec
+
+    protocol = cards.Protocol(
+        kind="internal-external", external=("c",), configurations=(cards.Configuration(name="other", train=("a",)),)
+    )
+    run = made_run(msgspec.structs.replace(SUITE, protocol=protocol), cells)
+    assert confusion(run, layout("confusion"), configuration="other") is None
+    assert confusion(run, layout("confusion"), method="sgd-ensemble") is None
+
+
 def test_names_that_are_not_there(made_run: Make, cells: list[dict[str, Any]]) -> None:
     run = made_run(SUITE, cells)
     with pytest.raises(UnknownNameError, match="configuration 'won'; did you mean 'one'"):

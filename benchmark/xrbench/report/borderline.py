@@ -16,7 +16,7 @@ from xrbench.compare.words import between, p_text, signed
 from xrbench.errors import UsageError
 from xrbench.report import beside
 from xrbench.report.evidence import Measured, measured
-from xrbench.report.evidence.measured import count_people, images, known, people
+from xrbench.report.evidence.measured import count_people, images, known, names_of, people
 from xrbench.report.numbers import number
 from xrbench.report.runs import Run
 from xrbench.report.writers import Cell, Table
@@ -124,15 +124,15 @@ def two_models(
         raise UsageError(f"suite {run.suite.name}: {where}: models: wanted two, got {len(models)}")
     if not there:
         return None
-    training = known(run, "configuration", configuration, there, where=where) if configuration else there[-1]
+    every = names_of(run, "configuration")
+    training = known(run, "configuration", configuration, every, where=where) if configuration else there[-1]
     cells = [one for one in cells if one.configuration == training]
-    pair = tuple(known(run, "model", name, (one.model for one in cells), where=where) for name in models)
+    pair = tuple(known(run, "model", name, names_of(run, "model"), where=where) for name in models)
     pair = pair or tuple(dict.fromkeys(one.model for one in cells))[:2]
-    if len(pair) < 2:
+    sides = [[one for one in cells if one.model == name] for name in pair]
+    if len(sides) < 2 or not all(sides):
         return None
-    first, second = (
-        min((one for one in cells if one.model == name), key=lambda one: (one.test, one.seed)) for name in pair
-    )
+    first, second = (min(side, key=lambda one: (one.test, one.seed)) for side in sides)
     return _joined(run, label, training, first, second)
 
 

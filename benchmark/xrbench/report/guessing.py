@@ -11,7 +11,7 @@ from xrbench.metrics.naive import naive_accuracy
 from xrbench.report import beside
 from xrbench.report.evidence import Measured, groups, measured
 from xrbench.report.evidence.classes import Classes, classes_of, training_counts
-from xrbench.report.evidence.measured import known
+from xrbench.report.evidence.measured import known, names_of
 from xrbench.report.numbers import MISSING, count, number
 from xrbench.report.regimes import TITLES, ensembles_or_all
 from xrbench.report.runs import Run
@@ -89,8 +89,8 @@ def confusion(
     """
     cells = measured(run, protocol=known(run, "protocol", protocol, TITLES, where=f"table {layout.name}"))
     for field, wanted in {"configuration": configuration, "method": method, "model": model, "test": test}.items():
-        if wanted and cells:
-            known(run, field, wanted, (getattr(one, field) for one in cells), where=f"table {layout.name}")
+        if wanted:
+            known(run, field, wanted, names_of(run, field), where=f"table {layout.name}")
             cells = [one for one in cells if getattr(one, field) == wanted]
     found = classes_of(run, ensembles_or_all(cells)[0]) if cells and run.suite.task == "multiclass" else None
     if found is None:

@@ -83,8 +83,23 @@ def groups(cells: Iterable[Measured], *fields: str) -> dict[tuple[Any, ...], lis
     return found
 
 
+def names_of(run: Run, field: str) -> tuple[str, ...]:
+    """List the names that the suite or the run has for ``method``, ``model``, ``configuration`` or ``test``.
+
+    A run of a part of its suite has measured fewer than the suite names: those are known, and there is nothing to show for them.
+    """
+    suite, profiles = run.suite, run.suite.profiles.values()
+    named = {
+        "method": (*suite.methods, *(name for profile in profiles for name in profile.methods)),
+        "model": (*suite.models, *(name for profile in profiles for name in profile.models)),
+        "configuration": tuple(one.name for one in suite.protocol.configurations),
+        "test": suite.protocol.external,
+    }
+    return tuple(dict.fromkeys((*named[field], *(getattr(one, field) for one in measured(run)))))
+
+
 def known(run: Run, option: str, name: str, names: Iterable[str], *, where: str) -> str:
-    """Refuse a name in an option that the run has not measured, and return it.
+    """Refuse a name in an option that is not among those that may stand there, and return it.
 
     Raises:
         UnknownNameError: The nearest name is offered.
