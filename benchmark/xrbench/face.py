@@ -155,12 +155,23 @@ def judge(results: RunResult | str | Path, *, reporter: Reporter | None = None) 
     return judging.judge_run(folder, reporter=reporter or Silent())
 
 
-def table(scores: pd.DataFrame, of: Suite, name: str) -> Table:
-    """Lay out one of the suite's tables from scores.
+def table(scores: pd.DataFrame, of: Suite, name: str, *, results: RunResult | str | Path | None = None) -> Table:
+    """Lay out one of the suite's tables, or one of what was concluded (``ranks``, ``subgroups``, ...).
+
+    Args:
+        scores: Tidy scores.
+        of: The suite.
+        name: Name of the table.
+        results: The run, for tables that are made of more than its scores.
 
     Raises:
         UnknownNameError: The suite has no table of that name.
+        UsageError: The table is made of a whole run and none is given, or the run has nothing for it.
     """
     from xrbench.report import tables
+    from xrbench.report.runs import open_run
 
-    return tables.named(scores, of.card, name)
+    if results is None:
+        return tables.named(scores, of.card, name)
+    run = open_run(results.folder if isinstance(results, RunResult) else Path(results), of.catalogue)
+    return tables.named(scores, of.card, name, paper=run.paper, descriptions=run.manifest["datasets"], run=run)

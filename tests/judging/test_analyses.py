@@ -102,3 +102,20 @@ def test_wrong_words_are_one_line(run: Path, tmp_path: Path) -> None:
 def test_asking_by_card_is_all_there_is(suite: cards.SuiteCard) -> None:
     assert judging.asked(suite) == tuple(judging.ANALYSES)
     assert judging.asked(msgspec.structs.replace(suite, judgement=Judgement(), tables=())) == ()
+
+
+def test_tables_from_python(run: Path) -> None:
+    from xrbench.catalogue import Catalogue, shipped
+    from xrbench.face import Suite
+
+    ask(run, Judgement(across=("ranks",)))
+    xrbench.judge(run)
+    card = msgspec.convert(store.read_json(run / store.MANIFEST)["suite"], cards.SuiteCard)
+    suite = Suite(card, Catalogue([shipped()]))
+    scores = xrbench.score(run)
+    assert "mean rank" in xrbench.table(scores, suite, "ranks", results=run).text()
+    with pytest.raises(UsageError, match="is made of a run folder, not of scores alone"):
+        xrbench.table(scores, suite, "ranks")
+    (run / "judgement" / "ranks.csv").unlink()
+    with pytest.raises(UsageError, match="has nothing for a table of kind 'ranks'"):
+        xrbench.table(scores, suite, "ranks", results=run)

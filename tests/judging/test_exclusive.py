@@ -1,0 +1,97 @@
+"""A suite of exclusive classes: what is concluded of classes, and what has no meaning for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from xrbench import cards, judging, scoring, store
+from xrbench.compare.results import open_results, read_scores
+
+CLASSES = ("Edema", "Effusion")
+
+
+def as_classes(_: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Make each film one of two classes, with scores that sum to 1."""
+    known = frame["truth:Edema"].notna()
+    frame["truth:Effusion"] = (1 - frame["truth:Edema"]).where(known)
+    frame["score:Effusion"] = 1 - frame["score:Edema"]
+    return frame.assign(sex=np.where(frame["patient_id"].astype(int) % 2, "F", "M"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path]) -> Path:
+    folder = make_run(tmp_path_factory.mktemp("classes"), {"plain": 1.5, "fancy": 2.5}, change=as_classes)
+    judgement = cards.Judgement(
+        operating=("sensitivity=0.9",),
+        decision_thresholds=(0.5,),
+        subgroups=(cards.SubgroupRule(column="sex"),),
+        policies=(cards.PolicyRule(name="ones", uncertain="ones"),),
+        across=("seeds", "ranks", "signed-rank", "variance", "matrix"),
+    )
+    manifest = store.read_json(folder / store.MANIFEST)
+    manifest["suite"] |= {
+        "task": "multiclass",
+        "metrics": ["auc", "accuracy", "class-recall"],
+        "comparisons": [cards.plain(cards.Comparison(challenger="fancy", baseline="plain", metric="accuracy"))],
+        "judgement": cards.plain(judgement),
+        "tables": [cards.plain(cards.TableLayout(name="main", kind="settings", metric="accuracy"))],
+    }
+    store.write_json(folder / store.MANIFEST, manifest)
+    scoring.score_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(run: Path) -> dict[str, pd.DataFrame]:
+    return judging.judge_run(run)
+
+
+def test_the_declared_metric_of_all_classes_is_compared(found: dict[str, pd.DataFrame], run: Path) -> None:
+    scores = read_scores(run / "scores.csv")
+    rows = scores[(scores["metric"] == "accuracy") & (scores["protocol"] == "external")]
+    wide = rows.pivot_table(index="setting", columns="method", values="value")
+    (signed,) = found["signed-rank"].to_dict("records")
+    assert (signed["label"], signed["metric"]) == ("all classes", "accuracy")
+    assert signed["value"] == pytest.approx((wide["fancy"] - wide["plain"]).mean())
+    pairs = found["pairs"].set_index("setting")
+    assert set(pairs["label"]) == {"all classes"}
+    assert pairs["value"].to_dict() == pytest.approx((wide["fancy"] - wide["plain"]).to_dict())
+    assert (pairs["detectable"] > 0).all()
+    ranks = found["ranks"]
+    assert set(ranks.loc[ranks["metric"] == "accuracy", "label"]) == {"all classes"}
+
+
+def test_figures_over_seeds_are_made_for_classes_too(found: dict[str, pd.DataFrame], run: Path) -> None:
+    table = found["seeds"]
+    mine = table[(table["over"] == "seeds") & (table["metric"] == "accuracy") & (table["protocol"] == "external")]
+    assert set(mine["label"]) == {"all classes"}
+    results = open_results(run)
+    frame = results.predictions("plain/net/a+b/valid-held-out/seed-0/c")
+    assert frame is not None
+    kept = frame[frame["truth:Edema"].notna()]
+    expected = accuracy_score(kept["truth:Edema"] == 1, kept["score:Edema"] >= 0.5)
+    (row,) = mine[(mine["method"] == "plain") & (mine["test"] == "c")].to_dict("records")
+    assert row["value"] == pytest.approx(expected)
+    assert row["reason"] == "interval: one seed cannot show how much seeds matter"
+
+
+def test_each_class_against_the_rest_has_points_and_groups(found: dict[str, pd.DataFrame], run: Path) -> None:
+    assert found["operating"]["value"].notna().any()
+    assert set(found["operating"]["label"]) == set(CLASSES)
+    frame = open_results(run).predictions("plain/net/a+b/valid-held-out/seed-0/c")
+    assert frame is not None
+    women = frame[(frame["sex"] == "F") & frame["truth:Edema"].notna()]
+    table = found["subgroups"]
+    mine = table[(table["cell"] == "plain/net/a+b/valid-held-out/seed-0/c") & (table["group"] == "F")]
+    values = mine.set_index("label")["value"]
+    assert values["Edema"] == pytest.approx(roc_auc_score(women["truth:Edema"], women["score:Edema"]))
+
+
+def test_label_policies_mean_nothing_for_classes(found: dict[str, pd.DataFrame]) -> None:
+    assert found["policies"]["reason"].str.contains("follow from its class rule").all()
