@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from xrbench import cards, judging, scoring, store
 from xrbench.compare.results import open_results, read_scores
+from xrbench.judging.groups import rows_of
 
 CLASSES = ("Edema", "Effusion")
 
@@ -30,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path])
     judgement = cards.Judgement(
         operating=("sensitivity=0.9",),
         decision_thresholds=(0.5,),
-        subgroups=(cards.SubgroupRule(column="sex"),),
+        subgroups=(cards.SubgroupRule(column="sex", metrics=("auc", "accuracy", "class-recall")),),
         policies=(cards.PolicyRule(name="ones", uncertain="ones"),),
         across=("seeds", "ranks", "signed-rank", "variance", "matrix"),
     )
@@ -89,8 +90,34 @@ def test_each_class_against_the_rest_has_points_and_groups(found: dict[str, pd.D
     women = frame[(frame["sex"] == "F") & frame["truth:Edema"].notna()]
     table = found["subgroups"]
     mine = table[(table["cell"] == "plain/net/a+b/valid-held-out/seed-0/c") & (table["group"] == "F")]
-    values = mine.set_index("label")["value"]
-    assert values["Edema"] == pytest.approx(roc_auc_score(women["truth:Edema"], women["score:Edema"]))
+    values = mine.set_index(["metric", "label"])["value"]
+    sick, called = women["truth:Edema"] == 1, women["score:Edema"] >= 0.5
+    assert values["auc", "Edema"] == pytest.approx(roc_auc_score(sick, women["score:Edema"]))
+    assert values["accuracy", "all classes"] == pytest.approx(accuracy_score(sick, called))
+    assert values["class-recall", "Edema"] == pytest.approx(called[sick].mean())
+
+
+def test_the_worst_of_two_groups_lies_behind_the_other(found: dict[str, pd.DataFrame]) -> None:
+    table = found["subgroups"]
+    cell = (table["cell"] == "fancy/net/a+b/valid-held-out/seed-0/c") & (table["metric"] == "accuracy")
+    by = table[cell].set_index("group")
+    women, men = (by["value"][name] for name in ("F", "M"))
+    assert by["behind"]["F"] == pytest.approx(men - women)
+    assert by["worst"].to_dict() == {"F": women < men, "M": men < women}
+    assert by["low"]["F"] < women < by["high"]["F"]
+    assert (by["behind_low"] < by["behind"]).all()
+    assert by["p_adjusted"].between(0, 1).all()
+
+
+def test_small_groups_of_classes_are_suppressed(run: Path) -> None:
+    frame = open_results(run).predictions("plain/net/a+b/valid-held-out/seed-0/c")
+    assert frame is not None
+    sample = judging.sample_of(frame, CLASSES)
+    rule = cards.SubgroupRule(column="sex", minimum=1000)
+    rows = rows_of(sample, rule, metric="accuracy", exclusive=True)
+    assert [row["group"] for row in rows] == ["F", "M"]
+    assert {row["reason"] for row in rows} == {"suppressed: fewer than 1000 patients"}
+    assert all(row["n_images"] == 0 and row["suppressed"] for row in rows)
 
 
 def test_label_policies_mean_nothing_for_classes(found: dict[str, pd.DataFrame]) -> None:

@@ -184,6 +184,7 @@ def _subgroups(material: Material) -> Iterator[Step]:
                         adjustment=suite.adjustment,
                         level=material.level,
                         kind=suite.interval.kind,
+                        exclusive=suite.task == "multiclass",
                     )
 
                 yield _safely(head, make, column=rule.column, metric=metric)

@@ -11,9 +11,10 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.cards import SubgroupRule
 from xrbench.errors import MeasureError, suggestion
+from xrbench.judging.class_groups import class_subgroups
 from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure
 from xrbench.judging.samples import HEAD, Sample
-from xrbench.metrics import parse
+from xrbench.metrics import parse, parse_classes
 from xrbench.statistics.jackknife import scale_of
 
 COLUMNS = (
@@ -34,6 +35,7 @@ def rows_of(
     adjustment: str = "holm",
     level: float = 0.95,
     kind: str = "default",
+    exclusive: bool = False,
 ) -> list[Row]:
     """Compute a metric in every group of one test set.
 
@@ -45,6 +47,7 @@ def rows_of(
         adjustment: How p-values are adjusted for the number of groups and labels: ``holm`` or ``bh``.
         level: Confidence level.
         kind: Kind of interval.
+        exclusive: Whether every image has exactly one class.
 
     Returns:
         One row a label (and their mean) and group: the figure; how far the group lies behind all other shown ones (others minus
@@ -53,20 +56,26 @@ def rows_of(
     Raises:
         MeasureError: The column is not there, or bands are wanted of something that is no number.
     """
-    tables = statistics.subgroups(
-        test.truth,
-        test.score,
-        test.patient,
-        groups_of(test.frame, rule),
-        labels=test.labels,
-        column=rule.column,
-        metric=metric,
-        thresholds=thresholds,
-        minimum=rule.minimum,
-        level=level,
-        kind=kind,
-    )
-    bound = scale_of(parse(metric))
+    group = groups_of(test.frame, rule)
+    if exclusive:
+        tables = class_subgroups(
+            test, group, column=rule.column, metric=metric, minimum=rule.minimum, level=level, kind=kind
+        )
+    else:
+        tables = statistics.subgroups(
+            test.truth,
+            test.score,
+            test.patient,
+            group,
+            labels=test.labels,
+            column=rule.column,
+            metric=metric,
+            thresholds=thresholds,
+            minimum=rule.minimum,
+            level=level,
+            kind=kind,
+        )
+    bound = scale_of((parse_classes if exclusive else parse)(metric))
     tested = {
         (table.label, group.name): group.behind.p
         for table in tables
