@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,6 +201,15 @@ def test_what_the_card_asks_for_is_written_without_being_laid_out(folder: Path, 
     assert "Methods ranked by external brier over settings" in page
     for name in ("apart", "worth-Edema"):
         assert f"![{name}](figures/{name}.svg)" in page
+
+
+def test_what_was_asked_for_later_is_named(folder: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    older = tmp_path / "out" / "small" / "r1"
+    shutil.copytree(folder, older)
+    assert "not concluded yet" not in publish.publish(older, catalogue).summary()
+    for name in ("ranks", "matrix"):
+        (older / "judgement" / f"{name}.csv").unlink()
+    assert f"not concluded yet: ranks, matrix; xrbench score {older}" in publish.publish(older, catalogue).summary()
 
 
 def test_figures_have_their_numbers_beside_them(run: Run, tmp_path: Path) -> None:

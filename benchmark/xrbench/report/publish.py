@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xrbench import store
+from xrbench import judging, store
 from xrbench.catalogue import Catalogue
 from xrbench.progress import Reporter, Silent
 from xrbench.report import figures, leaderboard, tables, writers
+from xrbench.report.findings import KINDS
 from xrbench.report.layouts import block_figure
 from xrbench.report.runs import Run, open_run
 from xrbench.report.runs import paper_of as paper_of
@@ -35,6 +36,7 @@ class Published:
         shown: Names of those that are worth printing.
         fixture: Whether any figure is from synthetic images.
         suite: Name of the suite.
+        lacking: Analyses that the suite asks for and that were not made of this run.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Published:
     shown: tuple[str, ...]
     fixture: bool
     suite: str
+    lacking: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Write the suite's tables for a terminal, with where everything is and what to do next."""
@@ -49,6 +52,8 @@ class Published:
         parts.append(
             f"written: {self.folder}   {PAGE}  scores.csv  judgement/  tables/*.{{{','.join(FORMS)}}}  figures/"
         )
+        if self.lacking:
+            parts.append(f"not concluded yet: {', '.join(self.lacking)}; xrbench score {self.folder}")
         parts.append(f"next: xrbench compare {self.folder}   xrbench show suite {self.suite}")
         return "\n\n".join([*([STAMP] if self.fixture else []), *parts])
 
@@ -80,7 +85,8 @@ def publish(
         if before.get(path) == when:  # of an earlier report, and not of this one
             path.unlink()
     names = {layout.name for layout in run.suite.tables}
-    return Published(folder, tuple(made), tuple(sorted(names)), run.results.fixture, run.suite.name)
+    lacking = tuple(name for name in KINDS if name in judging.asked(run.suite) and judging.read(folder, name) is None)
+    return Published(folder, tuple(made), tuple(sorted(names)), run.results.fixture, run.suite.name, lacking)
 
 
 def _written(folder: Path) -> dict[Path, int]:
