@@ -177,3 +177,14 @@ def test_one_setting_ranks_nobody(suite: cards.SuiteCard, make_study: Callable[.
     over = tables["seeds"][tables["seeds"]["over"] == "settings"]
     assert set(over["reason"]) == {"interval: one setting cannot show how much settings differ"}
     assert tables["policies"]["tau"].isna().all()
+
+
+def test_a_single_label_does_not_stand_twice(suite: cards.SuiteCard, make_study: Callable[..., Results]) -> None:
+    """The mean over one label would double every family of tests."""
+    one = msgspec.structs.replace(suite, labels=("Edema",), methods=("plain", "fancy"))
+    tables = judge(make_study(one, seeds=(0, 1), settings=2), one)
+    for name, table in tables.items():
+        assert set(table["label"]) == {"Edema"}, name
+    groups = tables["subgroups"]
+    mine = groups[(groups["cell"] == groups["cell"].iloc[0]) & (groups["column"] == "sex")]
+    np.testing.assert_allclose(mine["p_adjusted"], multipletests(mine["p"], method="holm")[1])

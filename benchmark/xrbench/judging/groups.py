@@ -12,7 +12,7 @@ from xrbench import statistics
 from xrbench.cards import SubgroupRule
 from xrbench.errors import MeasureError, suggestion
 from xrbench.judging.class_groups import class_subgroups
-from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure
+from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.judging.samples import HEAD, Sample
 from xrbench.metrics import parse, parse_classes
 from xrbench.statistics.jackknife import scale_of
@@ -75,6 +75,7 @@ def rows_of(
             level=level,
             kind=kind,
         )
+    tables = [table for table in tables if not repeats(table.label, test.labels)]
     bound = scale_of((parse_classes if exclusive else parse)(metric))
     tested = {
         (table.label, group.name): group.behind.p

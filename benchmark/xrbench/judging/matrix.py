@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from xrbench import statistics
-from xrbench.judging.rows import FIGURE, Row, within
+from xrbench.judging.rows import FIGURE, Row, repeats, within
 from xrbench.judging.samples import HELD_OUT, Material, records
 
 COLUMNS = ("method", "model", "train", "test", "protocol", *FIGURE, "sd", "n_figures")
@@ -28,9 +28,8 @@ def rows_of(material: Material) -> Iterator[Row]:
     scores = material.results.scores
     rows = scores[scores["protocol"].isin(HELD_OUT) & ~scores["seen"] & (scores["train"] != "")]
     rows = rows[rows["metric"] == material.metric]
-    alone = len(material.suite.labels) == 1
     for (method, model, label), mine in rows.groupby(["method", "model", "label"], sort=False):
-        if alone and label == "mean":
+        if repeats(str(label), material.suite.labels):
             continue
         values: dict[tuple[str, str], list[float]] = {}
         protocol: dict[tuple[str, str], str] = {}

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from xrbench import statistics
 from xrbench.errors import MeasureError
 from xrbench.judging.readings import AS_JUDGED, truth_under
-from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure
+from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.judging.samples import HEAD, HELD_OUT, Material, Sample
 
 COLUMNS = (*HEAD, "policy", *FIGURE, "rank", "tau", "lowest_tau", "stable", "n_methods", *COUNTS)
@@ -54,6 +54,7 @@ def rows_of(material: Material, heads: list[Head]) -> list[Row]:
     return [
         {**by_line[line], **figure(row), **_rank(one, policy, line), **_agreement(one, policy, len(heads))}
         for one in found
+        if not repeats(one.label, material.suite.labels)
         for (policy, line), row in one.figures.items()
     ]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from xrbench import statistics
 from xrbench.cards import Comparison
 from xrbench.compare.across import SHARED, Placed, SignedRow, fair, placed, signed_row, table_of
-from xrbench.judging.rows import FIGURE, NAN, Row, nothing
+from xrbench.judging.rows import FIGURE, NAN, Row, nothing, repeats
 from xrbench.judging.samples import Material
 
 RANK_COLUMNS = (
@@ -104,5 +104,5 @@ def _signed(row: SignedRow) -> Row:
 
 def _figures(material: Material) -> list[tuple[str, str]]:
     rows = fair(material.results.scores)[["metric", "label"]].drop_duplicates()
-    alone = len(material.suite.labels) == 1
-    return [(metric, label) for metric, label in rows.itertuples(index=False) if not (alone and label == "mean")]
+    labels = material.suite.labels
+    return [(metric, label) for metric, label in rows.itertuples(index=False) if not repeats(label, labels)]

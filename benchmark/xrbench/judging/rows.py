@@ -9,6 +9,7 @@ import pandas as pd
 
 from xrbench.metrics import MetricSpec
 from xrbench.statistics import Estimate
+from xrbench.statistics.estimates import MEAN
 from xrbench.statistics.jackknife import scale_of
 
 FIGURE = ("label", "metric", "value", "low", "high", "interval", "unit", "level")
@@ -33,6 +34,15 @@ def figure(row: Estimate) -> Row:
 def nothing(reason: str, **known: Any) -> Row:
     """Say why there is no figure."""
     return {"value": NAN, "low": NAN, "high": NAN, **known, "reason": reason}
+
+
+def repeats(label: str, labels: Sequence[str]) -> bool:
+    """Tell whether a figure only says again what stands there: the mean over a single label.
+
+    >>> repeats("mean", ["Edema"]), repeats("mean", ["Edema", "Effusion"]), repeats("Edema", ["Edema"])
+    (True, False, False)
+    """
+    return label == MEAN and len(labels) == 1
 
 
 def within(spec: MetricSpec, low: float, high: float) -> Row:

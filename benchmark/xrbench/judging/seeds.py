@@ -14,7 +14,7 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.compare.across import fair, setting_means
 from xrbench.errors import XrbenchError
-from xrbench.judging.rows import COUNTS, FIGURE, Row, nothing, within
+from xrbench.judging.rows import COUNTS, FIGURE, Row, nothing, repeats, within
 from xrbench.judging.samples import HELD_OUT, Material
 
 COLUMNS = (
@@ -79,6 +79,8 @@ def _two_level(material: Material, heads: Sequence[Head], metric: str) -> Iterat
     else:
         rows_of_metric = statistics.two_level(cells, metric=metric, labels=labels, level=level)
     for one in rows_of_metric:
+        if repeats(one.label, labels):
+            continue
         shares = {"patient_share": one.patient_share, "seed_share": one.seed_share, "df": one.df}
         ends = {"value": one.value, "low": one.low, "high": one.high, "sd": one.sd, "error": one.error}
         about = {"label": one.label, "metric": one.metric, "level": material.level, "interval": SEEDS}
@@ -90,6 +92,8 @@ def over_settings(material: Material) -> list[Row]:
     found = []
     for (method, model), mine in fair(material.results.scores).groupby(["method", "model"], sort=False):
         for (metric, label), rows in mine.groupby(["metric", "label"], sort=False):
+            if repeats(str(label), material.suite.labels):
+                continue
             values = setting_means(rows)
             one = statistics.mean_and_spread(values.to_numpy(), level=material.level)
             about = {"method": method, "model": model, "protocol": "external", "label": label, "metric": metric}

@@ -12,7 +12,7 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.compare.across import fair
 from xrbench.errors import XrbenchError
-from xrbench.judging.rows import FIGURE, NAN, Row, nothing
+from xrbench.judging.rows import FIGURE, NAN, Row, nothing, repeats
 from xrbench.judging.samples import Material, records
 
 COLUMNS = ("protocol", "source", *FIGURE, "share", "n_levels", "n_scores", "grand_mean", "converged")
@@ -32,7 +32,7 @@ def rows_of(material: Material) -> Iterator[Row]:
     rows = rows[(rows["metric"] == material.metric) & (rows["train"] != "") & ~(rows["members"] > 1)]
     method = [material.line(row) for row in records(rows)]
     rows = rows.assign(method=method)
-    labels = [label for label in rows["label"].drop_duplicates() if label != "mean" or len(material.suite.labels) > 1]
+    labels = [label for label in rows["label"].drop_duplicates() if not repeats(label, material.suite.labels)]
     if not labels:
         yield nothing("no trained method has an external score", metric=material.metric, label="", source="")
     for label in labels:
