@@ -29,7 +29,7 @@ from xrbench.progress import Reporter, Silent
 from xrbench.sources import DataRoots, Selected
 
 STANDARD = ("view", "age", "sex")
-"""Columns that travel from the tidy frame into predictions, for subgroups."""
+"""Columns that travel from the tidy frame into predictions, for subgroups; "No Finding" and devices do as ``raw:`` states."""
 
 
 @dataclass
@@ -293,6 +293,9 @@ class Assembly:
         for number, label in enumerate(self.plan.suite.labels):
             kept[f"truth:{label}"] = domain.truth[rows, number]
             kept[f"raw:{label}"] = domain.raw[rows, number]
+        for label in sorted(labelling.APART.difference(self.plan.suite.labels)):
+            if label in chosen:
+                kept[f"raw:{label}"] = chosen[label].to_numpy(np.float32)
         return kept
 
     def _leave_out_unreadable(self) -> None:

@@ -131,6 +131,8 @@ def subgroups(run: Run, layout: TableLayout, *, protocol: str = "external", labe
     """
     chosen = "" if label == "each" else label or findings.mean_label(run)
     frame = findings.rows_of(run, "subgroups", protocol=protocol, label=chosen)
+    if frame is None and protocol == "external":  # the external dataset does not know its patients
+        return subgroups(run, layout, protocol="internal", label=label)
     if frame is None:
         return None
     blocks = []
