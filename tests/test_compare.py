@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from xrbench import compare, statistics, store
-from xrbench.compare.differences import Row, Settings
 from xrbench.compare.gating import outcome_of
 from xrbench.compare.pairs import CellRow, cells_of, facing, single
 from xrbench.compare.results import open_results, read_scores
+from xrbench.compare.rows import Row, Settings
 from xrbench.errors import XrbenchError
 
 LABELS = ("Edema", "Effusion")

@@ -17,6 +17,7 @@ from xrbench.errors import StoreError, UnknownNameError
 from xrbench.report import tables
 from xrbench.report.papers import Reported
 from xrbench.report.selection import Selection
+from xrbench.report.wins import wins_table
 from xrbench.report.writers import Table
 from xrbench.stamp import STAMP
 
@@ -64,7 +65,7 @@ def test_wins_ties_and_losses_are_those_of_the_paper(
     paper_scores: pd.DataFrame, six_settings: cards.SuiteCard, golden: Callable[[str, str], None]
 ) -> None:
     selection = Selection(check_scores(paper_scores), six_settings, "auc")
-    table = tables.wins_table(selection, "balanced-batching", "random-batching")
+    table = wins_table(selection, "balanced-batching", "random-batching")
     golden("wins.csv", table.csv())
     counts = {row[0].text: row[-1].text for block in table.blocks for row in block}
     # From the printed table, counted by hand: one loss (Cardiomegaly on PadChest), ties in the MIMIC column.

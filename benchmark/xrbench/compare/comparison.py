@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from xrbench import cards, statistics
+from xrbench import cards
 from xrbench.compare import pairs as pairing
 from xrbench.compare import tasks
-from xrbench.compare.across import SHARED, Placed, fair, placed, placed_lines, signed_lines, table_of
-from xrbench.compare.differences import Row, Section, Settings, adjusted, gap_of, section
+from xrbench.compare.across import SHARED, Placed, fair, placed, placed_lines, table_of
+from xrbench.compare.differences import adjusted, gap_of, section
 from xrbench.compare.pairs import CellRow, Pair
-from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.results import Results
-from xrbench.compare.words import aligned, between, many, p_text, signed
+from xrbench.compare.rows import Row, Section, Settings
+from xrbench.compare.writing import section_lines
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.planning import parse_only
 from xrbench.progress import Reporter
@@ -67,8 +67,7 @@ class Comparison:
         """Write the comparison for a terminal."""
         lines = [STAMP] if self.fixture else []
         for part in self.sections:
-            lines += ["", self._title(part), *_table(part, self.how), *_gap_line(part), *part.notes, *_cautions(part)]
-            lines += signed_lines(part.signed, ADJUSTMENTS[self.how.adjustment])
+            lines += ["", *section_lines(part, self.how, self.measured)]
         lines += ["", *ranked] if (ranked := placed_lines(self.ranks)) else []
         lines += [f"caution: {SHARED}"] if self.how.across else []
         if self.missing:
@@ -92,13 +91,6 @@ class Comparison:
             "unmeasured": list(self.unmeasured),
             "exit_code": self.exit_code,
         }
-
-    def _title(self, part: Section) -> str:
-        how = "paired over patients" if part.paired else "unpaired (no predictions)"
-        metric = "AUC" if self.how.metric == "auc" else self.how.metric
-        family = f"{ADJUSTMENTS[self.how.adjustment]} over {many(self.measured, 'comparison')}"
-        asked = "" if part.question == SUPERIORITY else f"; declared: {claim(part.question, part.margin)}"
-        return f"{part.title}, {part.protocol} test {metric}, {how}, {family}{asked}"
 
 
 def compare_runs(
@@ -228,50 +220,3 @@ def _grouped(found: Sequence[Pair]) -> dict[tuple[str, str, str], list[Pair]]:
             if pair.b.protocol == protocol:
                 groups.setdefault((pair.b.method, pair.b.model, protocol), []).append(pair)
     return groups
-
-
-def _table(part: Section, how: Settings) -> list[str]:
-    heads = (
-        "label",
-        "settings",
-        "difference",
-        f"{100 * how.level:g} % interval",
-        f"p({ADJUSTMENTS[how.adjustment]})",
-        "smallest detectable",
-        "verdict",
-        *(() if part.question == SUPERIORITY else (f"p of {part.question}", "claim")),
-    )
-    rows = [
-        (
-            row.label,
-            str(row.settings),
-            signed(row.difference),
-            between(row.low, row.high),
-            p_text(row.p_adjusted),
-            "n/a" if math.isnan(row.detectable) else f"{row.detectable:.3f}",
-            row.reason or row.verdict,
-            *(() if part.question == SUPERIORITY else (p_text(row.p_question), row.answer)),
-        )
-        for row in part.rows
-    ]
-    return aligned([heads, *rows], "lrrrrrl" + "rl" * (part.question != SUPERIORITY))
-
-
-def _gap_line(part: Section) -> list[str]:
-    if len(part.gaps) < 2:
-        return []
-    return ["gap internal-external: " + " against ".join(_gap(gap) for gap in part.gaps)]
-
-
-def _gap(gap: statistics.Gap) -> str:
-    if math.isnan(gap.gap):
-        return f"n/a ({gap.reason})"
-    return f"{gap.gap:.3f} ({gap.low:.3f} … {gap.high:.3f})"
-
-
-def _cautions(part: Section) -> list[str]:
-    labels: dict[str, list[str]] = {}
-    for row in part.rows:
-        if row.caution:
-            labels.setdefault(row.caution, []).append(row.label)
-    return [f"caution, {', '.join(names)}: {text}" for text, names in labels.items()]

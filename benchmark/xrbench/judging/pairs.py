@@ -11,9 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench.compare.differences import Row as Difference
-from xrbench.compare.differences import Settings, section
+from xrbench.compare.differences import section
 from xrbench.compare.pairs import CellRow, Pair, cells_of, labels_of
+from xrbench.compare.rows import Row as Difference
+from xrbench.compare.rows import Settings
 from xrbench.errors import XrbenchError
 from xrbench.judging.rows import COUNTS, FIGURE, Row, nothing
 from xrbench.judging.samples import Material, records

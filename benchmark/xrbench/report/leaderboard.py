@@ -26,6 +26,7 @@ from xrbench.report.papers import Reported
 from xrbench.report.reproduce import reproduction
 from xrbench.report.runs import Run, open_run, paper_of, read_manifest, suite_of
 from xrbench.report.selection import Selection, is_fixture
+from xrbench.report.wins import wins_table
 from xrbench.report.writers import escape_markdown
 from xrbench.stamp import STAMP
 
@@ -192,10 +193,7 @@ def page(
     compared = [table.markdown() for table in comparison_tables(meta["comparisons"])]
     lines += ["## Comparison of methods", "", *compared] if compared else []
     lines += _conclusions(run)
-    wins = [
-        tables.wins_table(Selection(scores, suite, one.metric), one.challenger, one.baseline)
-        for one in suite.comparisons
-    ]
+    wins = [wins_table(Selection(scores, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons]
     lines += [table.markdown() for table in wins if table.blocks]
     if paper is not None and not fixture:
         lines += ["## Beside the paper", "", reproduction(scores, suite, paper).markdown()]

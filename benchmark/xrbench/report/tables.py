@@ -15,11 +15,12 @@ from xrbench.report.findings import layouts_of
 from xrbench.report.gaps import gap_table
 from xrbench.report.layouts import block_table, is_block
 from xrbench.report.marks import Marks, marks_of
-from xrbench.report.numbers import MISSING, count, interval, metric_title, number, signed
+from xrbench.report.numbers import MISSING, count, interval, metric_title, number
 from xrbench.report.papers import Reported
 from xrbench.report.runs import Run
-from xrbench.report.selection import MEAN, Figure, Line, Selection, is_fixture
+from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.settings import SEEN, seen_note, settings_table
+from xrbench.report.wins import wins_table
 from xrbench.report.writers import Cell, Table
 from xrbench.stamp import STAMP
 
@@ -128,7 +129,9 @@ def every_table(
             found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True, marks=marks))
     checked = check_scores(scores)
     others = [] if run is None else judgement_tables(run)
-    wins = [wins_table(Selection(checked, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons]
+    wins = [
+        wins_table(Selection(checked, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons
+    ]
     others += [table for table in wins if table.blocks]
     others.append(scores_table(scores, suite))
     return [*found, *(with_unreadable(made, descriptions or ()) for made in others)]
@@ -216,70 +219,6 @@ def scores_table(scores: pd.DataFrame, suite: SuiteCard, *, metric: str = "auc",
         notes=tuple(seen_note(bool(selection.scores["seen"].any()))),
         stamp=selection.stamp,
     )
-
-
-def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: int = 2) -> Table:
-    """Subtract the baseline's printed figures from the challenger's, setting by setting, and count wins, ties and losses.
-
-    Figures are rounded as a paper prints them before they are compared, so a tie is a tie in print; whether a difference is
-    real is said by the comparison with intervals, not here.
-    """
-    rows = []
-    for ours, theirs in matching_lines(selection, challenger, baseline):
-        for title, protocol, label in _figures_compared(selection):
-            find = selection.validation if protocol == "validation" else selection.external
-            deltas = [
-                _delta(find(ours, column, label), find(theirs, column, label), digits) for column in selection.columns
-            ]
-            if not any(delta is not None for delta in deltas):
-                continue
-            texts = (signed(delta, digits) if delta is not None else MISSING for delta in deltas)
-            rows.append(tuple(Cell(text) for text in (title, *texts, "/".join(map(str, outcomes(deltas))))))
-    columns = selection.columns
-    return Table(
-        name=f"wins-{challenger}-{baseline}",
-        caption=f"{challenger} minus {baseline}, {metric_title(selection.metric)} as printed",
-        header=(
-            ("train", *(column.trained_on for column in columns), ""),
-            ("valid", *(column.valid for column in columns), ""),
-            ("test", *(column.test for column in columns), "win/tie/loss"),
-        ),
-        blocks=(tuple(rows),) if rows else (),
-        align="l" + "r" * (len(columns) + 1),
-        notes=(f"Differences of figures rounded to {digits} decimals; a tie prints the same.",),
-        stamp=selection.stamp,
-    )
-
-
-def outcomes(deltas: Sequence[float | None]) -> tuple[int, int, int]:
-    """Count wins, ties and losses; None counts as neither.
-
-    >>> outcomes([0.06, 0.0, -0.02, None])
-    (1, 1, 1)
-    """
-    measured = [delta for delta in deltas if delta is not None]
-    return sum(d > 0 for d in measured), sum(d == 0 for d in measured), sum(d < 0 for d in measured)
-
-
-def matching_lines(selection: Selection, challenger: str, baseline: str) -> list[tuple[Line, Line]]:
-    """Pair the lines of two methods: the same model on both sides, or the only model of each."""
-    ours = [line for line in selection.lines if line.method == challenger]
-    theirs = [line for line in selection.lines if line.method == baseline]
-    same = [(a, b) for a in ours for b in theirs if a.model == b.model]
-    return same or ([(ours[0], theirs[0])] if len(ours) == len(theirs) == 1 else [])
-
-
-def _figures_compared(selection: Selection) -> list[tuple[str, str, str]]:
-    metric = metric_title(selection.metric)
-    mean = [(f"Avg Test {metric}", "external", MEAN)] if MEAN in selection.with_mean else []
-    labels = [(label, "external", label) for label in selection.labels]
-    return [(f"Best Valid {metric}", "validation", MEAN), *mean, *labels]
-
-
-def _delta(ours: Figure | None, theirs: Figure | None, digits: int) -> float | None:
-    if ours is None or theirs is None or not ours.defined or not theirs.defined or ours.seen or theirs.seen:
-        return None
-    return round(float(number(ours.value, digits)) - float(number(theirs.value, digits)), digits)
 
 
 def _score_row(title: str, row: pd.Series, digits: int) -> tuple[Cell, ...]:

@@ -1,0 +1,78 @@
+"""A comparison's sections for a terminal: title, table, gap, what was left out."""
+
+from __future__ import annotations
+
+import math
+
+from xrbench import statistics
+from xrbench.compare.across import signed_lines
+from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
+from xrbench.compare.rows import Section, Settings
+from xrbench.compare.words import aligned, between, many, p_text, signed
+
+
+def section_lines(part: Section, how: Settings, measured: int) -> list[str]:
+    """Write one section.
+
+    Args:
+        part: The section.
+        how: How differences were judged.
+        measured: Rows with a figure in all sections: the size of the family.
+    """
+    lines = [_title(part, how, measured), *_table(part, how), *_gap_line(part), *part.notes, *_cautions(part)]
+    return lines + signed_lines(part.signed, ADJUSTMENTS[how.adjustment])
+
+
+def _title(part: Section, how: Settings, measured: int) -> str:
+    paired = "paired over patients" if part.paired else "unpaired (no predictions)"
+    metric = "AUC" if how.metric == "auc" else how.metric
+    family = f"{ADJUSTMENTS[how.adjustment]} over {many(measured, 'comparison')}"
+    asked = "" if part.question == SUPERIORITY else f"; declared: {claim(part.question, part.margin)}"
+    return f"{part.title}, {part.protocol} test {metric}, {paired}, {family}{asked}"
+
+
+def _table(part: Section, how: Settings) -> list[str]:
+    heads = (
+        "label",
+        "settings",
+        "difference",
+        f"{100 * how.level:g} % interval",
+        f"p({ADJUSTMENTS[how.adjustment]})",
+        "smallest detectable",
+        "verdict",
+        *(() if part.question == SUPERIORITY else (f"p of {part.question}", "claim")),
+    )
+    rows = [
+        (
+            row.label,
+            str(row.settings),
+            signed(row.difference),
+            between(row.low, row.high),
+            p_text(row.p_adjusted),
+            "n/a" if math.isnan(row.detectable) else f"{row.detectable:.3f}",
+            row.reason or row.verdict,
+            *(() if part.question == SUPERIORITY else (p_text(row.p_question), row.answer)),
+        )
+        for row in part.rows
+    ]
+    return aligned([heads, *rows], "lrrrrrl" + "rl" * (part.question != SUPERIORITY))
+
+
+def _gap_line(part: Section) -> list[str]:
+    if len(part.gaps) < 2:
+        return []
+    return ["gap internal-external: " + " against ".join(_gap(gap) for gap in part.gaps)]
+
+
+def _gap(gap: statistics.Gap) -> str:
+    if math.isnan(gap.gap):
+        return f"n/a ({gap.reason})"
+    return f"{gap.gap:.3f} ({gap.low:.3f} … {gap.high:.3f})"
+
+
+def _cautions(part: Section) -> list[str]:
+    labels: dict[str, list[str]] = {}
+    for row in part.rows:
+        if row.caution:
+            labels.setdefault(row.caution, []).append(row.label)
+    return [f"caution, {', '.join(names)}: {text}" for text, names in labels.items()]
