@@ -140,3 +140,17 @@ def test_adjustments_are_monotone_and_skip_nan() -> None:
     assert np.isnan(statistics.adjust([math.nan])).all()
     with pytest.raises(MeasureError, match=r"p-value 1\.5"):
         statistics.adjust([0.1, 1.5])
+
+
+def test_a_perfect_side_is_not_known_exactly() -> None:
+    # Model b ranks all ten patients rightly; nobody's absence changes that, yet five patients of a class prove little.
+    truth = np.repeat([1.0, 0.0], 5)
+    a = np.array([0.9, 0.8, 0.7, 0.6, 0.3, 0.4, 0.2, 0.2, 0.1, 0.1])
+    b = np.linspace(1, 0, 10)
+    row = statistics.compare([PairedCell("here", truth, a, b, np.arange(10))], labels=["Edema"], replicates=200)[0]
+    assert (row.value_a, row.value_b) == (0.96, 1.0)
+    assert row.error > 3 / 5 / 1.96  # the rule of three for five patients, and a's own error on top
+    assert row.low < 0 < row.high
+    assert row.p > 0.2
+    same = statistics.compare([PairedCell("here", truth, b, b, np.arange(10))], labels=["Edema"], replicates=200)[0]
+    assert (same.difference, same.p, same.low, same.high) == (0.0, 1.0, 0.0, 0.0)
