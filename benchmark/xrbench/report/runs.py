@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pandas as pd
@@ -17,6 +18,8 @@ from xrbench.errors import StoreError
 from xrbench.report.papers import Reported, reported
 from xrbench.stamp import STAMP
 from xrbench.store import read_manifest as read_manifest
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,19 @@ class Run:
     suite: SuiteCard
     results: Results
     paper: Reported | None
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Compute something of the run once, however many tables and figures ask for it.
+
+        Args:
+            name: What it is called; the same name always means the same thing.
+            make: How it is computed.
+        """
+        if name not in self._kept:
+            self._kept[name] = make()
+        kept: T = self._kept[name]
+        return kept
 
     @property
     def scores(self) -> pd.DataFrame:

@@ -87,6 +87,13 @@ def test_each_claim_is_answered_in_order(family: Callable[..., Run]) -> None:
     assert found[0].support == pytest.approx(2 * found[0].parts[0].p)
 
 
+def test_claims_are_judged_once_however_often_they_are_shown(family: Callable[..., Run]) -> None:
+    run = family()
+    first = claims.judged(run)
+    assert claims.table(run, LAYOUT) is not None
+    assert claims.judged(run) is first
+
+
 def test_the_table_says_what_was_tested_and_counts_verdicts(family: Callable[..., Run]) -> None:
     table = claims.table(family(), LAYOUT)
     assert table is not None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xrbench import blocks
-from xrbench.cards import TableLayout
+from xrbench.cards import PaperCard, TableLayout
 from xrbench.compare.words import between, many, p_text
 from xrbench.report.claims.verdict import FAILS, HOLDS, OPEN, adjusted
 from xrbench.report.claims.verdict import Verdict as Verdict
@@ -28,14 +28,8 @@ def judged(run: Run) -> list[Verdict]:
         UnknownNameError: A claim names no check, or something that the suite does not have.
         CardError: A claim has an option that its check does not take.
     """
-    if run.paper is None:
-        return []
-    found = []
-    for claim in run.paper.card.claims:
-        where = f"{run.paper.card.name}/paper.toml: claim {claim.text!r}"
-        check = blocks.check_options("claim", claim.kind, claim.options, where=where)
-        found.append(check(run, claim, **claim.options))
-    return adjusted(found, level=run.suite.interval.level, method=run.suite.adjustment)
+    paper = run.paper
+    return [] if paper is None else run.once("claims", lambda: _judged(run, paper.card))
 
 
 def table(run: Run, layout: TableLayout) -> Table | None:
@@ -117,6 +111,15 @@ def to_dict(one: Verdict) -> dict[str, Any]:
     """Write a verdict for machines."""
     values = {name: getattr(one, name) for name in ("text", "outcome", "test", "figures", "n", "support", "against")}
     return {**values, "caution": one.caution, "parts": [vars(part) for part in one.parts]}
+
+
+def _judged(run: Run, paper: PaperCard) -> list[Verdict]:
+    found = []
+    for claim in paper.claims:
+        where = f"{paper.name}/paper.toml: claim {claim.text!r}"
+        check = blocks.check_options("claim", claim.kind, claim.options, where=where)
+        found.append(check(run, claim, **claim.options))
+    return adjusted(found, level=run.suite.interval.level, method=run.suite.adjustment)
 
 
 def _ending(run: Run, cite: str) -> list[str]:
