@@ -10,6 +10,7 @@ import pytest
 from xrbench import blocks, cli
 from xrbench.catalogue import open_catalogue
 from xrbench.data.fixture import write_fixture
+from xrbench.planning import make_plan
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
@@ -103,3 +104,10 @@ def test_every_claim_is_answered(finished: tuple[str, Path, Path], capsys: pytes
 def test_figures_have_kinds_and_options_that_exist(name: str) -> None:
     for layout in open_catalogue().suite(name).figures:
         blocks.check_options("figure", layout.kind, layout.options, where=layout.name)
+
+
+def test_the_list_of_suites_counts_the_fits_that_are_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.invoke(["list", "suites", "--json"]) == 0
+    listed = {row["suite"]: row["fits"] for row in json.loads(capsys.readouterr().out)}
+    found = open_catalogue()
+    assert listed == {name: len(make_plan(found.suite(name), found).fits) for name in found.names("suite")}

@@ -118,7 +118,8 @@ def _suites(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any
     for name in cards.names("suite"):
         card = cards.suite(name)
         settings = settings_of(card.protocol)
-        trained = [method for method in card.methods if not cards.method(method).inference]
+        trained = [one for one in card.methods if not (cards.method(one).inference or cards.method(one).ensemble)]
+        learned = {(setting.configuration, setting.train, setting.valid, setting.seed) for setting in settings}
         marks = [
             f"{dataset} {'✓' if present[base_of(dataset, cards)] else '✗'}" for dataset in datasets_of(card.protocol)
         ]
@@ -129,7 +130,7 @@ def _suites(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any
                 "settings": len(settings),
                 "methods": len(card.methods),
                 "models": len(card.models),
-                "fits": len(settings) * len(trained) * len(card.models),
+                "fits": len(learned) * len(trained) * len(card.models),
                 "profiles": ", ".join(card.profiles),
                 "data": "  ".join(marks),
             }

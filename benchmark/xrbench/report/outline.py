@@ -20,6 +20,8 @@ from xrbench.progress import clock
 from xrbench.stamp import STAMP
 from xrbench.store import Store, read_manifest
 
+PROTOCOLS = ("external", "internal", "resubstitution", "validation")
+
 
 @dataclass(frozen=True)
 class FitOutline:
@@ -165,7 +167,7 @@ def _head(assembly: Assembly, catalogue: Catalogue, cells: list[CellOutline]) ->
     product += f" x {models} models" if models > 1 else ""
     untrained = f"; {', '.join(as_is)} {'needs' if len(as_is) == 1 else 'need'} no training" if as_is else ""
     counts = Counter(cell.protocol for cell in cells)
-    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in ("external", "internal", "validation") if counts[kind])
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in PROTOCOLS if counts[kind])
     done = sum(cell.done for cell in cells)
     fits = f"{many(len(plan.fits), 'fit')} ({product}{untrained})"
     return f"{plan.suite.name}, profile {plan.profile_name}: {fits}, {many(len(cells), 'cell')} ({kinds}), {done} done"
