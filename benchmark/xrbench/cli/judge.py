@@ -207,7 +207,7 @@ def reproduce(
         return
     click.echo(found.text())
     if judged:
-        click.echo("\n".join(claims.lines(judged, stamp=run.stamp)))
+        click.echo("\n".join(claims.lines(judged, stamp=run.stamp, notes=claims.partly(run))))
 
 
 @click.command("leaderboard", short_help="Write what a run measured to leaderboards/.")

@@ -132,6 +132,20 @@ def test_lines_for_a_terminal_and_values_for_machines(family: Callable[..., Run]
     assert (values["outcome"], values["support"], values["parts"]) == ("cannot tell", None, [])
 
 
+def test_a_run_of_a_part_of_its_suite_says_so(made_run: Make, findings: Frames) -> None:
+    protocol = cards.Protocol(
+        kind="internal-external",
+        external=("c",),
+        configurations=tuple(cards.Configuration(name=name, train=("a",)) for name in ("one", "two")),
+    )
+    suite = cards.SuiteCard(title="Part", name="part", labels=("Edema",), models=("net", "other"), protocol=protocol)
+    cell = {"frame": findings("c", Edema=([1, 0], [0.9, 0.1]))}
+    note = "Judged on a part of the suite only; not measured: networks other; training sets two."
+    assert claims.partly(made_run(suite, [cell])) == [note]
+    small = made_run(suite, [cell, {**cell, "configuration": "two"}], manifest={"profile": {"models": ["net"]}})
+    assert claims.partly(small) == []
+
+
 def test_a_run_without_a_paper_or_claims_has_no_table(family: Callable[..., Run], paper: Reported) -> None:
     run = family()
     bare = Run(run.folder, run.manifest, run.suite, run.results, None)

@@ -15,7 +15,7 @@ from xrbench.cards import PaperCard, TableLayout
 from xrbench.compare.words import between, many, p_text
 from xrbench.report.claims.verdict import FAILS, HOLDS, OPEN, adjusted
 from xrbench.report.claims.verdict import Verdict as Verdict
-from xrbench.report.evidence import Contrast
+from xrbench.report.evidence import Contrast, measured
 from xrbench.report.numbers import number, signed
 from xrbench.report.runs import Run
 from xrbench.report.writers import Cell, Table
@@ -52,6 +52,7 @@ def table(run: Run, layout: TableLayout) -> Table | None:
         "what the data are need no test. What was not found is not thereby absent: then it cannot be told.",
         *(f"{at}: {one.test}." for at, one in enumerate(verdicts, 1)),
         *(f"Caution, {at}: {one.caution}." for at, one in enumerate(verdicts, 1) if one.caution),
+        *partly(run),
         *_ending(run, run.paper.card.cite),
     ]
     return Table(
@@ -96,9 +97,25 @@ def parts_table(run: Run, layout: TableLayout) -> Table | None:
     )
 
 
-def lines(verdicts: Sequence[Verdict], *, stamp: str = "") -> list[str]:
-    """Write verdicts for a terminal, below the stamp: the claim, and below it what was tested and found."""
-    found = [*([stamp] if stamp else []), "The paper's claims"]
+def partly(run: Run) -> list[str]:
+    """Say what of the suite the run has not measured, since claims are then judged on a part; nothing where all is there."""
+    cells = measured(run)
+    profile = run.manifest.get("profile") or {}
+    wanted = {
+        "networks": ("model", profile.get("models") or run.suite.models),
+        "training sets": ("configuration", [one.name for one in run.suite.protocol.configurations]),
+    }
+    gone = {
+        title: [name for name in names if name not in {getattr(one, field) for one in cells}]
+        for title, (field, names) in wanted.items()
+    }
+    texts = [f"{title} {', '.join(names)}" for title, names in gone.items() if names]
+    return [f"Judged on a part of the suite only; not measured: {'; '.join(texts)}."] if texts else []
+
+
+def lines(verdicts: Sequence[Verdict], *, stamp: str = "", notes: Sequence[str] = ()) -> list[str]:
+    """Write verdicts for a terminal, below the stamp and any notes: the claim, and below it what was tested and found."""
+    found = [*([stamp] if stamp else []), "The paper's claims", *notes]
     for at, one in enumerate(verdicts, 1):
         tested = "" if math.isnan(one.support) else f"; p for {p_text(one.support)}, against {p_text(one.against)}"
         found.append(f"{at:>3}  {one.outcome:<13}  {one.text}")
