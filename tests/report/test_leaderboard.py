@@ -142,3 +142,10 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path, catalogue: Catalogue) 
         leaderboard.write(tmp_path, tmp_path, catalogue)
     with pytest.raises(StoreError, match="not a run folder"):
         leaderboard.page_of_run(tmp_path, catalogue)
+
+
+def test_a_leaderboard_keeps_who_stood_on_which_side(run: Path) -> None:
+    sides = [{"dataset": "a", "split": "train", "images": 3}]
+    meta = leaderboard.meta_of({**read_manifest(run), "splits": sides, "ages": []}, [], [])
+    assert (meta["splits"], meta["ages"]) == (sides, [])
+    assert "splits" not in leaderboard.meta_of(read_manifest(run), [], [])

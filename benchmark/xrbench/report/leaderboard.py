@@ -32,7 +32,7 @@ from xrbench.stamp import STAMP
 
 FORMAT = "xrbench-leaderboard-1"
 PAGE = "README.md"
-COPIED = ("profile_name", "profile", "data", "settings", "notes", "environment")
+COPIED = ("profile_name", "profile", "data", "settings", "splits", "ages", "notes", "environment")
 FOLDED = 24
 """Rows above which a table of the page is folded."""
 KEPT = ("image", "patient_id", "dataset")
