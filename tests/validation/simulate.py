@@ -360,7 +360,7 @@ def main(arguments: Sequence[str]) -> None:
             rows += kept[scene] if scene in kept else next(made)
             print(f"{time.monotonic() - started:7.0f} s  {scene}", file=sys.stderr, flush=True)
             with (options.out / "coverage.csv").open("w", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS)
+                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(rows)
             (options.out / "coverage.md").write_text(summary(rows))

@@ -26,8 +26,8 @@ A figure with its interval. Two films of a patient say less than films of two pa
 
 Which kind of interval? The default unless a reader asks for another: ``kinds`` lists them all. In ``tests/validation`` 95 %
 intervals of the AUC are simulated for 100 to 5,000 patients of 1 to 8 films, 20 and more of either class. The default holds
-the true AUC in 93.4 to 96.6 of 100 samples everywhere; percentiles of a patient bootstrap fall to 87, BCa to 89, DeLong's
-interval to 88 (without the logit 86), and those that take films as independent lie between 72 and 92. A kind that is asked for
+the true AUC in 93.9 to 96.5 of 100 samples everywhere; percentiles of a patient bootstrap fall to 87, BCa to 90, DeLong's
+interval to 89 (without the logit 86), and those that take films as independent lie between 72 and 92. A kind that is asked for
 where it is not known to hold says so:
 
 >>> few = patient < 60
