@@ -158,6 +158,9 @@ def test_the_addresses_of_shipped_cards_are_the_libraries_own() -> None:
     for (block, name), url in weights.PUBLISHED.items():
         if block == "torchvision":
             assert models.get_model_weights(name).DEFAULT.url == url
+        elif block == "timm":
+            mine = weights.published(card(network={"block": "timm", "name": name}))
+            assert mine == weights._timm(card(), name)
         else:
             assert torchxrayvision_models().model_urls[name]["weights_url"] == url
 

@@ -33,6 +33,7 @@ CONNECT_SECONDS = 4.0
 CHUNK = 1 << 20
 
 _TORCH = "https://download.pytorch.org/models/"
+_HUB = "https://huggingface.co/"
 _XRAY = "https://github.com/mlmed/torchxrayvision/releases/download/v1/"
 
 PUBLISHED: Mapping[tuple[str, str], str] = MappingProxyType(
@@ -40,6 +41,10 @@ PUBLISHED: Mapping[tuple[str, str], str] = MappingProxyType(
         ("torchvision", "densenet121"): f"{_TORCH}densenet121-a639ec97.pth",
         ("torchvision", "resnet18"): f"{_TORCH}resnet18-f37072fd.pth",
         ("torchvision", "resnet50"): f"{_TORCH}resnet50-11ad3fa6.pth",
+        (
+            "timm",
+            "inception_resnet_v2.tf_in1k",
+        ): f"{_HUB}timm/inception_resnet_v2.tf_in1k/resolve/main/model.safetensors",
         ("torchxrayvision", "densenet121-res224-all"): (
             f"{_XRAY}nih-pc-chex-mimic_ch-google-openi-kaggle-densenet121-d121-tw-lr001-rot45-tr15-sc15-seed0-best.pt"
         ),
@@ -128,7 +133,8 @@ def published(card: ModelCard) -> Source:
         known = None if "pretrained" in options else PUBLISHED.get((block, name))
         return Source.at(known) if known else _torchvision(card, name, str(options.get("pretrained", "DEFAULT")))
     if block == "timm":
-        return _timm(card, name)
+        known = PUBLISHED.get((block, name))
+        return Source(known, f"{name}{Path(known).suffix}") if known else _timm(card, name)
     raise CardError(f"model {card.name}: weights: network {block!r} has no imagenet weights; give the path of a file")
 
 
@@ -166,7 +172,7 @@ def _timm(card: ModelCard, name: str) -> Source:
         return Source.at(config.url)
     if config.hf_hub_id and not config.custom_load:
         inside = config.hf_hub_filename or "model.safetensors"
-        url = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/{inside}"
+        url = f"{_HUB}{config.hf_hub_id}/resolve/main/{inside}"
         return Source(url, f"{config.architecture}.{config.tag}{Path(inside).suffix}")
     raise CardError(f"model {card.name}: timm publishes no weights for {name!r} in a form that can be read")
 
