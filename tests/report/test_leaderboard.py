@@ -15,7 +15,7 @@ from xrbench.catalogue import Catalogue, open_catalogue, shipped
 from xrbench.compare.results import PREDICTIONS, check_scores, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.report import leaderboard
-from xrbench.report.runs import paper_of, read_manifest, suite_of
+from xrbench.report.runs import open_run, paper_of, read_manifest, suite_of
 from xrbench.stamp import STAMP
 
 MakeRun = Callable[..., Path]
@@ -115,7 +115,7 @@ def test_missing_predictions_are_named(make_run: MakeRun, catalogue: Catalogue, 
 def test_the_page_of_a_run_shows_its_figures(run: Path, catalogue: Catalogue) -> None:
     (run / "figures").mkdir(exist_ok=True)
     (run / "figures" / "forest-auc.svg").write_text("<svg/>")
-    assert "![forest-auc](figures/forest-auc.svg)" in leaderboard.page_of_run(run, catalogue)
+    assert "![forest-auc](figures/forest-auc.svg)" in leaderboard.page_of_run(open_run(run, catalogue))
 
 
 def test_real_results_stand_beside_the_paper(catalogue: Catalogue, run: Path, paper_scores: pd.DataFrame) -> None:
@@ -141,7 +141,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path, catalogue: Catalogue) 
     with pytest.raises(StoreError, match=r"holds no scores\.csv"):
         leaderboard.write(tmp_path, tmp_path, catalogue)
     with pytest.raises(StoreError, match="not a run folder"):
-        leaderboard.page_of_run(tmp_path, catalogue)
+        open_run(tmp_path, catalogue)
 
 
 def test_a_leaderboard_keeps_who_stood_on_which_side(run: Path) -> None:

@@ -24,7 +24,7 @@ from xrbench.report import tables
 from xrbench.report.comparisons import comparison_tables, declared
 from xrbench.report.papers import Reported
 from xrbench.report.reproduce import reproduction
-from xrbench.report.runs import Run, open_run, paper_of, read_manifest, suite_of
+from xrbench.report.runs import Run, paper_of, read_manifest, suite_of
 from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.wins import wins_table
 from xrbench.report.writers import escape_markdown
@@ -104,11 +104,10 @@ def render(folder: Path, catalogue: Catalogue) -> str:
     return page(run.scores, suite, meta, run.paper, run=run)
 
 
-def page_of_run(folder: Path, catalogue: Catalogue) -> str:
-    """Render the page of a run folder, with its figures."""
-    run = open_run(folder, catalogue)
+def page_of_run(run: Run) -> str:
+    """Render the page of a run, with its figures."""
     meta = meta_of(run.manifest, declared(run.results, run.suite), ())
-    figures = sorted(path.name for path in (folder / "figures").glob("*.svg"))
+    figures = sorted(path.name for path in (run.folder / "figures").glob("*.svg"))
     return page(run.scores, run.suite, meta, run.paper, figures=figures, run=run)
 
 

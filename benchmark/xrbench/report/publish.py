@@ -80,7 +80,7 @@ def publish(
         writers.save(table, folder / "tables", forms)
     say.detail(f"{len(made)} tables in {folder / 'tables'}")
     _draw(run)
-    store.write_atomic(folder / PAGE, leaderboard.page_of_run(folder, catalogue).encode())
+    store.write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())
     for path, when in _written(folder).items():
         if before.get(path) == when:  # of an earlier report, and not of this one
             path.unlink()
