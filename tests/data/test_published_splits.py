@@ -6,7 +6,6 @@ names. No image is needed.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,15 @@ import pandas as pd
 import pytest
 
 from xrbench.cards import ClassRule, Limits, SplitRule
-from xrbench.catalogue import Catalogue, shipped
+from xrbench.catalogue import Catalogue
 from xrbench.data import splits
 from xrbench.data.boxes import load_boxes
 from xrbench.data.classes import single_class
 from xrbench.data.demographics import age_bands, describe_split
-from xrbench.data.domains import Domain, load_domain
+from xrbench.data.domains import Domain
 from xrbench.data.labels import truth, with_mappings
 
 pytestmark = pytest.mark.metadata
-
-PUBLISHED = {
-    "nih/Data_Entry_2017_v2020.csv.gz": "Data_Entry_2017_v2020.csv.gz",
-    "nih/BBox_List_2017.csv.gz": "BBox_List_2017.csv.gz",
-    "CheXpert-v1.0-small/train.csv.gz": "chexpert_train.csv.gz",
-    "vindr/train.csv.gz": "vinbigdata-train.csv.gz",
-}
 
 # Figures 4 and 5 of arXiv:2007.05786 (Mashhaditafreshi et al. 2020): patients, then positive images of each split.
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Effusion")
@@ -68,38 +60,6 @@ SQUARES = {"vindr": 0.217, "chexpert-frontal": 0.231}
 
 Load = Callable[[str], Domain]
 Parts = tuple[Domain, npt.NDArray[np.float32], splits.Parts]
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return Catalogue([shipped()])
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    spec = importlib.util.find_spec("torchxrayvision")
-    if spec is None or spec.origin is None:
-        pytest.skip("torchxrayvision, which carries the metadata, is not installed")
-    data = Path(spec.origin).parent / "data"
-    root = tmp_path_factory.mktemp("published")
-    for place, name in PUBLISHED.items():
-        (root / place).parent.mkdir(exist_ok=True)
-        (root / place).symlink_to(data / name)
-    return root
-
-
-@pytest.fixture(scope="module")
-def load(root: Path, catalogue: Catalogue) -> Load:
-    loaded: dict[str, Domain] = {}
-
-    def loader(name: str) -> Domain:
-        if name not in loaded:
-            card = catalogue.dataset(name)
-            base = catalogue.dataset(card.base) if card.base else None
-            loaded[name] = load_domain(card, base, catalogue.vocabulary, root)
-        return loaded[name]
-
-    return loader
 
 
 @pytest.fixture(scope="module", params=["nih", "chexpert"])
