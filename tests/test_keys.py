@@ -28,6 +28,7 @@ def test_everything_that_decides_a_fit_changes_its_key(recipe: cards.Recipe) -> 
         replace(recipe, threads=3),
         replace(recipe, channels_last=not recipe.channels_last),
         replace(recipe, labels=recipe.labels[::-1]),
+        replace(recipe, identity="another suite's"),
         replace(recipe, method=replace(recipe.method, optimiser={"block": "adam", "lr": 0.5})),
         replace(recipe, model=replace(recipe.model, stem="sum")),
     ]
@@ -41,6 +42,30 @@ def test_words_for_people_do_not(recipe: cards.Recipe) -> None:
     replace = msgspec.structs.replace
     reworded = replace(recipe, method=replace(recipe.method, title="Another title", notes="And notes"))
     assert keys.fit_key(reworded, **ROWS) == keys.fit_key(recipe, **ROWS)
+
+
+def test_an_optional_field_with_its_default_is_in_no_key(recipe: cards.Recipe) -> None:
+    class Longer(cards.MethodCard, frozen=True):
+        """A method card of a later version."""
+
+        later: tuple[str, ...] = ()
+        also: tuple[float, ...] = (1.0,)
+
+    values = {name: getattr(recipe.method, name) for name in recipe.method.__struct_fields__}
+    longer = msgspec.structs.replace(recipe, method=Longer(**values))
+    assert keys.fit_key(longer, **ROWS) == keys.fit_key(recipe, **ROWS)
+    used = msgspec.structs.replace(recipe, method=Longer(**values, later=("a",)))
+    assert keys.fit_key(used, **ROWS) != keys.fit_key(recipe, **ROWS)
+
+
+def test_streams_do_not_depend_on_fields_of_cards(recipe: cards.Recipe) -> None:
+    """The figures of a fit stay when a field is added, a default is written out or a title changes."""
+    catalogue = open_catalogue()
+    suite = msgspec.structs.replace(catalogue.suite("ood-cxr"), title="Another title", notes="notes")
+    plan = make_plan(suite, catalogue, profile="quick")
+    assert plan.recipes[plan.fits[0].name].identity == recipe.identity
+    identities = [plan.recipes[fit.name].identity for fit in plan.fits]
+    assert len(set(identities)) == len(identities)
 
 
 def test_local_weights_count_by_content(recipe: cards.Recipe, tmp_path: Path) -> None:
@@ -74,3 +99,60 @@ def test_a_run_is_the_same_when_methods_and_settings_are_added() -> None:
     assert keys.run_key(more, "quick", msgspec.structs.replace(profile, methods=("x",)), {"nih": "d"}) == one
     assert keys.run_key(suite, "quick", profile, {"nih": "e"}) != one
     assert keys.run_key(msgspec.structs.replace(suite, uncertain="ones"), "quick", profile, {"nih": "d"}) != one
+
+
+DEFAULTS: dict[str, dict[str, object]] = {
+    "MethodCard": {
+        "inference": "",
+        "ensemble": "",
+        "sampler": "random-batches",
+        "objective": "masked-bce",
+        "task_weights": "none",
+        "l2_in_loss": 0.0,
+        "optimiser": "adam",
+        "schedule": "constant",
+        "augmentation": (),
+        "selection": "best-mean-auc",
+        "patience": 0,
+        "accumulate": 1,
+        "validation": "fixed",
+        "epochs": 0,
+        "parent": "",
+    },
+    "ModelCard": {
+        "weights": "none",
+        "channels": 1,
+        "stem": "new",
+        "image_size": 0,
+        "scale": (0.0, 1.0),
+        "mean": (),
+        "std": (),
+        "outputs": (),
+        "seen": (),
+    },
+    "Recipe": {"threads": 0, "task": "multilabel", "identity": ""},
+    "Profile": {
+        "image_size": 224,
+        "epochs": 10,
+        "batch_size": 32,
+        "steps_per_epoch": 0,
+        "precision": "float32",
+        "channels_last": True,
+        "threads": 0,
+        "models": (),
+        "methods": (),
+        "limits": cards.Limits(train=0, valid=0, test=0),
+        "split": cards.SplitRule(kind="patients", test_fraction=0.2, valid_fraction=0.1, stratify=False, seed=None),
+    },
+}
+
+
+def test_defaults_are_those_that_keys_leave_out() -> None:
+    """Another default gives other figures under the same key, unless ``NUMBERS`` is raised with it."""
+    for kind in (cards.MethodCard, cards.ModelCard, cards.Recipe, cards.Profile):
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        for name, default in DEFAULTS[kind.__name__].items():
+            field = fields[name]
+            made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+            assert msgspec.to_builtins(made) == msgspec.to_builtins(default), (kind.__name__, name)
+    assert keys.NUMBERS == 2

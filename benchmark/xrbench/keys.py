@@ -1,7 +1,8 @@
 """What decides whether a result is already there: hashes of everything that its figures depend on.
 
 Cards as resolved, the profile, the code of blocks from elsewhere, the rows with their truth and pixels, the seed. Words that
-only people read (titles, notes, names) do not count.
+only people read (titles, notes, names) do not count, and neither do fields that have their default: an optional field can be
+added to a card without any figure, or the key of any result, changing.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from xrbench import blocks, cards
 
-NUMBERS = 1
-"""Raised by one whenever the same cards and data would give other figures; part of every key."""
+NUMBERS = 2
+"""Raised by one whenever the same cards and data would give other figures, also by another default; part of every key."""
+
+WORDS = ("title", "notes", "name")
+"""Fields that only people read."""
 
 BLOCK_FIELDS = ("sampler", "objective", "optimiser", "schedule")
 
@@ -27,7 +33,7 @@ def fit_key(made_of: cards.Recipe, *, train: str, valid: str, preprocessing: str
     Titles and notes of cards do not count; the source text of blocks that are not ours does.
     """
     method, model = _decisive(made_of.method), _decisive(made_of.model)
-    values = {**cards.plain(made_of), "method": method, "model": model}
+    values = {**_given(made_of), "method": method, "model": model}
     weights = Path(made_of.model.weights).expanduser()
     content = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
     foreign = [foreign_source(made_of.method), foreign_source(made_of.model)]
@@ -56,10 +62,10 @@ def ensemble_key(members: Sequence[str]) -> str:
 
 def run_key(suite: cards.SuiteCard, profile_name: str, profile: cards.Profile, data: Mapping[str, str]) -> str:
     """Hash what all cells of a run share: suite, profile, data; not the methods, models and settings, which can be added."""
-    card = cards.plain(suite)
+    card = _given(suite)
     fields = ("name", "task", "classes", "labels", "uncertain", "blank", "where", "mappings", "preprocessing")
-    sizes = {field: value for field, value in cards.plain(profile).items() if field not in ("models", "methods")}
-    shared = {field: card[field] for field in fields}
+    sizes = {field: value for field, value in _given(profile).items() if field not in ("models", "methods")}
+    shared = {field: card[field] for field in fields if field in card}
     return _hash({**shared, "profile": [profile_name, sizes], "data": dict(sorted(data.items()))})[:12]
 
 
@@ -94,8 +100,21 @@ def _blocks_of(card: cards.MethodCard | cards.ModelCard) -> list[tuple[str, card
 
 
 def _decisive(card: cards.Card) -> dict[str, Any]:
-    words = {"title", "notes", "name"}
-    return {field: value for field, value in cards.plain(card).items() if field not in words}
+    """Give the fields of a card that figures depend on, without those that have their default."""
+    return {field: value for field, value in _given(card).items() if field not in WORDS}
+
+
+def _given(card: msgspec.Struct) -> dict[str, Any]:
+    """Give the fields that differ from their default, so that a new optional field changes no key."""
+    values = cards.plain(card)
+    defaults = {field.name: field for field in msgspec.structs.fields(card)}
+    return {name: value for name, value in values.items() if not _is_default(getattr(card, name), defaults[name])}
+
+
+def _is_default(value: Any, field: msgspec.structs.FieldInfo) -> bool:
+    if field.default is not msgspec.NODEFAULT:
+        return bool(value == field.default)
+    return field.default_factory is not msgspec.NODEFAULT and bool(value == field.default_factory())
 
 
 def _hash(values: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Where every random number comes from.
 
-One function turns the values that name a purpose (a fit's key, an epoch, the word "shuffle") into a generator of its
-own. Nothing reads a global generator, so adding a method, a worker or a metric never moves another stream.
+One function turns the values that name a purpose (a fit, an epoch, the word "batches") into a generator of its own.
+Nothing reads a global generator, so adding a method, a worker or a metric never moves another stream. A fit's streams
+derive from its names and seed alone, never from a cache key: a new optional field of a card changes no figure.
 """
 
 from __future__ import annotations
@@ -22,6 +23,24 @@ def seed_of(*parts: str | int) -> int:
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
+
+
+def fit_identity(*, suite: str, setting: str, method: str, model: str, seed: int) -> str:
+    """Spell what all random streams of one fit derive from.
+
+    The form is frozen: any change of it changes every trained figure.
+
+    Args:
+        suite: Name of the suite card.
+        setting: Training and validation datasets, and what is kept out of them.
+        method: Name of the method card.
+        model: Name of the model card.
+        seed: Seed of the setting.
+
+    >>> fit_identity(suite="s", setting="nih/valid-mimic", method="m", model="d", seed=3)
+    'suite=s|setting=nih/valid-mimic|method=m|model=d|seed=3'
+    """
+    return f"suite={suite}|setting={setting}|method={method}|model={model}|seed={seed}"
 
 
 def stream(*parts: str | int) -> np.random.Generator:

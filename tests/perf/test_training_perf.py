@@ -74,7 +74,7 @@ def films(count: int = 4 * BATCH) -> ImageSet:
 
 
 def ours(made: Recipe) -> Callable[[], None]:
-    loop = Loop(made, films(), key="perf", device=torch.device("cpu"))
+    loop = Loop(made, films(), device=torch.device("cpu"))
     numbers = iter(range(1_000_000))
 
     def epoch() -> None:

@@ -38,7 +38,17 @@ def make_images(count: int, seed: int, *, name: str = "here", side: int = 16, bl
 
 def make_recipe(*, model: dict[str, Any] | None = None, **changes: Any) -> Recipe:
     """Make a recipe of a tiny network; what is not a field of a recipe goes to its method."""
-    fields = {"labels", "image_size", "epochs", "batch_size", "steps_per_epoch", "precision", "channels_last", "seed"}
+    fields = {
+        "labels",
+        "image_size",
+        "epochs",
+        "batch_size",
+        "steps_per_epoch",
+        "precision",
+        "channels_last",
+        "seed",
+        "identity",
+    }
     given = {name: changes.pop(name) for name in list(changes) if name in fields}
     method: dict[str, Any] = {
         "title": "a method",
@@ -57,6 +67,7 @@ def make_recipe(*, model: dict[str, Any] | None = None, **changes: Any) -> Recip
         "precision": "float32",
         "channels_last": True,
         "seed": 0,
+        "identity": "k",
         **given,
     }
     return Recipe(method=MethodCard(**method), model=ModelCard(**{**network, **(model or {})}), **values)

@@ -58,7 +58,7 @@ def test_an_epoch_is_that_of_the_released_code(recipe: Make, pair: ImageSet) -> 
         channels_last=False,
         steps_per_epoch=6,
     )
-    loop = Loop(made, pair, key="k", device=CPU)
+    loop = Loop(made, pair, device=CPU)
     reference, loss = released_epoch(made, pair, loop.plan(0))
     figures = loop.epoch(0)
     assert figures.loss == pytest.approx(loss, rel=1e-4)
@@ -76,7 +76,7 @@ def test_task_weights_are_those_of_the_datasets_that_a_group_is_drawn_from(recip
         "first-dataset-batches": [large, large],
     }
     for sampler, weights in wanted.items():
-        loop = Loop(recipe(sampler=sampler, task_weights="rarity"), pair, key="k", device=CPU)
+        loop = Loop(recipe(sampler=sampler, task_weights="rarity"), pair, device=CPU)
         for found, expected in zip(loop.task_weights, weights, strict=True):
             assert found is not None
             assert found.numpy() == pytest.approx(expected)
@@ -86,7 +86,7 @@ def test_task_weights_are_those_of_the_datasets_that_a_group_is_drawn_from(recip
     ("sampler", "share"), [("balanced-batches", 0.5), ("random-batches", 24 / 64), ("first-dataset-batches", 0.0)]
 )
 def test_drawn_images_are_counted_for_each_dataset(sampler: str, share: float, recipe: Make, pair: ImageSet) -> None:
-    loop = Loop(recipe(sampler=sampler, steps_per_epoch=100), pair, key="k", device=CPU)
+    loop = Loop(recipe(sampler=sampler, steps_per_epoch=100), pair, device=CPU)
     plan = loop.plan(0)
     drawn = samplers.histogram(plan, pair.domain, 2).sum(0)
     assert drawn.sum() == 1600
@@ -96,9 +96,9 @@ def test_drawn_images_are_counted_for_each_dataset(sampler: str, share: float, r
         assert drawn[1] / 1600 == share
 
 
-def test_epochs_draw_differently_and_a_key_draws_the_same_again(recipe: Make, pair: ImageSet) -> None:
-    def spelled(key: str, epoch: int) -> list[list[int]]:
-        return [g.tolist() for step in Loop(recipe(), pair, key=key, device=CPU).plan(epoch) for g in step]
+def test_epochs_draw_differently_and_an_identity_draws_the_same_again(recipe: Make, pair: ImageSet) -> None:
+    def spelled(identity: str, epoch: int) -> list[list[int]]:
+        return [g.tolist() for step in Loop(recipe(identity=identity), pair, device=CPU).plan(epoch) for g in step]
 
     assert spelled("k", 0) == spelled("k", 0)
     assert spelled("k", 0) != spelled("k", 1)
@@ -106,8 +106,8 @@ def test_epochs_draw_differently_and_a_key_draws_the_same_again(recipe: Make, pa
 
 
 def test_all_methods_of_a_seed_start_from_the_same_weights(recipe: Make, pair: ImageSet) -> None:
-    def first(key: str, **changes: Any) -> Any:
-        return Loop(recipe(**changes), pair, key=key, device=CPU).network[0].weight
+    def first(identity: str, **changes: Any) -> Any:
+        return Loop(recipe(identity=identity, **changes), pair, device=CPU).network[0].weight
 
     assert torch.equal(first("a"), first("b", sampler="random-batches"))
     assert not torch.equal(first("a"), first("a", seed=1))
@@ -122,14 +122,14 @@ def test_accumulated_gradients_are_those_of_the_batches_together(recipe: Make, p
             l2_in_loss=0.01,
             optimiser={"block": "sgd", "lr": 0.1, "momentum": 0.0},
         )
-        loop = Loop(made, pair, key="k", device=CPU)
+        loop = Loop(made, pair, device=CPU)
         before = [parameter.detach().clone() for parameter in loop.parameters]
         loop.epoch(0)
         return [after.detach() - start for after, start in zip(loop.parameters, before, strict=True)], loop
 
     together, loop = trained(3, 3)
     assert loop.updates == 1
-    fresh = Loop(loop.recipe, pair, key="k", device=CPU)
+    fresh = Loop(loop.recipe, pair, device=CPU)
     fresh.network.train()
     total = torch.zeros(())
     for groups in fresh.plan(0):
@@ -144,7 +144,7 @@ def test_accumulated_gradients_are_those_of_the_batches_together(recipe: Make, p
 
 
 def test_what_is_left_of_an_epoch_is_still_a_step(recipe: Make, pair: ImageSet) -> None:
-    loop = Loop(recipe(accumulate=4, steps_per_epoch=6), pair, key="k", device=CPU)
+    loop = Loop(recipe(accumulate=4, steps_per_epoch=6), pair, device=CPU)
     assert loop.updates == 2
     loop.epoch(0)
     assert all(parameter.grad is None for parameter in loop.parameters)
@@ -152,13 +152,13 @@ def test_what_is_left_of_an_epoch_is_still_a_step(recipe: Make, pair: ImageSet) 
 
 def test_the_schedule_moves_the_rate(recipe: Make, pair: ImageSet) -> None:
     made = recipe(schedule={"block": "time-based", "decay": 1.0}, steps_per_epoch=3)
-    loop = Loop(made, pair, key="k", device=CPU)
+    loop = Loop(made, pair, device=CPU)
     assert loop.epoch(0).lr == pytest.approx(0.02 / 3)  # the third step: 1 / (1 + 2)
     assert loop.epoch(1).lr == pytest.approx(0.02 / 6)
 
 
 def test_a_loss_that_is_no_number_names_epoch_and_step(recipe: Make, pair: ImageSet) -> None:
-    loop = Loop(recipe(objective="mylab_blocks:not_a_number"), pair, key="k", device=CPU)
+    loop = Loop(recipe(objective="mylab_blocks:not_a_number"), pair, device=CPU)
     with pytest.raises(
         TrainingError, match=r"epoch 3, step 1: the loss is nan: a lower learning rate may help \(lr was"
     ):
@@ -169,7 +169,7 @@ def test_masked_entries_never_move_the_network(recipe: Make, pair: ImageSet) -> 
     """The same images with nonsense at unlabelled places train the same network: nothing there is ever read."""
     hidden = np.isnan(pair.truth)
     assert hidden.any()
-    loop = Loop(recipe(steps_per_epoch=1), pair, key="k", device=CPU)
+    loop = Loop(recipe(steps_per_epoch=1), pair, device=CPU)
     indices = loop.plan(0)[0][0]
     scores = loop.network(loop.pixels(pair.gather(indices)))
     scores.retain_grad()
@@ -195,7 +195,7 @@ def test_cards_that_ask_for_what_there_is_not_are_one_line(
     changes: dict[str, Any], message: str, recipe: Make, pair: ImageSet
 ) -> None:
     with pytest.raises(Exception, match=message) as error:
-        Loop(recipe(**changes), pair, key="k", device=CPU).epoch(0)
+        Loop(recipe(**changes), pair, device=CPU).epoch(0)
     assert error.type is CardError or error.type.__name__ == "UnknownNameError"
 
 
@@ -203,7 +203,7 @@ def test_cards_that_ask_for_what_there_is_not_are_one_line(
 def test_precision_is_that_of_the_forward_pass(
     precision: str, recipe: Make, pair: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = Loop(recipe(precision=precision, steps_per_epoch=1), pair, key="k", device=CPU)
+    loop = Loop(recipe(precision=precision, steps_per_epoch=1), pair, device=CPU)
     seen = []
     loop.network.register_forward_hook(lambda *given: seen.append(given[2].dtype))
     loop.epoch(0)
@@ -212,7 +212,7 @@ def test_precision_is_that_of_the_forward_pass(
 
 
 def test_groups_go_through_the_network_one_by_one(recipe: Make, pair: ImageSet) -> None:
-    loop = Loop(recipe(steps_per_epoch=4), pair, key="k", device=CPU)
+    loop = Loop(recipe(steps_per_epoch=4), pair, device=CPU)
     sizes = []
     loop.network.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
     loop.epoch(0)

@@ -58,7 +58,7 @@ def test_fixed_validation_sees_the_same_images_and_the_released_one_others(
     changes: dict[str, Any] = {"augmentation": ({"block": "affine", "degrees": 45.0},), "steps_per_epoch": 10}
     found = {}
     for kind in ("fixed", "as-released"):
-        loop = Loop(recipe(validation=kind, **changes), pair, key="k", device=torch.device("cpu"))
+        loop = Loop(recipe(validation=kind, **changes), pair, device=torch.device("cpu"))
         found[kind] = [_validate(loop, valid, epoch).loss for epoch in (0, 1, 1)]
     assert len(set(found["fixed"])) == 1
     assert found["as-released"][0] != found["as-released"][1] == found["as-released"][2]
@@ -67,7 +67,7 @@ def test_fixed_validation_sees_the_same_images_and_the_released_one_others(
 def test_validation_is_in_float32_and_leaves_the_network_in_evaluation(
     recipe: Make, pair: ImageSet, valid: ImageSet
 ) -> None:
-    loop = Loop(recipe(precision="bfloat16"), pair, key="k", device=torch.device("cpu"))
+    loop = Loop(recipe(precision="bfloat16"), pair, device=torch.device("cpu"))
     seen = []
     loop.network.register_forward_hook(lambda *given: seen.append((given[2].dtype, given[0].training)))
     _validate(loop, valid, 0)

@@ -11,7 +11,19 @@ from xrbench.cards.things import MethodCard, ModelCard
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that decides a fit besides its images: what training is given, and half of a fit's key."""
+    """Everything that decides a fit besides its images: what training is given, and half of a fit's key.
+
+    Attributes:
+        method, model: The cards.
+        labels: The suite's labels, in order.
+        image_size: Side of the images in pixels.
+        epochs, batch_size, steps_per_epoch: How long, and in which steps, it is trained; 0 steps cover the training images once.
+        precision, channels_last: Number format and memory layout.
+        seed: Seed of the setting.
+        threads: CPU threads; 0 leaves the library's default.
+        task: Several labels an image, or one class.
+        identity: What the fit's random streams derive from (``rng.fit_identity``); empty for a model that is not trained.
+    """
 
     method: MethodCard
     model: ModelCard
@@ -25,3 +37,4 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     seed: int
     threads: int = 0
     task: Task = "multilabel"
+    identity: str = ""

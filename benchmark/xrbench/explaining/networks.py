@@ -100,4 +100,4 @@ def _trained(run: Explorable, key: str) -> cards.Recipe:
 def _as_it_comes(run: Explorable, catalogue: Catalogue, cell: Measured) -> cards.Recipe:
     method = catalogue.method(cell.method)
     model = catalogue.model(method.inference or cell.model, where=f"method {cell.method}")
-    return planning.recipe(run.suite, run.profile, method, model, 0)
+    return planning.recipe(run.suite, run.profile, method, model)

@@ -8,7 +8,7 @@ from xrbench import blocks, cards
 from xrbench.catalogue import Catalogue
 from xrbench.errors import CardError, UsageError
 from xrbench.planning.filters import kept, listed, offer, parse_only
-from xrbench.planning.naming import cell_as_it_comes, cells_of, ensemble_cell, fit_of
+from xrbench.planning.naming import cell_as_it_comes, cells_of, ensemble_cell, fit_of, identity_of
 from xrbench.planning.nouns import Cell, Fit, Plan
 from xrbench.planning.settings import NONE, choose_profile, mentioned, settings_of
 
@@ -112,7 +112,7 @@ class Expansion:
         cell = cell_as_it_comes(method, model, setting, self.bases)
         if kept(cell, self.wanted, setting):
             self.cells[cell.name] = cell
-            self.recipes[cell.name] = recipe(self.suite, self.profile, card, model, 0)
+            self.recipes[cell.name] = recipe(self.suite, self.profile, card, model)
 
     def _add_trained(
         self, method: str, card: cards.MethodCard, setting: cards.Setting, wanted: Mapping[str, Sequence[str]]
@@ -124,7 +124,7 @@ class Expansion:
             measured = [cell for cell in found if kept(cell, wanted, setting)]
             if any(cell.protocol != "validation" for cell in measured):
                 self.fits[fit.name] = fit
-                self.recipes[fit.name] = recipe(self.suite, self.profile, card, model, setting.seed or 0)
+                self.recipes[fit.name] = recipe(self.suite, self.profile, card, model, fit)
                 for cell in measured:
                     self.cells.setdefault(cell.name, cell)
 
@@ -151,9 +151,13 @@ class Expansion:
 
 
 def recipe(
-    suite: cards.SuiteCard, profile: cards.Profile, method: cards.MethodCard, model: cards.ModelCard, seed: int
+    suite: cards.SuiteCard,
+    profile: cards.Profile,
+    method: cards.MethodCard,
+    model: cards.ModelCard,
+    fit: Fit | None = None,
 ) -> cards.Recipe:
-    """Put together everything that decides a fit besides its images."""
+    """Put together everything that decides a fit besides its images; without a fit, a model that is not trained."""
     return cards.Recipe(
         method=method,
         model=model,
@@ -165,8 +169,9 @@ def recipe(
         precision=profile.precision,
         channels_last=profile.channels_last,
         threads=profile.threads,
-        seed=seed,
+        seed=fit.seed if fit else 0,
         task=suite.task,
+        identity=identity_of(fit, suite) if fit else "",
     )
 
 

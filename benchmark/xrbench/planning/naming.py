@@ -9,6 +9,7 @@ import msgspec
 from xrbench import cards
 from xrbench.planning.nouns import Cell, Fit, Kind
 from xrbench.planning.settings import mentioned, setting_name
+from xrbench.streams import fit_identity
 
 
 def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, str]) -> Fit:
@@ -29,6 +30,12 @@ def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, 
         configuration=setting.configuration,
         split=setting.split,
     )
+
+
+def identity_of(fit: Fit, suite: cards.SuiteCard) -> str:
+    """Spell what the random streams of a suite's fit derive from."""
+    setting = f"{fit.trained_on}/valid-{fit.valid}{f'/without-{fit.test}' if fit.guarded else ''}"
+    return fit_identity(suite=suite.name, setting=setting, method=fit.method, model=fit.model, seed=fit.seed)
 
 
 def cells_of(fit: Fit, model: cards.ModelCard, protocol: cards.Protocol, bases: Mapping[str, str]) -> list[Cell]:

@@ -76,7 +76,7 @@ def fit(
         recipe: What decides the fit besides images.
         train: Training images; the order of ``domains`` is the order in which the setting names its datasets.
         valid: Validation images; none when the method keeps the last epoch's weights.
-        key: Hash of all that decides the fit; every random stream is derived from it.
+        key: Hash of all that decides the fit.
         folder: Where the fit's files are kept.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
         reporter: Where progress is shown.
@@ -97,7 +97,7 @@ def fit(
         reporter.line(f"{label}: {note}")
     place = devices.find(device)
     with devices.deterministic(place, threads=recipe.threads):
-        loop = Loop(recipe, train, key=key, device=place, reporter=reporter)
+        loop = Loop(recipe, train, device=place, reporter=reporter)
         progress = _restore(kept, loop, reporter, label)
         with reporter.bar(label, recipe.epochs * loop.steps) as bar:
             bar.advance(progress.epoch * loop.steps)
@@ -131,9 +131,9 @@ def _validate(loop: Loop, valid: ImageSet, epoch: int) -> validation.Verdict:
     if recipe.method.validation == "fixed":
         order, augmentation, rng = list(validation.batches(len(valid), recipe.batch_size)), [], None
     else:
-        drawn = streams.stream(loop.key, "validation", epoch)
+        drawn = streams.stream(recipe.identity, "validation", epoch)
         order = list(validation.released_batches(len(valid), recipe, drawn))
-        augmentation, rng = loop.augmentation, streams.stream(loop.key, "validation-augmentation", epoch)
+        augmentation, rng = loop.augmentation, streams.stream(recipe.identity, "validation-augmentation", epoch)
     logits = validation.outputs(loop.network, valid, iter(order), loop.pixels, augmentation=augmentation, rng=rng)
     return validation.judge(logits, valid.truth[np.concatenate(order)], loop.validation_objective)
 

@@ -50,22 +50,21 @@ class Epoch:
 class Loop:
     """A network, its optimiser, and the training images.
 
-    Every random number of an epoch comes from a stream that the fit's key, a purpose and the epoch name, so nothing but
+    Every random number of an epoch comes from a stream that the fit's identity, a purpose and the epoch name, so nothing but
     the network and the optimiser has to be kept to go on after an interruption.
 
     Args:
         recipe: What decides the fit.
         train: Training images.
-        key: The fit's key.
         device: Where to train.
         reporter: Where a download of weights is shown.
     """
 
     def __init__(
-        self, recipe: Recipe, train: ImageSet, *, key: str, device: torch.device, reporter: Reporter | None = None
+        self, recipe: Recipe, train: ImageSet, *, device: torch.device, reporter: Reporter | None = None
     ) -> None:
         method = recipe.method
-        self.recipe, self.train, self.key, self.device = recipe, train, key, device
+        self.recipe, self.train, self.device = recipe, train, device
         self.where = f"method {method.name}"
         _, drawn = blocks.split("sampler", method.sampler, where=self.where)
         self.steps = samplers.steps_in_epoch(
@@ -97,8 +96,8 @@ class Loop:
             TrainingError: A loss is not a number, or memory is full.
         """
         plan = self.plan(number)
-        rng = streams.stream(self.key, "augmentation", number)
-        torch.manual_seed(streams.seed_of(self.key, "dropout", number) % 2**63)
+        rng = streams.stream(self.recipe.identity, "augmentation", number)
+        torch.manual_seed(streams.seed_of(self.recipe.identity, "dropout", number) % 2**63)
         self.network.train()
         losses: list[Tensor] = []
         started = time.perf_counter()
@@ -137,7 +136,7 @@ class Loop:
                 self.train.domain,
                 batch_size=self.recipe.batch_size,
                 steps=self.steps,
-                rng=streams.stream(self.key, "batches", number),
+                rng=streams.stream(self.recipe.identity, "batches", number),
             )
         )
         groups = {len(step) for step in plan}
