@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xrbench.version import __version__
+
 if TYPE_CHECKING:
     from xrbench import metrics, statistics
+    from xrbench.api import judge, plan, run, score, suite, table
     from xrbench.errors import XrbenchError
-    from xrbench.face import judge, plan, run, score, suite, table
 
-__version__ = "0.1.0"
 __all__ = [
     "XrbenchError",
     "__version__",
@@ -27,7 +28,7 @@ __all__ = [
     "table",
 ]
 
-_FACE = dict.fromkeys(("judge", "plan", "run", "score", "suite", "table"), "xrbench.face")
+_FACE = dict.fromkeys(("judge", "plan", "run", "score", "suite", "table"), "xrbench.api")
 _FACE["XrbenchError"] = "xrbench.errors"
 
 

@@ -17,15 +17,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import xrbench
 from xrbench import cards, keys, store
 from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError
+from xrbench.fixture_notice import FIXTURE
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter
-from xrbench.stamp import FIXTURE
 from xrbench.store import Store
+from xrbench.version import __version__
 
 FORMAT = "xrbench-run-1"
 Entry = dict[str, Any]
@@ -144,7 +144,7 @@ def environment() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return {
-        "xrbench": xrbench.__version__,
+        "xrbench": __version__,
         "python": platform.python_version(),
         "libraries": versions,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",

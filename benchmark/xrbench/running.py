@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-import xrbench
 from xrbench import keys, store
 from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
@@ -25,6 +24,7 @@ from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
 from xrbench.records import Keys, data_of, describe_cell, keys_of, write_manifest
 from xrbench.store import Store
+from xrbench.version import __version__
 
 if TYPE_CHECKING:
     from xrbench.training.predict import Predictor
@@ -239,7 +239,7 @@ class _Work:
     def _store(self, cell: Cell, frame: pd.DataFrame) -> None:
         key = self.keyed.cells[cell.name]
         about = {**describe_cell(cell), "key": key, "fit_keys": [self.keyed.fits[name] for name in cell.fits]}
-        about |= {"data": data_of(self.assembly), "xrbench": xrbench.__version__}
+        about |= {"data": data_of(self.assembly), "xrbench": __version__}
         store.write_predictions(self.results.cell_file(key), frame, about)
 
     def _fail(self, name: str, error: Exception) -> None:

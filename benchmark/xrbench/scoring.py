@@ -19,7 +19,7 @@ import pandas as pd
 from xrbench import cards, metrics, statistics, store
 from xrbench.errors import MeasureError
 from xrbench.progress import Reporter, Silent
-from xrbench.streams import seed_of
+from xrbench.rng import seed_of
 
 COLUMNS = (
     "suite",

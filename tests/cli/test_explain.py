@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from xrbench import store
-from xrbench.stamp import STAMP
+from xrbench.fixture_notice import STAMP
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Lab
@@ -209,14 +209,14 @@ def test_of_exclusive_classes_the_predicted_one_is_explained(
 def test_a_suite_s_figure_is_computed_once_and_drawn_without_torch(
     classes: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xrbench import explaining, face
+    from xrbench import api, explaining
     from xrbench.report.publish import publish
 
     lab = type(classes)(classes.catalogue, classes.data, tmp_path / "runs")
     shutil.copytree(classes.out, lab.out)
     folder = next((lab.out / "classes").iterdir())
-    suite = face.suite("classes", catalogues=[lab.catalogue])
-    bound = face.plan(suite, data_root=lab.data, out=lab.out)
+    suite = api.suite("classes", catalogues=[lab.catalogue])
+    bound = api.plan(suite, data_root=lab.data, out=lab.out)
     (made,) = explaining.explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu")
     assert made == folder.resolve() / "explained" / "figure6"
     before = {path.name: path.stat().st_mtime_ns for path in made.iterdir()}
@@ -233,7 +233,7 @@ def test_a_suite_s_figure_is_computed_once_and_drawn_without_torch(
 def test_a_figure_that_cannot_be_explained_does_not_end_the_run(classes: Lab, tmp_path: Path) -> None:
     import msgspec
 
-    from xrbench import explaining, face
+    from xrbench import api, explaining
     from xrbench.cards import FigureLayout
     from xrbench.progress import Silent
 
@@ -244,8 +244,8 @@ def test_a_figure_that_cannot_be_explained_does_not_end_the_run(classes: Lab, tm
             self.said.append(text)
 
     folder = next((classes.out / "classes").iterdir())
-    suite = face.suite("classes", catalogues=[classes.catalogue])
-    bound = face.plan(suite, data_root=classes.data, out=classes.out)
+    suite = api.suite("classes", catalogues=[classes.catalogue])
+    bound = api.plan(suite, data_root=classes.data, out=classes.out)
     wrong = FigureLayout(name="wrong", kind="explain", options={"layer": "layer9"})
     changed = msgspec.structs.replace(bound.assembly.plan.suite, figures=(wrong,))
     bound.assembly.plan = msgspec.structs.replace(bound.assembly.plan, suite=changed)

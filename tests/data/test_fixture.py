@@ -31,7 +31,7 @@ from xrbench.data.images import decode
 from xrbench.data.labels import truth as apply_policy
 from xrbench.errors import DataError, UsageError
 from xrbench.progress import Reporter
-from xrbench.streams import stream
+from xrbench.rng import stream
 
 NAMES = ("nih", "chexpert", "mimic", "padchest", "vindr")
 MAIN = ("Cardiomegaly", "Effusion", "Edema", "Consolidation")

@@ -105,8 +105,8 @@ def test_asking_by_card_is_all_there_is(suite: cards.SuiteCard) -> None:
 
 
 def test_tables_from_python(run: Path) -> None:
+    from xrbench.api import Suite
     from xrbench.catalogue import Catalogue, shipped
-    from xrbench.face import Suite
 
     ask(run, Judgement(across=("ranks",)))
     xrbench.judge(run)

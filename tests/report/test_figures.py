@@ -14,10 +14,10 @@ import pytest
 from xrbench import cards
 from xrbench.compare.results import check_scores
 from xrbench.errors import StoreError
+from xrbench.fixture_notice import STAMP
 from xrbench.report import figures
 from xrbench.report.figures import overview
 from xrbench.report.selection import Selection
-from xrbench.stamp import STAMP
 
 Row = Callable[..., dict[str, Any]]
 

@@ -14,12 +14,12 @@ import pytest
 from xrbench import cards
 from xrbench.compare.results import check_scores
 from xrbench.errors import StoreError, UnknownNameError
+from xrbench.fixture_notice import STAMP
 from xrbench.report import tables
 from xrbench.report.papers import Reported
 from xrbench.report.selection import Selection
 from xrbench.report.wins import wins_table
 from xrbench.report.writers import Table
-from xrbench.stamp import STAMP
 
 Row = Callable[..., dict[str, Any]]
 

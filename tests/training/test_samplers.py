@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xrbench import streams
+from xrbench import rng
 from xrbench.training import samplers
 
 DOMAIN = np.repeat([0, 1], [900, 300])
 
 
 def drawn(name: str, domain: NDArray[np.int64] = DOMAIN, **options: object) -> list[samplers.Step]:
-    values = {"batch_size": 16, "steps": 50, "rng": streams.stream("test", name), **options}
+    values = {"batch_size": 16, "steps": 50, "rng": rng.stream("test", name), **options}
     return list(getattr(samplers, name)(domain, **values))
 
 

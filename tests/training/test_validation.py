@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from xrbench import streams
 from xrbench.cards import Recipe
 from xrbench.data.imageset import ImageSet
+from xrbench.rng import stream
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -38,7 +38,7 @@ def test_an_epoch_is_judged_on_all_labelled_images_together() -> None:
 
 def test_the_released_code_validates_on_172_batches_of_a_redrawn_dataset(recipe: Make) -> None:
     paper = recipe(batch_size=64, steps_per_epoch=430)
-    one, two = (list(validation.released_batches(96_155, paper, streams.stream("draw", n))) for n in (1, 2))
+    one, two = (list(validation.released_batches(96_155, paper, stream("draw", n))) for n in (1, 2))
     assert [len(batch) for batch in one] == [64] * 172
     assert len(set(np.concatenate(one).tolist())) == 11_008
     overlap = len(set(np.concatenate(one).tolist()) & set(np.concatenate(two).tolist()))
@@ -47,7 +47,7 @@ def test_the_released_code_validates_on_172_batches_of_a_redrawn_dataset(recipe:
 
 @pytest.mark.parametrize(("count", "batches"), [(100, 1), (63, 1), (200, 3)])
 def test_a_small_dataset_gives_the_whole_batches_that_it_has(count: int, batches: int, recipe: Make) -> None:
-    drawn = list(validation.released_batches(count, recipe(batch_size=64, steps_per_epoch=430), streams.stream("d")))
+    drawn = list(validation.released_batches(count, recipe(batch_size=64, steps_per_epoch=430), stream("d")))
     assert len(drawn) == batches
     assert len({len(batch) for batch in drawn}) == 1
 

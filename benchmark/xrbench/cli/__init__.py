@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import click
 
-from xrbench import __version__
 from xrbench.cli import options
 from xrbench.errors import XrbenchError, disk_is_full
+from xrbench.version import __version__
 
 USAGE = 3
 INTERRUPTED = 130

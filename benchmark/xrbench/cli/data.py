@@ -142,7 +142,7 @@ def fixture(folder: Path, seed: int, quiet: bool) -> None:
     Example:  xrbench data fixture phantoms
     """
     from xrbench.data.fixture import write_fixture
-    from xrbench.stamp import STAMP
+    from xrbench.fixture_notice import STAMP
 
     written = write_fixture(folder, seed=seed, reporter=options.reporter(quiet, False))
     click.echo(f"{STAMP}   {written}")

@@ -12,8 +12,8 @@ from xrbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from xrbench.catalogue import Catalogue
+    from xrbench.config import Setting
     from xrbench.progress import Reporter
-    from xrbench.settings import Setting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,7 +112,7 @@ def many(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 def settings(**given: Any) -> dict[str, Setting]:
     """Resolve settings from these options, variables, ``xrbench.toml`` and defaults."""
-    from xrbench.settings import resolve
+    from xrbench.config import resolve
 
     return resolve({name.replace("_", "-"): value for name, value in given.items()})
 
@@ -120,14 +120,14 @@ def settings(**given: Any) -> dict[str, Setting]:
 def open_catalogue(given: tuple[str, ...]) -> Catalogue:
     """Open the catalogues given here and in ``xrbench.toml``."""
     from xrbench.catalogue import open_catalogue as opened
-    from xrbench.settings import file_of
+    from xrbench.config import file_of
 
     return opened([*file_of().catalogues, *given])
 
 
 def folders(given: tuple[str, ...], cards: Catalogue) -> tuple[Path | None, dict[str, Path]]:
     """Separate data roots into the common one and those of single datasets."""
-    from xrbench.settings import data_folders, file_of
+    from xrbench.config import data_folders, file_of
 
     return data_folders(given, file_of(), cards.names("dataset"))
 

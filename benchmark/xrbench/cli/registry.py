@@ -48,7 +48,7 @@ def show(kind: str, name: str, catalogues: tuple[str, ...], as_json: bool) -> No
     Example:  xrbench show suite ood-cxr
     """
     if kind == "settings":
-        from xrbench.settings import every
+        from xrbench.config import every
 
         rows = [{"setting": s.name, "value": s.value, "from": s.source} for s in every()]
         options.echo_json(rows) if as_json else _print(rows)

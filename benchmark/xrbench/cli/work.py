@@ -65,7 +65,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     Example:  xrbench run --suite ood-cxr --only method=balanced-batching,seed=0 --out runs
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take processors from others
-    from xrbench import explaining, face
+    from xrbench import api, explaining
     from xrbench.errors import MeasureError
     from xrbench.report.publish import publish
     from xrbench.running import Options, command_line
@@ -83,10 +83,10 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
         skip_unreadable=given["skip_unreadable"],
         command=command_line(),
     )
-    result = face.run(bound, options=how, reporter=say)
+    result = api.run(bound, options=how, reporter=say)
     try:
-        face.score(result, reporter=say)
-        face.judge(result, reporter=say)
+        api.score(result, reporter=say)
+        api.judge(result, reporter=say)
         explaining.explain_for_suite(
             result.folder,
             bound.assembly,
@@ -107,17 +107,17 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
 
 def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: bool) -> Any:
     """Find the suite and bring it together with its data."""
-    from xrbench import face
-    from xrbench.settings import file_of
+    from xrbench import api
+    from xrbench.config import file_of
     from xrbench.store import Store
 
     Store(_path(chosen["out"].value))
     cards = options.open_catalogue(given["catalogues"])
     root, folders = options.folders(given["data_roots"], cards)
-    suite = face.suite(
+    suite = api.suite(
         given["suite"], profile=given["profile"], catalogues=[*file_of().catalogues, *given["catalogues"]]
     )
-    return face.plan(
+    return api.plan(
         suite,
         data_root=root,
         data=folders,

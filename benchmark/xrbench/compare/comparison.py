@@ -17,9 +17,9 @@ from xrbench.compare.results import Results
 from xrbench.compare.rows import Row, Section, Settings
 from xrbench.compare.writing import section_lines
 from xrbench.errors import UnknownNameError, UsageError
+from xrbench.fixture_notice import STAMP
 from xrbench.planning import parse_only
 from xrbench.progress import Reporter
-from xrbench.stamp import STAMP
 
 PROTOCOLS = ("external", "internal")
 ONE_SEED = "one seed a setting: how much two trainings of one method differ is not in these intervals"

@@ -22,7 +22,7 @@ import pandas as pd
 from xrbench import store
 from xrbench.cards import SuiteCard
 from xrbench.errors import StoreError, suggestion
-from xrbench.stamp import FIXTURE
+from xrbench.fixture_notice import FIXTURE
 
 PREDICTIONS, META = "predictions.parquet", "meta.json"
 

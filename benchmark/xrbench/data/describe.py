@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from xrbench.data.domains import Domain
-from xrbench.stamp import STAMP
+from xrbench.fixture_notice import STAMP
 
 UNKNOWN = "unknown"
 """Name under which missing views and sexes are counted."""

@@ -24,9 +24,9 @@ from xrbench.explaining.measured import Explorable, open_run
 from xrbench.explaining.places import Places, from_assembly, from_roots
 from xrbench.explaining.stored import ABOUT, Explained, clear, write
 from xrbench.explaining.telling import Question
+from xrbench.fixture_notice import FIXTURE
 from xrbench.progress import Reporter, Silent
 from xrbench.sources import DataRoots
-from xrbench.stamp import FIXTURE
 from xrbench.store import read_json, without_nan
 
 __all__ = [

@@ -23,7 +23,7 @@ from xrbench.explaining.measured import Explorable, Measured
 from xrbench.explaining.places import Places
 from xrbench.explaining.stored import Explained
 from xrbench.explaining.telling import PREDICTED, TRUTH, Question, measure, target_of, tell
-from xrbench.stamp import FIXTURE, STAMP
+from xrbench.fixture_notice import FIXTURE, STAMP
 
 SAME = 0.01
 """Scores of one network for one image differ less than this between devices."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.explaining.measured import Measured
-from xrbench.streams import seed_of
+from xrbench.rng import seed_of
 
 RULE = (
     "{count} images of each label and test set: half of them with the label and called so, half called wrongly (missed or "

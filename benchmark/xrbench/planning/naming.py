@@ -9,7 +9,7 @@ import msgspec
 from xrbench import cards
 from xrbench.planning.nouns import Cell, Fit, Kind
 from xrbench.planning.settings import mentioned, setting_name
-from xrbench.streams import fit_identity
+from xrbench.rng import fit_identity
 
 
 def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, str]) -> Fit:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import streams
+from xrbench import rng
 from xrbench.cards import TableLayout
 from xrbench.compare.words import between, p_text, signed
 from xrbench.errors import UsageError
@@ -142,7 +142,7 @@ def chosen(found: TwoModels, *, count: int, seed: int) -> pd.DataFrame:
 
     def place(at: int) -> int:
         row = rows.iloc[at]
-        return streams.seed_of("borderline", seed, found.label, str(row["dataset"]), str(row["image"]))
+        return rng.seed_of("borderline", seed, found.label, str(row["dataset"]), str(row["image"]))
 
     return rows.iloc[sorted(range(len(rows)), key=place)[:count]]
 

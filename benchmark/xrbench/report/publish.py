@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xrbench import judging, store
 from xrbench.catalogue import Catalogue
+from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
 from xrbench.report import figures, leaderboard, tables, writers
 from xrbench.report.findings import KINDS
@@ -18,7 +19,6 @@ from xrbench.report.runs import read_manifest as read_manifest
 from xrbench.report.runs import suite_of as suite_of
 from xrbench.report.selection import Selection
 from xrbench.report.writers import Table
-from xrbench.stamp import STAMP
 
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"

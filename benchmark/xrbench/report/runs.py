@@ -15,8 +15,8 @@ from xrbench.cards import Setting, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.results import Results, open_results
 from xrbench.errors import StoreError
+from xrbench.fixture_notice import STAMP
 from xrbench.report.papers import Reported, reported
-from xrbench.stamp import STAMP
 from xrbench.store import read_manifest as read_manifest
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import SuiteCard
+from xrbench.fixture_notice import FIXTURE, STAMP
 from xrbench.planning import setting_name, settings_of
-from xrbench.stamp import FIXTURE, STAMP
 
 MEAN = "mean"
 Record = dict[str, Any]

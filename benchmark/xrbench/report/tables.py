@@ -11,6 +11,7 @@ import pandas as pd
 from xrbench.cards import SuiteCard, TableLayout
 from xrbench.compare.results import check_scores
 from xrbench.errors import UnknownNameError, UsageError
+from xrbench.fixture_notice import STAMP
 from xrbench.report.findings import layouts_of
 from xrbench.report.gaps import gap_table
 from xrbench.report.layouts import block_table, is_block
@@ -22,7 +23,6 @@ from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.settings import SEEN, seen_note, settings_table
 from xrbench.report.wins import wins_table
 from xrbench.report.writers import Cell, Table
-from xrbench.stamp import STAMP
 
 Descriptions = Sequence[Mapping[str, Any]]
 SCORES = "scores"

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from xrbench import streams
+from xrbench import rng
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter, Silent, Task
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 def key_of(seed: int, *purpose: str | int) -> int:
     """Make the 64-bit key of a bootstrap from a seed and the words that name what is drawn."""
-    return streams.seed_of("bootstrap", seed, *purpose) & 0xFFFFFFFFFFFFFFFF
+    return rng.seed_of("bootstrap", seed, *purpose) & 0xFFFFFFFFFFFFFFFF
 
 
 def replicate(

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from xrbench import streams
 from xrbench.cards import Recipe
 from xrbench.data.imageset import ImageSet
 from xrbench.errors import TrainingError
 from xrbench.progress import Reporter, Silent, Task
+from xrbench.rng import stream
 from xrbench.training import checkpoint, devices, states, validation
 from xrbench.training.checkpoint import FitFolder, Progress
 from xrbench.training.loop import Epoch, Loop
@@ -131,9 +131,9 @@ def _validate(loop: Loop, valid: ImageSet, epoch: int) -> validation.Verdict:
     if recipe.method.validation == "fixed":
         order, augmentation, rng = list(validation.batches(len(valid), recipe.batch_size)), [], None
     else:
-        drawn = streams.stream(recipe.identity, "validation", epoch)
+        drawn = stream(recipe.identity, "validation", epoch)
         order = list(validation.released_batches(len(valid), recipe, drawn))
-        augmentation, rng = loop.augmentation, streams.stream(recipe.identity, "validation-augmentation", epoch)
+        augmentation, rng = loop.augmentation, stream(recipe.identity, "validation-augmentation", epoch)
     logits = validation.outputs(loop.network, valid, iter(order), loop.pixels, augmentation=augmentation, rng=rng)
     return validation.judge(logits, valid.truth[np.concatenate(order)], loop.validation_objective)
 

@@ -13,11 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from xrbench import blocks, streams
+from xrbench import blocks
 from xrbench.cards import BlockSpec, Recipe
 from xrbench.data.imageset import ImageSet
 from xrbench.errors import CardError, TrainingError
 from xrbench.progress import Reporter, Task
+from xrbench.rng import seed_of, stream
 from xrbench.training import networks, pixels, samplers
 from xrbench.training.objectives import objective, rarity
 from xrbench.training.prefetch import ahead
@@ -96,8 +97,8 @@ class Loop:
             TrainingError: A loss is not a number, or memory is full.
         """
         plan = self.plan(number)
-        rng = streams.stream(self.recipe.identity, "augmentation", number)
-        torch.manual_seed(streams.seed_of(self.recipe.identity, "dropout", number) % 2**63)
+        rng = stream(self.recipe.identity, "augmentation", number)
+        torch.manual_seed(seed_of(self.recipe.identity, "dropout", number) % 2**63)
         self.network.train()
         losses: list[Tensor] = []
         started = time.perf_counter()
@@ -136,7 +137,7 @@ class Loop:
                 self.train.domain,
                 batch_size=self.recipe.batch_size,
                 steps=self.steps,
-                rng=streams.stream(self.recipe.identity, "batches", number),
+                rng=stream(self.recipe.identity, "batches", number),
             )
         )
         groups = {len(step) for step in plan}
@@ -237,4 +238,4 @@ def network_seed(recipe: Recipe) -> int:
     """Derive the seed of a network's first random values: the same for every method, so that they start alike."""
     network, options = blocks.split("network", recipe.model.network)
     spelled = [f"{name}={options[name]!r}" for name in sorted(options)]
-    return streams.seed_of("network", recipe.seed, network, *spelled) % 2**63
+    return seed_of("network", recipe.seed, network, *spelled) % 2**63

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import torch
 
-from xrbench import streams
+from xrbench import rng
 from xrbench.cards import Recipe
 from xrbench.errors import CardError
 from xrbench.training import networks, pixels
@@ -31,6 +31,6 @@ def _augment(recipe: Recipe, where: str) -> None:
     side = recipe.image_size
     for change in pixels.augmentations(recipe.method.augmentation, where=where):
         try:
-            change(torch.zeros(1, recipe.model.channels, side, side), streams.stream("rehearsal"))
+            change(torch.zeros(1, recipe.model.channels, side, side), rng.stream("rehearsal"))
         except (TypeError, ValueError, ArithmeticError) as error:
             raise CardError(f"{where}: augmentation: {error}") from error

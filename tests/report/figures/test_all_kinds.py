@@ -15,10 +15,10 @@ import pytest
 
 from xrbench import blocks, cards
 from xrbench.errors import CardError, StoreError
+from xrbench.fixture_notice import STAMP
 from xrbench.report.figures.drawing import file_name
 from xrbench.report.layouts import block_figure
 from xrbench.report.runs import Run
-from xrbench.stamp import STAMP
 
 OF_LABELS, OF_CLASSES = (
     ("roc", "reliability", "ages", "prevalence"),

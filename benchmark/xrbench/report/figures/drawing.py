@@ -17,7 +17,7 @@ import pandas as pd
 
 from xrbench import store
 from xrbench.errors import StoreError
-from xrbench.streams import seed_of
+from xrbench.rng import seed_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

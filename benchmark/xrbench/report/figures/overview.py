@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from xrbench.fixture_notice import STAMP
 from xrbench.report.figures.drawing import canvas_of, save, title
 from xrbench.report.numbers import metric_title
 from xrbench.report.selection import MEAN, Figure, Selection
-from xrbench.stamp import STAMP
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

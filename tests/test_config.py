@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from xrbench.config import data_folders, file_of, resolve
 from xrbench.errors import CardError, UsageError
-from xrbench.settings import data_folders, file_of, resolve
 
 
 def test_options_go_before_variables_before_the_file_before_defaults(

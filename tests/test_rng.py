@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xrbench.streams import fit_identity, seed_of, stream
+from xrbench.rng import fit_identity, seed_of, stream
 
 
 def test_same_purpose_gives_the_same_numbers_and_another_gives_others() -> None:
