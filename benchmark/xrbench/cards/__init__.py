@@ -6,15 +6,17 @@ file and the field. What a card means (building a network, reading a folder) lie
 Fields of type ``BlockSpec`` name a building block and its options: ``"constant"`` or ``{ block = "step", every = 3 }``.
 """
 
-from xrbench.cards.basics import Blank, BlockSpec, Card, Name, Task, Uncertain
-from xrbench.cards.judging import Comparison, Interval, Judgement, PolicyRule, SubgroupRule
+from xrbench.cards.analyses import Comparison, Interval, Judgement, PolicyRule, SubgroupRule
+from xrbench.cards.base import Blank, BlockSpec, Card, Name, Task, Uncertain
+from xrbench.cards.datasets import DatasetCard
 from xrbench.cards.layouts import FigureLayout, TableLayout
+from xrbench.cards.loader import convert, plain, read, read_toml
+from xrbench.cards.methods import MethodCard
+from xrbench.cards.models import ModelCard
 from xrbench.cards.papers import Claim, PaperCard
 from xrbench.cards.protocols import ClassRule, Configuration, Limits, Profile, Protocol, Setting, SplitRule
-from xrbench.cards.reading import convert, plain, read, read_toml
 from xrbench.cards.recipes import Recipe
 from xrbench.cards.suites import SuiteCard
-from xrbench.cards.things import DatasetCard, MethodCard, ModelCard
 from xrbench.cards.vocabulary import Mapping, Pathology, Vocabulary
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from xrbench.cards.basics import Card
+from xrbench.cards.base import Card
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

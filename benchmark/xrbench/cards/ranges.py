@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from xrbench.cards.basics import Name
-from xrbench.cards.judging_ranges import check_comparison, check_judgement
+from xrbench.cards.analyses_ranges import check_comparison, check_judgement
+from xrbench.cards.base import Name
+from xrbench.cards.datasets import DatasetCard
+from xrbench.cards.methods import MethodCard
+from xrbench.cards.models import ModelCard
 from xrbench.cards.protocols import ClassRule, Protocol, SplitRule
 from xrbench.cards.suites import SuiteCard
-from xrbench.cards.things import DatasetCard, MethodCard, ModelCard
 from xrbench.errors import CardError
 
 

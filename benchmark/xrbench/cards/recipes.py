@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from xrbench.cards.basics import Task
-from xrbench.cards.things import MethodCard, ModelCard
+from xrbench.cards.base import Task
+from xrbench.cards.methods import MethodCard
+from xrbench.cards.models import ModelCard
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xrbench.cards.basics import Blank, BlockSpec, Card, Task, Uncertain
-from xrbench.cards.judging import Comparison, Interval, Judgement
+from xrbench.cards.analyses import Comparison, Interval, Judgement
+from xrbench.cards.base import Blank, BlockSpec, Card, Task, Uncertain
 from xrbench.cards.layouts import FigureLayout, TableLayout
 from xrbench.cards.protocols import ClassRule, Profile, Protocol
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xrbench.cards import SubgroupRule
-from xrbench.cards.judging_ranges import check_subgroup
+from xrbench.cards.analyses_ranges import check_subgroup
 from xrbench.errors import CardError, UsageError, suggestion
 from xrbench.metrics import parse
 from xrbench.statistics.subgroups import MINIMUM

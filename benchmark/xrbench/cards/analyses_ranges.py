@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from xrbench.cards.judging import Comparison, Judgement, SubgroupRule
+from xrbench.cards.analyses import Comparison, Judgement, SubgroupRule
 from xrbench.errors import CardError
 
 TARGETS = ("sensitivity", "specificity")

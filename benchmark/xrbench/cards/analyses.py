@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from xrbench.cards.basics import Blank, Uncertain
+from xrbench.cards.base import Blank, Uncertain
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from xrbench.cards.basics import Card, Name
+from xrbench.cards.base import Card, Name
 from xrbench.cards.ranges import check_ranges
 from xrbench.errors import CardError, suggestion
 

@@ -1,0 +1,41 @@
+"""Datasets: what was published, and slices of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xrbench.cards.base import Card
+
+
+class DatasetCard(Card, frozen=True):
+    """One published dataset, or a slice of one.
+
+    Attributes:
+        cite: How to cite the data.
+        licence: Terms in a few words.
+        access: Where to ask for the data, and how they are laid out when they arrive.
+        region: Where the images were made, in words.
+        reader: Name of the reader block; empty for a slice.
+        options: Keyword options of the reader.
+        folders: Names tried, in order, for the dataset's folder under a data root; its own name is always tried first.
+        labels: The dataset's own label names -> names of the vocabulary, where they differ and no synonym says so.
+        counts: Numbers that the published data have (``images``, ``patients``, ``view:PA``, ``positive:Edema`` ...), to check against.
+        base: Name of the dataset that this card is a slice of; patients are the base's.
+        where: Column -> value, list of values, or ``{ min = .., max = .. }`` that a slice keeps.
+        synthetic: True when the images are drawn, not taken: every figure from them is stamped FIXTURE.
+        shareable: True when the terms allow predictions with image and patient ids to be published.
+    """
+
+    cite: str = ""
+    licence: str = ""
+    access: str = ""
+    region: str = ""
+    reader: str = ""
+    options: dict[str, Any] = {}
+    folders: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    base: str = ""
+    where: dict[str, Any] = {}
+    synthetic: bool = False
+    shareable: bool = False

@@ -1,0 +1,45 @@
+"""Methods: how a model is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from xrbench.cards.base import BlockSpec, Card
+
+
+class MethodCard(Card, frozen=True):
+    """How a model is trained, or that it is used as it comes.
+
+    Attributes:
+        inference: Name of the model card that is used without training; the other fields then mean nothing.
+        ensemble: Name of the method whose fits under all seeds of a setting are averaged (mean of their stored scores); nothing is
+            trained, and the other fields then mean nothing.
+        sampler: Which images make a batch.
+        objective: The loss: ``objective(scores, truth, **options)`` on logits and 0/1/NaN truth.
+        task_weights: ``rarity`` weighs each label by how rare its positives are in its batch's domain (balanced-batching paper).
+        l2_in_loss: Factor of the summed squared parameters, added to the loss.
+        optimiser, schedule: Blocks with options.
+        augmentation: Blocks applied to training images only, in order.
+        selection: Which epoch's weights are kept: the best mean validation AUC, or the last.
+        patience: Epochs without a better validation AUC before stopping; 0 never stops early.
+        accumulate: Batches whose gradients are summed before a step.
+        validation: ``fixed`` images without augmentation, or ``as-released``: re-drawn each epoch and augmented.
+        epochs: Overrides the profile's number of epochs when above 0.
+        parent: Method whose fit this one starts from.
+    """
+
+    inference: str = ""
+    ensemble: str = ""
+    sampler: BlockSpec = "random-batches"
+    objective: BlockSpec = "masked-bce"
+    task_weights: Literal["none", "rarity"] = "none"
+    l2_in_loss: float = 0.0
+    optimiser: BlockSpec = "adam"
+    schedule: BlockSpec = "constant"
+    augmentation: tuple[BlockSpec, ...] = ()
+    selection: Literal["best-mean-auc", "last"] = "best-mean-auc"
+    patience: int = 0
+    accumulate: int = 1
+    validation: Literal["fixed", "as-released"] = "fixed"
+    epochs: int = 0
+    parent: str = ""

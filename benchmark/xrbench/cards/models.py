@@ -1,0 +1,34 @@
+"""Models: a network and the weights it starts from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from xrbench.cards.base import BlockSpec, Card
+
+
+class ModelCard(Card, frozen=True):
+    """A network and the weights it starts from.
+
+    Attributes:
+        network: Network block with options, such as ``{ block = "timm", name = "resnet18" }``.
+        weights: ``"imagenet"``, ``"none"``, a torchxrayvision weights name, or the path of a local file.
+        channels: Channels the network is fed: 1 or 3 (grey is repeated for 3).
+        stem: How the first layer takes one channel when the weights have three: a new random layer, or their sum or mean.
+        image_size: Side in pixels; 0 takes the profile's.
+        scale: What pixel values 0 and 255 become before mean and std, such as ``[0, 1]`` or ``[-1024, 1024]``.
+        mean, std: Per-channel normalisation after ``scale``; empty for none.
+        outputs: Label of each output when the network is used as it comes (inference only); empty otherwise.
+        seen: Datasets whose images the weights were made from: a test on them is not external.
+    """
+
+    network: BlockSpec
+    weights: str = "none"
+    channels: Literal[1, 3] = 1
+    stem: Literal["new", "sum", "mean"] = "new"
+    image_size: int = 0
+    scale: tuple[float, float] = (0.0, 1.0)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    outputs: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
