@@ -26,7 +26,7 @@ from xrbench.sources import DataRoots
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xrbench.report.writers import Table
+    from xrbench.rendering.table import Table
 
 FIXTURE_FOLDER = "fixture"
 

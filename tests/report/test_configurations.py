@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from xrbench import cards, statistics
+from xrbench.rendering.table import Table
 from xrbench.report.configurations import configurations, gaps
 from xrbench.report.papers import Reported
 from xrbench.report.runs import Run
-from xrbench.report.writers import Table
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]

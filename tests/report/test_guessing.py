@@ -10,10 +10,10 @@ import pytest
 
 from xrbench import cards
 from xrbench.errors import UnknownNameError
+from xrbench.rendering.table import Table
 from xrbench.report.guessing import confusion, naive
 from xrbench.report.papers import Reported
 from xrbench.report.runs import Run
-from xrbench.report.writers import Table
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]

@@ -17,10 +17,10 @@ from xrbench import blocks, cards, judging, scoring, store
 from xrbench.cards import FigureLayout, Judgement, PolicyRule, SubgroupRule, TableLayout
 from xrbench.catalogue import Catalogue, shipped
 from xrbench.errors import CardError, UnknownNameError, UsageError
+from xrbench.rendering.table import Table
 from xrbench.report import findings, leaderboard, publish, tables
 from xrbench.report.layouts import block_figure, block_table
 from xrbench.report.runs import Run, open_run
-from xrbench.report.writers import Table
 
 MakeRun = Callable[..., Path]
 JUDGEMENT = Judgement(

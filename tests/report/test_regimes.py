@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from xrbench import cards
+from xrbench.rendering.table import Table
 from xrbench.report.papers import Reported
 from xrbench.report.regimes import all_metrics, class_recall, regimes
 from xrbench.report.runs import Run
-from xrbench.report.writers import Table
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]

@@ -15,11 +15,11 @@ from xrbench import cards
 from xrbench.compare.results import check_scores
 from xrbench.errors import StoreError, UnknownNameError
 from xrbench.fixture_notice import STAMP
+from xrbench.rendering.table import Table
 from xrbench.report import tables
 from xrbench.report.papers import Reported
 from xrbench.report.selection import Selection
 from xrbench.report.wins import wins_table
-from xrbench.report.writers import Table
 
 Row = Callable[..., dict[str, Any]]
 

@@ -167,7 +167,8 @@ def report(
     Example:  xrbench report --suite ood-cxr --table table2 --format tex
     """
     from xrbench.errors import UnknownNameError
-    from xrbench.report import publish, writers
+    from xrbench.rendering.table import FORMS
+    from xrbench.report import publish
 
     folder = run_folder(results, suite, out)
     written = publish.publish(folder, options.open_catalogue(catalogues))
@@ -177,7 +178,7 @@ def report(
     made = {table.name: table for table in written.tables}
     if table_name not in made:
         raise UnknownNameError("table", table_name, made)
-    click.echo(writers.FORMS[form](made[table_name]).rstrip("\n"))
+    click.echo(FORMS[form](made[table_name]).rstrip("\n"))
 
 
 @click.command("reproduce", short_help="Set a paper's figures and claims beside a run.")

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from xrbench import statistics
-from xrbench.compare.words import aligned, between, p_text, signed
 from xrbench.errors import MeasureError
 from xrbench.metrics.names import Better
+from xrbench.rendering.differences import aligned, between, p_text, signed
 
 SHARED = "settings that share hospitals are not independent, as these tests take them to be"
 FEW = 2

@@ -18,9 +18,9 @@ from xrbench.compare.comparison import Comparison, compare_runs
 from xrbench.compare.results import Results
 from xrbench.compare.rows import Row, Section, Settings
 from xrbench.compare.tasks import spec_of
-from xrbench.compare.words import with_interval
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter
+from xrbench.rendering.differences import with_interval
 
 MARGIN = 0.02
 """Loss that is accepted when no margin is given."""

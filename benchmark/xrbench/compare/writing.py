@@ -8,7 +8,7 @@ from xrbench import statistics
 from xrbench.compare.across import signed_lines
 from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.rows import Section, Settings
-from xrbench.compare.words import aligned, between, many, p_text, signed
+from xrbench.rendering.differences import aligned, between, many, p_text, signed
 
 
 def section_lines(part: Section, how: Settings, measured: int) -> list[str]:

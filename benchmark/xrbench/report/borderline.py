@@ -12,14 +12,14 @@ import pandas as pd
 
 from xrbench import rng
 from xrbench.cards import TableLayout
-from xrbench.compare.words import between, p_text, signed
 from xrbench.errors import UsageError
+from xrbench.rendering.differences import between, p_text, signed
+from xrbench.rendering.numbers import number
+from xrbench.rendering.table import Cell, Table
 from xrbench.report import beside
 from xrbench.report.evidence import Measured, measured
 from xrbench.report.evidence.measured import count_people, images, known, names_of, people
-from xrbench.report.numbers import number
 from xrbench.report.runs import Run
-from xrbench.report.writers import Cell, Table
 from xrbench.statistics.clustered import clustered_difference
 
 THRESHOLD = 0.5

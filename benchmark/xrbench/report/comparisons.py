@@ -9,9 +9,9 @@ from typing import Any
 from xrbench import compare
 from xrbench.cards import SuiteCard
 from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
-from xrbench.compare.words import between, many, p_text, signed
-from xrbench.report.numbers import metric_title, number
-from xrbench.report.writers import Cell, Table
+from xrbench.rendering.differences import between, many, p_text, signed
+from xrbench.rendering.numbers import metric_title, number
+from xrbench.rendering.table import Cell, Table
 
 HEADS = ("label", "settings", "baseline", "challenger", "difference", "interval")
 

@@ -9,15 +9,15 @@ import pandas as pd
 
 from xrbench import statistics
 from xrbench.cards import TableLayout
-from xrbench.compare.words import between, p_text
+from xrbench.rendering.differences import between, p_text
+from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number, signed
+from xrbench.rendering.table import Cell, Row, Table
 from xrbench.report import beside
 from xrbench.report.evidence import Contrast, Measured, groups, measured, unpaired
-from xrbench.report.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number, signed
 from xrbench.report.papers import figure_of
 from xrbench.report.runs import Run
 from xrbench.report.selection import MEAN
 from xrbench.report.settings import SEEN, seen_note
-from xrbench.report.writers import Cell, Row, Table
 from xrbench.statistics.classes import ALL
 
 WORDS = {"internal": "internal", "external": "external", "resubstitution": "training images"}

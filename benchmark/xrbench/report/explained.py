@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from xrbench.cards import FigureLayout
-from xrbench.compare.words import between, signed
 from xrbench.explaining.stored import ABOUT, Explained, read
+from xrbench.rendering.differences import between, signed
+from xrbench.rendering.numbers import interval, number
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.figures.drawing import file_name
-from xrbench.report.numbers import interval, number
 from xrbench.report.panels import draw, pages
 from xrbench.report.runs import Run
-from xrbench.report.writers import Cell, Table
 
 FOLDER = "explained"
 """Where a run folder keeps explanations."""

@@ -11,9 +11,9 @@ import pandas as pd
 from xrbench import judging
 from xrbench.cards import SuiteCard, TableLayout
 from xrbench.judging.samples import records
-from xrbench.report.numbers import MISSING, UNDEFINED, interval, number, signed
+from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number, signed
+from xrbench.rendering.table import Cell, Row, Table
 from xrbench.report.runs import Run
-from xrbench.report.writers import Cell, Row, Table
 
 KINDS = (
     *("operating", "decision-curve", "subgroups", "policies"),

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from xrbench.cards import TableLayout
-from xrbench.report.numbers import MISSING, metric_title, number, signed
+from xrbench.rendering.numbers import MISSING, metric_title, number, signed
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.selection import Figure, Line, Selection
 from xrbench.report.settings import SEEN, any_seen, external_values, seen_note, undefined_notes
-from xrbench.report.writers import Cell, Table
 
 
 def gap_table(selection: Selection, layout: TableLayout) -> Table:

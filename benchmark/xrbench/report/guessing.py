@@ -8,14 +8,14 @@ import numpy.typing as npt
 from xrbench.cards import TableLayout
 from xrbench.metrics.multiclass import multiclass_confusion
 from xrbench.metrics.naive import naive_accuracy
+from xrbench.rendering.numbers import MISSING, count, number
+from xrbench.rendering.table import Cell, Row, Table
 from xrbench.report import beside
 from xrbench.report.evidence import Measured, groups, measured
 from xrbench.report.evidence.classes import Classes, classes_of, training_counts
 from xrbench.report.evidence.measured import known, names_of
-from xrbench.report.numbers import MISSING, count, number
 from xrbench.report.regimes import TITLES, ensembles_or_all
 from xrbench.report.runs import Run
-from xrbench.report.writers import Cell, Row, Table
 
 Counts = npt.NDArray[np.int64]
 GUESSES = ("uniform", "as the test set", "as the training set", "always the commonest")

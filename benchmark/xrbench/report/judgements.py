@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterator
 
 from xrbench.cards import TableLayout
-from xrbench.compare.words import p_text
+from xrbench.rendering.differences import p_text
+from xrbench.rendering.numbers import MISSING, metric_title, number
+from xrbench.rendering.table import Table
 from xrbench.report import findings
 from xrbench.report.findings import Finding, amount, change, figure, grouped, listed, where, who
-from xrbench.report.numbers import MISSING, metric_title, number
 from xrbench.report.runs import Run
-from xrbench.report.writers import Table
 
 CELL = ("method", "model", "cell")
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pandas as pd
 
 from xrbench.cards import TableLayout
-from xrbench.compare.words import p_text
+from xrbench.rendering.differences import p_text
+from xrbench.rendering.numbers import MISSING, UNDEFINED, metric_title, number
+from xrbench.rendering.table import Table
 from xrbench.report import findings
 from xrbench.report.findings import Finding, amount, change, figure, grouped, listed
-from xrbench.report.numbers import MISSING, UNDEFINED, metric_title, number
 from xrbench.report.runs import Run
-from xrbench.report.writers import Table
 
 
 def seeds(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from xrbench import blocks
 from xrbench.cards import FigureLayout, TableLayout
+from xrbench.rendering.table import Table
 from xrbench.report.runs import Run
-from xrbench.report.writers import Table
 
 OF_SCORES = ("datasets", "settings", "internal-external")
 """Kinds of table that are made of the scores alone."""

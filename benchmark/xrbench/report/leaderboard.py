@@ -21,6 +21,7 @@ from xrbench.catalogue import Catalogue
 from xrbench.compare.results import META, PREDICTIONS, Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.fixture_notice import STAMP
+from xrbench.rendering.table import escape_markdown
 from xrbench.report import tables
 from xrbench.report.comparisons import comparison_tables, declared
 from xrbench.report.papers import Reported
@@ -28,7 +29,6 @@ from xrbench.report.reproduce import reproduction
 from xrbench.report.runs import Run, paper_of, read_manifest, suite_of
 from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.wins import wins_table
-from xrbench.report.writers import escape_markdown
 
 FORMAT = "xrbench-leaderboard-1"
 PAGE = "README.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 from xrbench import judging, statistics
 from xrbench.judging.pairs import detectable
 from xrbench.metrics.names import Better
-from xrbench.report.numbers import number
+from xrbench.rendering.numbers import number
 from xrbench.report.selection import Figure, Line
 
 Key = tuple[str, str, str, str, str]

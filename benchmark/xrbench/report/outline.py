@@ -13,11 +13,11 @@ from xrbench import blocks
 from xrbench.assembly import Assembly
 from xrbench.cards import MethodCard
 from xrbench.catalogue import Catalogue
-from xrbench.compare.words import many
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.planning import Fit
 from xrbench.progress import clock
+from xrbench.rendering.differences import many
 from xrbench.store import Store, read_manifest
 
 PROTOCOLS = ("external", "internal", "resubstitution", "validation")

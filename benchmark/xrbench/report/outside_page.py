@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xrbench import store
-from xrbench.report.writers import Table
+from xrbench.rendering.table import Table
 
 
 @dataclass(frozen=True)

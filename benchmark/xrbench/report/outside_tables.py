@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench.compare.words import p_text
 from xrbench.judging.samples import records
+from xrbench.rendering.differences import p_text
+from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.findings import amount, change, figure, grouped
-from xrbench.report.numbers import MISSING, UNDEFINED, interval, number
-from xrbench.report.writers import Cell, Table
 
 MOST = 8
 """Remarks under a table."""

@@ -10,7 +10,8 @@ from xrbench import judging, store
 from xrbench.catalogue import Catalogue
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
-from xrbench.report import figures, leaderboard, tables, writers
+from xrbench.rendering.table import Table, save
+from xrbench.report import figures, leaderboard, tables
 from xrbench.report.findings import KINDS
 from xrbench.report.layouts import block_figure
 from xrbench.report.runs import Run, open_run
@@ -18,7 +19,6 @@ from xrbench.report.runs import paper_of as paper_of
 from xrbench.report.runs import read_manifest as read_manifest
 from xrbench.report.runs import suite_of as suite_of
 from xrbench.report.selection import Selection
-from xrbench.report.writers import Table
 
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"
@@ -77,7 +77,7 @@ def publish(
     before = _written(folder)
     made = tables.every_table(run.scores, run.suite, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
     for table in made:
-        writers.save(table, folder / "tables", forms)
+        save(table, folder / "tables", forms)
     say.detail(f"{len(made)} tables in {folder / 'tables'}")
     _draw(run)
     store.write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import TableLayout
+from xrbench.rendering.numbers import MISSING, count, interval, mean_sd, metric_title, number
+from xrbench.rendering.table import Cell, Row, Table
 from xrbench.report import beside
 from xrbench.report.evidence import Measured, groups, measured
 from xrbench.report.evidence.classes import classes_of, training_counts
-from xrbench.report.numbers import MISSING, count, interval, mean_sd, metric_title, number
 from xrbench.report.runs import Run
-from xrbench.report.writers import Cell, Row, Table
 from xrbench.statistics.classes import ALL
 
 TITLES = {

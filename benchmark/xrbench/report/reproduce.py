@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import SuiteCard
-from xrbench.report.numbers import MISSING, interval, metric_title, number
+from xrbench.rendering.numbers import MISSING, interval, metric_title, number
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.papers import OVER_SETTINGS, Reported, domains, same_domains
 from xrbench.report.selection import Figure, Line, Selection
-from xrbench.report.writers import Cell, Table
 
 NEAR = 3
 """A figure within so many tolerances of the reported one is near."""

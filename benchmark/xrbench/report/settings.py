@@ -9,11 +9,11 @@ import numpy as np
 
 from xrbench.cards import TableLayout
 from xrbench.metrics import parse, parse_classes
+from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.marks import Marks
-from xrbench.report.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number
 from xrbench.report.papers import Reported
 from xrbench.report.selection import MEAN, Column, Figure, Line, Selection
-from xrbench.report.writers import Cell, Table
 
 SEEN = "†"
 Find = Callable[[Line, Column, str], Figure | None]

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xrbench.cards import TableLayout
+from xrbench.rendering.numbers import MISSING, count
+from xrbench.rendering.table import Cell, Row, Table
 from xrbench.report import beside
-from xrbench.report.numbers import MISSING, count
 from xrbench.report.papers import Reported
 from xrbench.report.runs import Run
-from xrbench.report.writers import Cell, Row, Table
 
 ORDER = ("all", "train", "valid", "test")
 Side = Mapping[str, Any]

@@ -12,17 +12,17 @@ from xrbench.cards import SuiteCard, TableLayout
 from xrbench.compare.results import check_scores
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.fixture_notice import STAMP
+from xrbench.rendering.numbers import MISSING, count, interval, metric_title, number
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.findings import layouts_of
 from xrbench.report.gaps import gap_table
 from xrbench.report.layouts import block_table, is_block
 from xrbench.report.marks import Marks, marks_of
-from xrbench.report.numbers import MISSING, count, interval, metric_title, number
 from xrbench.report.papers import Reported
 from xrbench.report.runs import Run
 from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.settings import SEEN, seen_note, settings_table
 from xrbench.report.wins import wins_table
-from xrbench.report.writers import Cell, Table
 
 Descriptions = Sequence[Mapping[str, Any]]
 SCORES = "scores"

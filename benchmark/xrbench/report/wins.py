@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xrbench.report.numbers import MISSING, metric_title, number, signed
+from xrbench.rendering.numbers import MISSING, metric_title, number, signed
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.selection import MEAN, Figure, Line, Selection
-from xrbench.report.writers import Cell, Table
 
 
 def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: int = 2) -> Table:

@@ -12,13 +12,13 @@ from typing import Any
 
 from xrbench import blocks
 from xrbench.cards import PaperCard, TableLayout
-from xrbench.compare.words import between, many, p_text
+from xrbench.rendering.differences import between, many, p_text
+from xrbench.rendering.numbers import number, signed
+from xrbench.rendering.table import Cell, Table
 from xrbench.report.claims.verdict import FAILS, HOLDS, OPEN, adjusted
 from xrbench.report.claims.verdict import Verdict as Verdict
 from xrbench.report.evidence import Contrast, measured
-from xrbench.report.numbers import number, signed
 from xrbench.report.runs import Run
-from xrbench.report.writers import Cell, Table
 
 
 def judged(run: Run) -> list[Verdict]:

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import Claim
+from xrbench.rendering.numbers import count
 from xrbench.report.borderline import DEVICES, THRESHOLD, TwoModels, device_column, device_sides, two_models
 from xrbench.report.claims.verdict import Direction, Verdict, counted, unanswered, weighed
 from xrbench.report.evidence import Contrast, measured
 from xrbench.report.evidence.classes import training_counts
 from xrbench.report.evidence.contrast import difference_of
 from xrbench.report.evidence.measured import HELD_OUT, images, people
-from xrbench.report.numbers import count
 from xrbench.report.runs import Run
 from xrbench.statistics.clustered import clustered_difference
 

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from xrbench.cards import Claim
 from xrbench.metrics.naive import naive_accuracy
+from xrbench.rendering.numbers import number
 from xrbench.report.claims.verdict import Verdict, unanswered, weighed
 from xrbench.report.evidence import Contrast, Measured, classes, groups, measured
 from xrbench.report.evidence.classes import Value
 from xrbench.report.evidence.measured import RESUBSTITUTION, known
-from xrbench.report.numbers import number
 from xrbench.report.regimes import ensembles_or_all
 from xrbench.report.runs import Run
 from xrbench.statistics.correlation import rank_correlation

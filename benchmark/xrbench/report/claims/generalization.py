@@ -9,9 +9,9 @@ import numpy as np
 
 from xrbench import statistics
 from xrbench.cards import Claim
+from xrbench.rendering.numbers import metric_title
 from xrbench.report.claims.verdict import Direction, Verdict, unanswered, weighed
 from xrbench.report.evidence import Contrast, Measured, findings, groups, measured, paired, unpaired
-from xrbench.report.numbers import metric_title
 from xrbench.report.runs import Run
 from xrbench.report.selection import MEAN
 

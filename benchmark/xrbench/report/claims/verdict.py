@@ -21,9 +21,9 @@ from typing import Final, Literal
 from scipy import special
 
 from xrbench import statistics
-from xrbench.compare.words import between, p_text, signed
+from xrbench.rendering.differences import between, p_text, signed
+from xrbench.rendering.numbers import number
 from xrbench.report.evidence import Contrast
-from xrbench.report.numbers import number
 
 HOLDS: Final = "holds"
 FAILS: Final = "does not hold"

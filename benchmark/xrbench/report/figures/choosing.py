@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.compare.words import many
 from xrbench.planning import settings_of
+from xrbench.rendering.differences import many
 from xrbench.report.figures.drawing import Look, look
 from xrbench.report.figures.options import Names, asked
 from xrbench.report.runs import Run

@@ -13,11 +13,11 @@ import pandas as pd
 
 from xrbench.cards import FigureLayout
 from xrbench.metrics.checks import FloatArray
+from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import choosing
 from xrbench.report.figures.classed import Classed, classed
 from xrbench.report.figures.drawing import canvas_of, file_name, notes, save, say_empty, short, title, wrapped
 from xrbench.report.figures.options import Names
-from xrbench.report.numbers import interval, number
 from xrbench.report.runs import Run
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.compare.words import p_text
 from xrbench.judging.samples import records
+from xrbench.rendering.differences import p_text
+from xrbench.rendering.numbers import metric_title
 from xrbench.report import findings
 from xrbench.report.figures.drawing import SMALL, canvas_of, file_name, notes, save, short, title
-from xrbench.report.numbers import metric_title
 from xrbench.report.runs import Run
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xrbench.fixture_notice import STAMP
+from xrbench.rendering.numbers import metric_title
 from xrbench.report.figures.drawing import canvas_of, save, title
-from xrbench.report.numbers import metric_title
 from xrbench.report.selection import MEAN, Figure, Selection
 
 if TYPE_CHECKING:

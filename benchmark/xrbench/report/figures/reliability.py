@@ -14,6 +14,7 @@ import pandas as pd
 from xrbench import store
 from xrbench.cards import FigureLayout
 from xrbench.metrics.calibration import BINS
+from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import choosing
 from xrbench.report.figures.choosing import Measured
 from xrbench.report.figures.drawing import (
@@ -30,7 +31,6 @@ from xrbench.report.figures.drawing import (
 )
 from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.pages import Page, Panel, pages
-from xrbench.report.numbers import interval, number
 from xrbench.report.runs import Run
 from xrbench.scoring import patients_of
 from xrbench.statistics.curves import reliability_bins

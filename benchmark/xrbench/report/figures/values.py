@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import FigureLayout
+from xrbench.rendering.numbers import interval, metric_title, number
 from xrbench.report.figures import choosing
 from xrbench.report.figures.choosing import Measured
 from xrbench.report.figures.drawing import canvas_of, file_name, look, notes, save, short, title
 from xrbench.report.figures.options import Names, asked
-from xrbench.report.numbers import interval, metric_title, number
 from xrbench.report.runs import Run
 from xrbench.report.selection import MEAN
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xrbench.compare.words import SIDES, aligned
 from xrbench.errors import StoreError, UnknownNameError
+from xrbench.rendering.differences import SIDES, aligned
 
 
 @dataclass(frozen=True)

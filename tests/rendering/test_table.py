@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from xrbench.errors import StoreError, UnknownNameError
-from xrbench.report.writers import FORMS, Cell, Table, save
+from xrbench.rendering.table import FORMS, Cell, Table, save
 
 NASTY = (
     "<script>alert(1)</script>",
