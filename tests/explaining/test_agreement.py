@@ -9,8 +9,8 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from xrbench.explaining.agreement import DIFFERENCE, Interval, agreement, difference, mean_interval, proportion_interval
-from xrbench.statistics.intervals import wilson
-from xrbench.statistics.patients import encode
+from xrbench.statistics.intervals.formulas import wilson
+from xrbench.statistics.resampling.clusters import encode
 
 
 def found(rows: int, seed: int, **about: object) -> pd.DataFrame:

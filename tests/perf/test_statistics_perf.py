@@ -23,8 +23,8 @@ from sklearn.metrics import roc_auc_score
 
 from xrbench import statistics
 from xrbench.metrics.calibration import logit
-from xrbench.statistics import draws, kernels, logistic
-from xrbench.statistics.samples import sort
+from xrbench.statistics.resampling import bootstrap_counts, kernels, logistic_kernel
+from xrbench.statistics.resampling.label_columns import sort
 
 pytestmark = [pytest.mark.perf, pytest.mark.slow]
 
@@ -66,7 +66,7 @@ TRUTH, SCORES, PATIENT = films(IMAGES, PATIENTS, LABELS, MODELS)
 
 def table() -> None:
     """Every AUC of 5 labels and their mean, 3 models, with percentiles of 1,000 replicates over patients."""
-    draws.forget()
+    bootstrap_counts.forget()
     for score in SCORES:
         statistics.estimate(TRUTH, score, PATIENT, labels=NAMES, kind="bootstrap", replicates=REPLICATES)
 
@@ -215,7 +215,7 @@ def kernels_of(images: int) -> list[Kernel]:
     order, edges = np.arange(patients), np.array([0, patients])
     words = np.zeros((64, -(-patients // 8)), np.uint64)
     turned, key = np.empty((patients, 8), np.uint64), np.uint64(1)
-    counts = draws.Bootstrap(patients, key=1).counts(0)
+    counts = bootstrap_counts.Bootstrap(patients, key=1).counts(0)
     lines, nothing, out = counts.view(np.uint64), np.zeros(8, np.uint64), np.empty(64)
     steps = sort(given, positive, code)
     slot, one, sums = np.where(positive, 0, 1), np.ones(images), np.empty((2, 64))
@@ -225,7 +225,7 @@ def kernels_of(images: int) -> list[Kernel]:
 
     def fit() -> None:
         intercept[:], slope[:] = -2.0, 1.0
-        logistic.logistic_pass(counts, code, x, positive, True, np.ones(64, np.bool_), intercept, slope)
+        logistic_kernel.logistic_pass(counts, code, x, positive, True, np.ones(64, np.bool_), intercept, slope)
 
     def lines_of(rows: npt.NDArray[np.int32]) -> Callable[[], object]:
         return lambda: read_lines(lines, rows, nothing)
@@ -235,14 +235,14 @@ def kernels_of(images: int) -> list[Kernel]:
         Kernel(
             "draw",
             "4 random bytes a patient",
-            lambda: draws.draw(words.view(np.uint8), 0, key, edges),
+            lambda: bootstrap_counts.draw(words.view(np.uint8), 0, key, edges),
             lambda: mix(random, key),
             patients,
         ),
         Kernel(
             "turn",
             "1 byte read, 1 written a patient",
-            lambda: draws.turn(words, order, turned, 0),
+            lambda: bootstrap_counts.turn(words, order, turned, 0),
             lambda: np.copyto(turned, lines),
             patients,
         ),

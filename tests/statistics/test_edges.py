@@ -15,7 +15,7 @@ from xrbench import metrics, statistics
 from xrbench.errors import MeasureError
 from xrbench.metrics.names import FAMILIES
 from xrbench.statistics import Cell, PairedCell
-from xrbench.statistics.kinds import KINDS
+from xrbench.statistics.intervals.interval_kinds import KINDS
 
 Floats = npt.NDArray[np.float64]
 EVERY = [name if family != "decision" else f"{name}@threshold=0.5" for name, (family, _) in FAMILIES.items()]

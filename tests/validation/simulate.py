@@ -27,12 +27,12 @@ from scipy import special
 
 from xrbench import metrics, statistics
 from xrbench.statistics import Cell, PairedCell
-from xrbench.statistics.drawn import by_group
-from xrbench.statistics.draws import Bootstrap, Jackknife
-from xrbench.statistics.jackknife import groups_of
-from xrbench.statistics.kinds import Figure, chosen, interval
-from xrbench.statistics.replicates import replicate
-from xrbench.statistics.samples import column
+from xrbench.statistics.intervals.interval_kinds import Figure, chosen, interval
+from xrbench.statistics.resampling.bootstrap_counts import Bootstrap, Jackknife
+from xrbench.statistics.resampling.jackknife import groups_of
+from xrbench.statistics.resampling.label_columns import column
+from xrbench.statistics.resampling.replicates import replicate
+from xrbench.statistics.resampling.resampled import by_group
 
 Floats = npt.NDArray[np.float64]
 HERE = Path(__file__).parent

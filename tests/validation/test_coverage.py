@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xrbench.statistics import cautions
-from xrbench.statistics.kinds import ENOUGH, ENOUGH_FOR
+from xrbench.statistics.intervals import cautions
+from xrbench.statistics.intervals.interval_kinds import ENOUGH, ENOUGH_FOR
 
 HERE = Path(__file__).parent
 LOW, HIGH = 93.5, 96.5

@@ -18,8 +18,8 @@ from xrbench.compare.results import Results
 from xrbench.compare.rows import Row, Section, Settings
 from xrbench.metrics.names import Better
 from xrbench.progress import Reporter
-from xrbench.statistics.delong import z_test
-from xrbench.statistics.intervals import normal, quantile
+from xrbench.statistics.intervals.delong import z_test
+from xrbench.statistics.intervals.formulas import normal, quantile
 
 
 def section(

@@ -10,8 +10,8 @@ from xrbench.compare.results import Results
 from xrbench.errors import UsageError
 from xrbench.metrics import parse, parse_classes
 from xrbench.metrics.names import MetricSpec
-from xrbench.statistics.classes import ALL
-from xrbench.statistics.estimates import MEAN
+from xrbench.statistics.intervals.estimate import MEAN
+from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 OVERALL = (MEAN, ALL)
 """Labels of figures that are not of one label or class."""

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench.statistics.intervals import NOTHING, wilson
-from xrbench.statistics.jackknife import Left, groups_of, jackknife, side
-from xrbench.statistics.patients import Patients, encode
+from xrbench.statistics.intervals.formulas import NOTHING, wilson
+from xrbench.statistics.resampling.clusters import Patients, encode
+from xrbench.statistics.resampling.jackknife import Left, groups_of, jackknife, side
 
 DIFFERENCE = "internal - external"
 FIGURES = {"share": "area", "hit": "near"}

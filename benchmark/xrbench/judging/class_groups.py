@@ -13,7 +13,7 @@ from xrbench.judging.rows import NAN
 from xrbench.judging.samples import Sample
 from xrbench.metrics import parse_classes
 from xrbench.statistics import Estimate, Gap, Group, Subgroups
-from xrbench.statistics.patients import encode
+from xrbench.statistics.resampling.clusters import encode
 
 Mask = npt.NDArray[np.bool_]
 

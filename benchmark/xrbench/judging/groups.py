@@ -15,7 +15,7 @@ from xrbench.judging.class_groups import class_subgroups
 from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.judging.samples import HEAD, Sample
 from xrbench.metrics import parse, parse_classes
-from xrbench.statistics.jackknife import scale_of
+from xrbench.statistics.resampling.jackknife import scale_of
 
 COLUMNS = (
     *(*HEAD, "column", "group", *FIGURE),

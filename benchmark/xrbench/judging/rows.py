@@ -9,8 +9,8 @@ import pandas as pd
 
 from xrbench.metrics import MetricSpec
 from xrbench.statistics import Estimate
-from xrbench.statistics.estimates import MEAN
-from xrbench.statistics.jackknife import scale_of
+from xrbench.statistics.intervals.estimate import MEAN
+from xrbench.statistics.resampling.jackknife import scale_of
 
 FIGURE = ("label", "metric", "value", "low", "high", "interval", "unit", "level")
 COUNTS = ("n_positive", "n_negative", "n_masked", "n_patients", "n_images")

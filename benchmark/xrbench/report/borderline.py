@@ -20,7 +20,7 @@ from xrbench.report import beside
 from xrbench.report.evidence import Measured, measured
 from xrbench.report.evidence.measured import count_people, images, known, names_of, people
 from xrbench.report.runs import Run
-from xrbench.statistics.clustered import clustered_difference
+from xrbench.statistics.intervals.clustered_mean import clustered_difference
 
 THRESHOLD = 0.5
 DEVICES = "Support Devices"

@@ -18,7 +18,7 @@ from xrbench.report.papers import figure_of
 from xrbench.report.runs import Run
 from xrbench.report.selection import MEAN
 from xrbench.report.settings import SEEN, seen_note
-from xrbench.statistics.classes import ALL
+from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 WORDS = {"internal": "internal", "external": "external", "resubstitution": "training images"}
 Key = tuple[str, str]

@@ -24,7 +24,7 @@ from xrbench.report import tables as of_runs
 from xrbench.report.outside_asked import Asked, read_asked, refuse
 from xrbench.report.outside_page import Judgement
 from xrbench.report.runs import open_run
-from xrbench.statistics.inputs import check_options
+from xrbench.statistics.intervals.input_checks import check_options
 
 
 def judge(

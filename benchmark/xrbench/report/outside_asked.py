@@ -10,7 +10,7 @@ from xrbench.cards import SubgroupRule
 from xrbench.cards.analyses_ranges import check_subgroup
 from xrbench.errors import CardError, UsageError, suggestion
 from xrbench.metrics import parse
-from xrbench.statistics.subgroups import MINIMUM
+from xrbench.statistics.clinical.subgroups import MINIMUM
 
 DEFAULT_METRICS = ("auc", "average-precision")
 AT_A_POINT = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")

@@ -16,7 +16,7 @@ from xrbench.report import beside
 from xrbench.report.evidence import Measured, groups, measured
 from xrbench.report.evidence.classes import classes_of, training_counts
 from xrbench.report.runs import Run
-from xrbench.statistics.classes import ALL
+from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 TITLES = {
     "resubstitution": "on its own training images",

@@ -54,34 +54,34 @@ b class-recall 0.6 wilson
 c class-recall 0.57 wilson
 """
 
-from xrbench.statistics.cells import Cell, PairedCell
-from xrbench.statistics.classes import estimate_classes
-from xrbench.statistics.clustered import ClusteredMean, clustered_difference, clustered_mean
-from xrbench.statistics.comparing import Difference, compare
-from xrbench.statistics.comparing_classes import compare_classes
-from xrbench.statistics.correlation import RankCorrelation, rank_correlation
-from xrbench.statistics.curves import RocBand, reliability_bins, roc_band
-from xrbench.statistics.delong import DeLong, DeLongTest, delong, delong_interval, delong_test
-from xrbench.statistics.estimates import Estimate, estimate
-from xrbench.statistics.gaps import Gap, domain_matrix, gap
-from xrbench.statistics.kinds import KINDS
-from xrbench.statistics.multiplicity import adjust
-from xrbench.statistics.operating import (
+from xrbench.statistics.clinical.label_policies import PolicySensitivity, policy_sensitivity
+from xrbench.statistics.clinical.operating_points import (
     NetBenefit,
     OperatingPoint,
     decision_curve,
     operating_points,
     thresholds_for,
 )
-from xrbench.statistics.policies import PolicySensitivity, policy_sensitivity
-from xrbench.statistics.power import detectable_from_counts, leaders, smallest_detectable
-from xrbench.statistics.ranks import Ranking, SignedRank, nemenyi, rank_methods, wilcoxon
-from xrbench.statistics.seeds import MeanAndSpread, TwoLevel, mean_and_spread, two_level
-from xrbench.statistics.single import auc_interval
-from xrbench.statistics.spread_classes import gap_classes, two_level_classes
-from xrbench.statistics.subgroups import Group, Subgroups, bands, gap_pvalues, subgroups
-from xrbench.statistics.variance import Variances, decompose
-from xrbench.statistics.verdicts import verdict
+from xrbench.statistics.clinical.roc_and_calibration_curves import RocBand, reliability_bins, roc_band
+from xrbench.statistics.clinical.subgroups import Group, Subgroups, bands, gap_pvalues, subgroups
+from xrbench.statistics.generalization.cells import Cell, PairedCell
+from xrbench.statistics.generalization.gap import Gap, domain_matrix, gap
+from xrbench.statistics.generalization.seed_variance import MeanAndSpread, TwoLevel, mean_and_spread, two_level
+from xrbench.statistics.generalization.spread_classes import gap_classes, two_level_classes
+from xrbench.statistics.generalization.variance_components import Variances, decompose
+from xrbench.statistics.inference.comparing_classes import compare_classes
+from xrbench.statistics.inference.correlation import RankCorrelation, rank_correlation
+from xrbench.statistics.inference.multiple_testing import adjust
+from xrbench.statistics.inference.paired_difference import Difference, compare
+from xrbench.statistics.inference.power import detectable_from_counts, leaders, smallest_detectable
+from xrbench.statistics.inference.rank_tests import Ranking, SignedRank, nemenyi, rank_methods, wilcoxon
+from xrbench.statistics.inference.verdicts import verdict
+from xrbench.statistics.intervals.clustered_mean import ClusteredMean, clustered_difference, clustered_mean
+from xrbench.statistics.intervals.delong import DeLong, DeLongTest, delong, delong_interval, delong_test
+from xrbench.statistics.intervals.estimate import Estimate, estimate
+from xrbench.statistics.intervals.estimate_multiclass import estimate_classes
+from xrbench.statistics.intervals.interval_kinds import KINDS
+from xrbench.statistics.intervals.single import auc_interval
 
 __all__ = [
     "KINDS",

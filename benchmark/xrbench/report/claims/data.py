@@ -17,7 +17,7 @@ from xrbench.report.evidence.classes import training_counts
 from xrbench.report.evidence.contrast import difference_of
 from xrbench.report.evidence.measured import HELD_OUT, images, people
 from xrbench.report.runs import Run
-from xrbench.statistics.clustered import clustered_difference
+from xrbench.statistics.intervals.clustered_mean import clustered_difference
 
 Values = npt.NDArray[np.float64]
 Who = npt.NDArray[np.object_]

@@ -17,7 +17,7 @@ from xrbench.report.evidence.classes import Value
 from xrbench.report.evidence.measured import RESUBSTITUTION, known
 from xrbench.report.regimes import ensembles_or_all
 from xrbench.report.runs import Run
-from xrbench.statistics.correlation import rank_correlation
+from xrbench.statistics.inference.correlation import rank_correlation
 
 PROPORTIONAL = "proportional"
 Values = npt.NDArray[np.float64]

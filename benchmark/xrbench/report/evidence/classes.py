@@ -14,8 +14,8 @@ from xrbench.metrics.multiclass import Classified, validate_classes
 from xrbench.report.evidence.contrast import Contrast, difference_of
 from xrbench.report.evidence.measured import Measured, Names, images, people
 from xrbench.report.runs import Run
-from xrbench.statistics.classes import ALL
-from xrbench.statistics.clustered import clustered_difference, clustered_mean
+from xrbench.statistics.intervals.clustered_mean import clustered_difference, clustered_mean
+from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from xrbench import statistics
-from xrbench.statistics.clustered import ClusteredMean
+from xrbench.statistics.intervals.clustered_mean import ClusteredMean
 
 
 @dataclass(frozen=True)

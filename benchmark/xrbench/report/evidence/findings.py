@@ -14,7 +14,7 @@ from xrbench.report.evidence.contrast import Contrast
 from xrbench.report.evidence.measured import Measured, domains, images, people
 from xrbench.report.runs import Run
 from xrbench.report.selection import MEAN
-from xrbench.statistics.classes import ALL
+from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 ONCE = 1
 """Bootstrap replicates: intervals and p-values here come from leaving patients out."""

@@ -33,7 +33,7 @@ from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.pages import Page, Panel, pages
 from xrbench.report.runs import Run
 from xrbench.scoring import patients_of
-from xrbench.statistics.curves import reliability_bins
+from xrbench.statistics.clinical.roc_and_calibration_curves import reliability_bins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

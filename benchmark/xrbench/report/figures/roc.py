@@ -32,7 +32,7 @@ from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.pages import Page, Panel, pages
 from xrbench.report.runs import Run
 from xrbench.scoring import interval_seed, patients_of
-from xrbench.statistics.curves import POINTS, RocBand, roc_band
+from xrbench.statistics.clinical.roc_and_calibration_curves import POINTS, RocBand, roc_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

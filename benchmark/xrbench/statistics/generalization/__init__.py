@@ -1,0 +1,1 @@
+"""From one domain to another: gaps, domain matrices, the variance over seeds and its components."""

@@ -1,0 +1,1 @@
+"""Differences between models, tests over many of them, and the verdicts they allow."""

@@ -1,0 +1,1 @@
+"""Figures of one sample with their confidence intervals."""

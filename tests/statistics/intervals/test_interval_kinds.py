@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import get_args, get_type_hints
+
+import pytest
+
+from xrbench import cards
+from xrbench.metrics import parse
+from xrbench.statistics import KINDS
+from xrbench.statistics.intervals.interval_kinds import chosen
+
+
+def test_cards_know_the_same_kinds() -> None:
+    assert get_args(get_type_hints(cards.Interval)["kind"]) == KINDS
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "mean", "expected"),
+    [
+        ("default", "auc", False, "jackknife"),
+        ("default", "recall@specificity=0.9", False, "wilson"),
+        ("default", "recall@specificity=0.9", True, "jackknife"),
+        ("default", "ppv@specificity=0.9,prevalence=0.1", False, "jackknife"),
+        ("delong", "auc", False, "delong"),
+        ("delong", "auc", True, "jackknife"),
+        ("delong", "accuracy@threshold=0.5", False, "wilson"),
+        ("wilson", "brier", False, "jackknife"),
+        ("stratified", "auc", True, "jackknife"),
+        ("bootstrap", "auc", True, "bootstrap"),
+    ],
+)
+def test_a_kind_that_does_not_apply_gives_way(kind: str, metric: str, mean: bool, expected: str) -> None:
+    assert chosen(kind, parse(metric), mean=mean) == expected

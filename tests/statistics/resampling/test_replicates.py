@@ -1,0 +1,183 @@
+"""The compiled passes against the plain metrics with the patients' counts as weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+
+from xrbench import metrics
+from xrbench.metrics.multiclass import validate_classes
+from xrbench.metrics.names import parse
+from xrbench.statistics.intervals.class_columns import called
+from xrbench.statistics.resampling import bootstrap_counts, logistic_kernel, replicates
+from xrbench.statistics.resampling.jackknife import groups_of
+from xrbench.statistics.resampling.label_columns import Column, column, sort
+from xrbench.statistics.resampling.replicates import replicate
+from xrbench.statistics.resampling.resampled import once, without_each
+
+NAMES = [
+    "auc",
+    "average-precision",
+    "recall@threshold=0.5",
+    "specificity@threshold=0.6",
+    "ppv@threshold=0.5",
+    "npv@threshold=0.5,prevalence=0.1",
+    "f1@threshold=0.5",
+    "accuracy@threshold=0.5",
+    "macro-recall@threshold=0.5",
+    "alarms-per-1000@threshold=0.5",
+    "net-benefit@threshold=0.3",
+    "brier",
+    "expected-calibration-error",
+    "calibration-slope",
+    "calibration-intercept",
+]
+
+
+def laid_out(films: Any, names: list[str]) -> Column:
+    specs = [parse(name) for name in names]
+    code = films.patient.astype(np.int32)
+    return column(films.truth[:, 0], films.score[:, 0], code, label="x", specs=specs, thresholds=None)
+
+
+@pytest.mark.parametrize("digits", [12, 1])
+@pytest.mark.parametrize("patients", [8, 150])
+def test_replicates_are_the_metrics_with_counts_as_weights(
+    films: Callable[..., Any], patients: int, digits: int
+) -> None:
+    data = films(patients, patients, digits=digits, masked=0.1)
+    source = bootstrap_counts.Bootstrap(patients, key=9)
+    found = replicate([laid_out(data, NAMES)], source, 70, threads=1)[:, 0]
+    counts = np.concatenate([source.counts(0), source.counts(64)], axis=1)
+    for lane in (0, 1, 2, 3, 63, 64, 69):
+        weights = counts[data.patient, lane]
+        expected = [metrics.evaluate(n, data.truth[:, 0], data.score[:, 0], weights=weights) for n in NAMES]
+        assert found[lane] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_threads_and_company_change_nothing(films: Callable[..., Any]) -> None:
+    data = films(4, 200)
+    source = bootstrap_counts.Bootstrap(200, key=1)
+    both = replicate([laid_out(data, NAMES), laid_out(data, NAMES)], source, 300, threads=3)
+    alone = replicate([laid_out(data, NAMES[:3])], source, 100, threads=1)
+    assert np.array_equal(both[:, 0], both[:, 1])
+    assert np.array_equal(both[:100, 0, :3], alone[:, 0])
+
+
+def test_groups_left_out_together_are_counted_as_one(films: Callable[..., Any]) -> None:
+    """More patients than groups: counts of groups give, to the last bit, what counts of patients give."""
+    data = films(3, 2_500, masked=0.1)
+    one = laid_out(data, NAMES)
+    group = groups_of(2_500)
+    straight = replicate([one], bootstrap_counts.Jackknife(group), 1_024, threads=1)
+    assert group.max() == 1_023
+    assert np.array_equal(without_each([one], group, threads=1), straight, equal_nan=True)
+    everyone = replicate([one], bootstrap_counts.Once(2_500), 1, threads=1)[0]
+    assert np.array_equal(once([one], 2_500), everyone)
+
+
+def test_groups_of_predicted_classes_too() -> None:
+    rng = np.random.default_rng(1)
+    patient = rng.integers(0, 2_000, 5_000).astype(np.int32)
+    found = validate_classes(rng.integers(0, 3, 5_000), rng.random((5_000, 3)))
+    one = called(found, patient, [metrics.parse_classes("macro-f1"), metrics.parse_classes("class-recall")])
+    group = groups_of(2_000)
+    straight = replicate([one], bootstrap_counts.Jackknife(group), 1_024, threads=1)
+    assert np.array_equal(without_each([one], group, threads=1), straight)
+    assert straight.shape == (1_024, 1, 4)
+
+
+class Bars:
+    """Note each bar: its label, its length, and the steps that it was moved."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int, list[int]]] = []
+
+    def line(self, text: str) -> None: ...
+
+    def detail(self, text: str) -> None: ...
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Any]:
+        steps: list[int] = []
+        self.shown.append((label, total, steps))
+
+        class One:
+            def advance(self, count: int = 1, note: str = "") -> None:
+                steps.append(count)
+
+        yield One()
+
+
+@pytest.mark.parametrize(("patience", "moved"), [(-1.0, [[1, 1, 1, 1, 1]]), (1e6, [])])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_bar_is_shown_once_the_work_takes_longer(
+    films: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, patience: float, moved: list[list[int]], threads: int
+) -> None:
+    monkeypatch.setattr(replicates, "PATIENCE", patience)
+    bars = Bars()
+    one = laid_out(films(3, 50), ["auc"])
+    replicate([one], bootstrap_counts.Bootstrap(50, key=1), 300, threads=threads, reporter=bars, label="bootstrap")
+    assert [(label, total) for label, total, _ in bars.shown] == [("bootstrap", 5)] * len(moved)
+    assert [steps for _, _, steps in bars.shown] == moved
+
+
+def test_a_late_bar_starts_with_what_is_done(films: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 0.4, 0.8, 1.2])
+    monkeypatch.setattr("xrbench.statistics.resampling.replicates.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    bars = Bars()
+    one = laid_out(films(3, 50), ["auc"])
+    replicate([one], bootstrap_counts.Bootstrap(50, key=1), 300, threads=1, reporter=bars)
+    assert bars.shown == [("replicates", 5, [3, 1, 1])]
+
+
+def test_chances_are_the_logistic_function_to_the_last_places() -> None:
+    for x in (*np.linspace(-40, 40, 161), 1e-12, -709.0, 709.0, -5000.0, 5000.0):
+        chance, power, rest = np.empty(64), np.empty(64), np.empty(64)
+        slope = np.linspace(0.5, 2.0, 64)
+        logistic_kernel._chances(np.full(64, 0.1), slope, x, chance, power, rest)
+        expected = special.expit(np.clip(0.1 + slope * x, -700, 700))
+        assert chance == pytest.approx(expected, rel=2e-15, abs=1e-300)
+
+
+def test_image_order_changes_no_count(films: Callable[..., Any]) -> None:
+    data = films(4, 60, digits=1)
+    turned = type(data)(*(part[::-1] for part in data))
+    source = bootstrap_counts.Bootstrap(60, key=1)
+    names = ["auc", "average-precision", "recall@threshold=0.5"]
+    found = [replicate([laid_out(part, names)], source, 64, threads=1) for part in (data, turned)]
+    assert np.array_equal(found[0], found[1])
+
+
+def test_infinite_scores_and_constant_scores_pass(films: Callable[..., Any]) -> None:
+    data = films(4, 30)
+    data.score[:5] = np.inf
+    data.score[5:9] = -np.inf
+    found = replicate([laid_out(data, ["auc", "average-precision"])], bootstrap_counts.Once(30), 1, threads=1)[0, 0]
+    assert found[0] == pytest.approx(metrics.auc(data.truth[:, 0], data.score[:, 0]), abs=1e-12)
+    data.score[:] = 0.5
+    found = replicate([laid_out(data, ["auc"])], bootstrap_counts.Bootstrap(30, key=2), 50, threads=1)
+    assert (found == 0.5).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4)), max_size=40))
+def test_steps_part_the_images_by_score_and_class(rows: list[tuple[int, int]]) -> None:
+    positive = np.array([row[0] == 1 for row in rows], np.bool_)
+    score = np.array([row[1] for row in rows], np.float64)
+    steps = sort(score, positive, np.arange(len(rows), dtype=np.int32))
+    assert sorted(steps.patient.tolist()) == list(range(len(rows)))
+    assert (np.diff(score[steps.patient]) <= 0).all()
+    inside = np.zeros(len(rows), np.bool_)
+    for start, mid, end in zip(*steps[1:], strict=True):
+        inside[start:mid] = True
+        assert len(set(score[steps.patient[start:end]])) == 1
+        assert not positive[steps.patient[mid:end]].any()
+    assert np.array_equal(inside, positive[steps.patient])
