@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from xrbench import assembly as assembling
 from xrbench import cards, catalogue, planning, running
 from xrbench.assembly import Assembly
+from xrbench.data.datasets.sources import DataRoots
 from xrbench.progress import Reporter, Silent
 from xrbench.running import Options, RunResult
-from xrbench.sources import DataRoots
 
 if TYPE_CHECKING:
     import pandas as pd

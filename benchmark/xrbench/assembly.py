@@ -15,18 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import cards, keys, planning, sources
+from xrbench import cards, keys, planning
 from xrbench.catalogue import Catalogue
-from xrbench.data import cache as caching
-from xrbench.data import labels as labelling
-from xrbench.data import preprocessing, splits
-from xrbench.data.classes import check_classes
-from xrbench.data.demographics import age_bands, age_of_patients, describe_split
-from xrbench.data.imageset import ImageSet
+from xrbench.data.cache import build as caching
+from xrbench.data.datasets import sources
+from xrbench.data.datasets.demographics import age_bands, age_of_patients, describe_split
+from xrbench.data.datasets.sources import DataRoots, Selected
+from xrbench.data.images import preprocessing
+from xrbench.data.images.image_set import ImageSet
+from xrbench.data.labels import policies as labelling
+from xrbench.data.labels.single_class import check_classes
+from xrbench.data.splits import split
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import HELD_OUT, Cell, Fit, Plan
 from xrbench.progress import Reporter, Silent
-from xrbench.sources import DataRoots, Selected
 
 STANDARD = ("view", "age", "sex")
 """Columns that travel from the tidy frame into predictions, for subgroups; "No Finding" and devices do as ``raw:`` states."""
@@ -49,7 +51,7 @@ class Assembly:
 
     plan: Plan
     domains: dict[str, Selected]
-    parts: dict[str, splits.Parts]
+    parts: dict[str, split.Parts]
     missing: dict[str, str]
     notes: list[str]
     settings_left_out: int = 0
@@ -61,7 +63,7 @@ class Assembly:
         """Say whether any figure would come from synthetic images."""
         return any(domain.synthetic for domain in self.domains.values())
 
-    def part(self, cell: Cell) -> splits.Part:
+    def part(self, cell: Cell) -> split.Part:
         """Return the rows a cell is measured on."""
         if not cell.fits:
             rows = np.arange(len(self.domains[cell.test].frame))[: self.plan.profile.limits.test or None]
@@ -73,7 +75,7 @@ class Assembly:
         inside = cell.protocol in ("internal", "resubstitution")
         return {name: (parts.internal if inside else self._external(cell))[name] for name in cell.tests}
 
-    def _external(self, cell: Cell) -> splits.Part:
+    def _external(self, cell: Cell) -> split.Part:
         """Return the rows of a cell's external test dataset, which may be another one than its fit's first."""
         parts = self.parts[cell.fits[0]]
         if cell.test in parts.external:
@@ -159,16 +161,16 @@ class Assembly:
         self._leave_out_unreadable()
         return True
 
-    def image_set(self, part: splits.Part, model: cards.ModelCard) -> ImageSet:
+    def image_set(self, part: split.Part, model: cards.ModelCard) -> ImageSet:
         """Put the rows of a part together with their pixels and truth."""
         size = self.image_size(model)
         return ImageSet.join([self._images(name, rows, size) for name, rows in part.items() if len(rows)])
 
-    def frame(self, part: splits.Part) -> pd.DataFrame:
+    def frame(self, part: split.Part) -> pd.DataFrame:
         """Make the predictions frame of a part, still without scores."""
         return pd.concat([self._rows(name, rows) for name, rows in part.items()], ignore_index=True)
 
-    def rows_digest(self, part: splits.Part, model: cards.ModelCard) -> str:
+    def rows_digest(self, part: split.Part, model: cards.ModelCard) -> str:
         """Hash ids, patients, truth and pixels of a part."""
         size = self.image_size(model)
         digests = []
@@ -178,11 +180,11 @@ class Assembly:
             pixels = self.caches[domain.base, size].digests(chosen["path"].tolist())
             patients = domain.members.patient[rows]
             digests.append(
-                splits.rows_digest(
+                split.rows_digest(
                     [name, domain.base], chosen["image"].tolist(), patients, domain.truth[rows].ravel(), pixels
                 )
             )
-        return splits.rows_digest(digests)
+        return split.rows_digest(digests)
 
     def preprocessing_digest(self, model: cards.ModelCard) -> str:
         """Hash the steps between a file and its cached pixels."""
@@ -279,13 +281,13 @@ class Assembly:
         """Count the patients of each dataset by sex and age."""
         return [{"dataset": name, **band} for name, domain in self.domains.items() for band in age_bands(domain.frame)]
 
-    def _images(self, name: str, rows: splits.Rows, size: int) -> ImageSet:
+    def _images(self, name: str, rows: split.Rows, size: int) -> ImageSet:
         domain = self.domains[name]
         cache = self.caches[domain.base, size]
         at = cache.rows(domain.frame["path"].iloc[rows].tolist())
         return ImageSet((name,), (cache.pixels,), np.zeros(len(rows), np.int64), at, domain.truth[rows])
 
-    def _rows(self, name: str, rows: splits.Rows) -> pd.DataFrame:
+    def _rows(self, name: str, rows: split.Rows) -> pd.DataFrame:
         domain = self.domains[name]
         chosen = domain.frame.iloc[rows].reset_index(drop=True)
         kept = chosen[["image", "patient_id", *(column for column in STANDARD if column in chosen)]].copy()
@@ -313,7 +315,7 @@ class Assembly:
                         part[name] = part[name][~without[part[name]]]
         if self.unreadable:
             for fit in self.plan.fits:
-                splits.check_filled(self.parts[fit.name], _roles(fit))
+                split.check_filled(self.parts[fit.name], _roles(fit))
                 _check_learnable(fit, self.parts[fit.name], self.domains, self.plan.suite)
             self.leave_out_empty()
 
@@ -378,8 +380,8 @@ def _population(domains: Mapping[str, Selected]) -> dict[str, list[str]]:
     return {base: sorted(patients) for base, patients in people.items()}
 
 
-def _roles(fit: Fit) -> splits.Roles:
-    return splits.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
+def _roles(fit: Fit) -> split.Roles:
+    return split.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
 
 
 def _strata(plan: Plan, domains: Mapping[str, Selected]) -> dict[str, npt.NDArray[np.int64]] | None:
@@ -393,14 +395,14 @@ def _divide(
     fit: Fit,
     plan: Plan,
     domains: Mapping[str, Selected],
-    members: Mapping[str, splits.Members],
+    members: Mapping[str, split.Members],
     population: Mapping[str, Sequence[str]],
-) -> splits.Parts:
+) -> split.Parts:
     limits = plan.profile.limits
     if plan.recipes[fit.name].method.validation == "as-released":
         # the released code draws its validation batches from the whole dataset, anew in each epoch
         limits = msgspec.structs.replace(limits, valid=0)
-    return splits.divide(
+    return split.divide(
         _roles(fit),
         members,
         rule=fit.split or plan.profile.split,
@@ -413,7 +415,7 @@ def _divide(
 
 
 def _check_learnable(
-    fit: Fit, parts: splits.Parts, domains: Mapping[str, Selected], suite: cards.SuiteCard
+    fit: Fit, parts: split.Parts, domains: Mapping[str, Selected], suite: cards.SuiteCard
 ) -> list[str]:
     """Refuse a training set from which a label or class cannot be learned; return what a test set cannot judge."""
     if suite.task == "multiclass":
@@ -432,7 +434,7 @@ def _check_learnable(
     return []
 
 
-def _positives(part: splits.Part, domains: Mapping[str, Selected], labels: Sequence[str]) -> dict[str, int]:
+def _positives(part: split.Part, domains: Mapping[str, Selected], labels: Sequence[str]) -> dict[str, int]:
     counts = sum((domains[name].truth[rows] == 1).sum(axis=0) for name, rows in part.items())
     return dict(zip(labels, np.broadcast_to(counts, len(labels)).tolist(), strict=True))
 
@@ -452,7 +454,7 @@ def _class_notes(domains: Mapping[str, Selected], rule: cards.ClassRule) -> list
     return notes
 
 
-def _costs(plan: Plan, parts: Mapping[str, splits.Parts]) -> list[str]:
+def _costs(plan: Plan, parts: Mapping[str, split.Parts]) -> list[str]:
     """Say once for each setting how many images the rule of one side a patient costs."""
     seeds: dict[tuple[str, str], dict[int, None]] = {}
     for fit in plan.fits:
@@ -467,5 +469,5 @@ def _costs(plan: Plan, parts: Mapping[str, splits.Parts]) -> list[str]:
     ]
 
 
-def _all_parts(parts: splits.Parts) -> tuple[splits.Part, ...]:
+def _all_parts(parts: split.Parts) -> tuple[split.Part, ...]:
     return parts.train, parts.valid, parts.internal, parts.external

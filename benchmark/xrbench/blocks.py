@@ -27,11 +27,11 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "table": "xrbench.data.readers.table:read",
         },
         "preprocessing": {
-            "centre-crop": "xrbench.data.preprocessing:centre_crop",
-            "resize": "xrbench.data.preprocessing:resize",
-            "pad-square": "xrbench.data.preprocessing:pad_square",
-            "equalize": "xrbench.data.preprocessing:equalize",
-            "clahe": "xrbench.data.preprocessing:clahe",
+            "centre-crop": "xrbench.data.images.preprocessing:centre_crop",
+            "resize": "xrbench.data.images.preprocessing:resize",
+            "pad-square": "xrbench.data.images.preprocessing:pad_square",
+            "equalize": "xrbench.data.images.preprocessing:equalize",
+            "clahe": "xrbench.data.images.preprocessing:clahe",
         },
         "network": {
             "timm": "xrbench.training.networks:timm_network",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import Vocabulary
-from xrbench.data.labels import Lookup
+from xrbench.data.labels.policies import Lookup
 from xrbench.errors import DataError, MeasureError, suggestion
 
 IDS = {

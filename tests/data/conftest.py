@@ -11,7 +11,7 @@ import pytest
 
 from xrbench import cards
 from xrbench.catalogue import Catalogue, shipped
-from xrbench.data.domains import Domain, load_domain
+from xrbench.data.datasets.domain import Domain, load_domain
 
 PUBLISHED = {
     "nih/Data_Entry_2017_v2020.csv.gz": "Data_Entry_2017_v2020.csv.gz",

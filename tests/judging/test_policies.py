@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from xrbench import cards
 from xrbench.compare.results import Results
-from xrbench.data import labels as labelling
+from xrbench.data.labels import policies as labelling
 from xrbench.errors import MeasureError
 from xrbench.judging import Material, judge
 from xrbench.judging.policies import families

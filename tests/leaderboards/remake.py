@@ -41,7 +41,8 @@ import pandas as pd
 from xrbench import cards, judging, scoring, store
 from xrbench.catalogue import Catalogue, open_catalogue
 from xrbench.compare.results import META, PREDICTIONS, open_results
-from xrbench.report import leaderboard, publish, tables, writers
+from xrbench.rendering import table as writers
+from xrbench.report import leaderboard, publish, tables
 from xrbench.report.runs import open_run
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from xrbench.data.cache import PixelCache, open_cache
-from xrbench.data.imageset import ImageSet
+from xrbench.data.cache.build import PixelCache, open_cache
+from xrbench.data.images.image_set import ImageSet
 
 pytestmark = [pytest.mark.perf, pytest.mark.train, pytest.mark.slow]
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from xrbench.cards import MethodCard, ModelCard, Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.perf, pytest.mark.train, pytest.mark.slow]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from xrbench import cards
-from xrbench.data.cache import open_cache
+from xrbench.data.cache.build import open_cache
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.report.borderline import borderline, chosen, two_models
 from xrbench.report.figures.borderline import borderline as panel

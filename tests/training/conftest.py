@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xrbench.cards import MethodCard, ModelCard, Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 
 MYLAB = Path(__file__).parent / "mylab"
 LABELS = ("Spot", "Stripes")

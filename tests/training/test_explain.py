@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from xrbench.cards import ModelCard, Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import UnknownNameError, UsageError
 
 torch = pytest.importorskip("torch")

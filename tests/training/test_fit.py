@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from xrbench.cards import Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import StoreError, TrainingError
 
 torch = pytest.importorskip("torch")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from xrbench.cards import Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train

@@ -11,9 +11,9 @@ from xrbench.cli import options
 
 if TYPE_CHECKING:
     from xrbench.catalogue import Catalogue
-    from xrbench.data.check import Check
+    from xrbench.data.datasets.check import Check
+    from xrbench.data.datasets.sources import DataRoots
     from xrbench.progress import Reporter
-    from xrbench.sources import DataRoots
 
 FIXTURE_OUT = "runs/fixture"
 
@@ -42,7 +42,7 @@ def describe(
     \b
     Example:  xrbench data describe nih --where view=PA
     """
-    from xrbench.data.describe import describe as described
+    from xrbench.data.datasets.describe import describe as described
 
     cards = options.open_catalogue(catalogues)
     found = described(_domain(dataset, cards, data_roots, where))
@@ -150,7 +150,7 @@ def fixture(folder: Path, seed: int, quiet: bool) -> None:
 
 def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tuple[str, ...]) -> Any:
     """Load a dataset or slice, with further conditions from the command line."""
-    from xrbench.sources import load
+    from xrbench.data.datasets.sources import load
 
     loaded = load(name, cards, _roots(cards, data_roots))
     conditions: dict[str, Any] = {}
@@ -163,8 +163,8 @@ def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tup
 
 
 def _check(name: str, cards: Catalogue, roots: DataRoots, *, read_pixels: bool, jobs: int, say: Reporter) -> Check:
-    from xrbench.data.check import check as checked
-    from xrbench.sources import chain_of
+    from xrbench.data.datasets.check import check as checked
+    from xrbench.data.datasets.sources import chain_of
 
     chain = chain_of(name, cards)
     folder = roots.folder(chain[-1])
@@ -175,7 +175,7 @@ def _check(name: str, cards: Catalogue, roots: DataRoots, *, read_pixels: bool, 
 
 
 def _roots(cards: Catalogue, data_roots: tuple[str, ...]) -> DataRoots:
-    from xrbench.sources import DataRoots
+    from xrbench.data.datasets.sources import DataRoots
 
     root, folders = options.folders(data_roots, cards)
     return DataRoots(root, folders)

@@ -82,8 +82,8 @@ def explain(
     """
     from xrbench import explaining
     from xrbench.cli.judge import run_folder
+    from xrbench.data.datasets.sources import DataRoots
     from xrbench.report import explained as drawing
-    from xrbench.sources import DataRoots
 
     say = options.reporter(quiet or as_json, verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})

@@ -161,7 +161,7 @@ def _datasets(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, A
 
 def _present(cards: Catalogue, data_roots: tuple[str, ...]) -> dict[str, str]:
     """Say where each dataset's folder is, if it is there."""
-    from xrbench.sources import DataRoots
+    from xrbench.data.datasets.sources import DataRoots
 
     root, folders = options.folders(data_roots, cards)
     roots = DataRoots(root, folders)

@@ -17,6 +17,7 @@ from xrbench import planning
 from xrbench.assembly import Assembly
 from xrbench.cards import FigureLayout
 from xrbench.catalogue import Catalogue
+from xrbench.data.datasets.sources import DataRoots
 from xrbench.errors import CardError, StoreError, XrbenchError, suggestion
 from xrbench.explaining.asking import about, ask
 from xrbench.explaining.choice import read_list
@@ -26,7 +27,6 @@ from xrbench.explaining.stored import ABOUT, Explained, clear, write
 from xrbench.explaining.telling import Question
 from xrbench.fixture_notice import FIXTURE
 from xrbench.progress import Reporter, Silent
-from xrbench.sources import DataRoots
 from xrbench.store import read_json, without_nan
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from xrbench.data.boxes import EDGES
+from xrbench.data.annotations.boxes import EDGES
 from xrbench.errors import MissingDataError
 from xrbench.explaining.choice import Item
 from xrbench.explaining.localisation import Box

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from xrbench import cards, planning, store
 from xrbench.catalogue import Catalogue
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import StoreError
 from xrbench.explaining.measured import Explorable, Measured
 from xrbench.progress import Reporter

@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import cards, sources
+from xrbench import cards
 from xrbench.assembly import Assembly, cache_folder
 from xrbench.catalogue import Catalogue
-from xrbench.data import cache as caching
-from xrbench.data.boxes import load_boxes, to_cached
-from xrbench.data.images import decode
-from xrbench.data.imageset import ImageSet
+from xrbench.data.annotations.boxes import load_boxes, to_cached
+from xrbench.data.cache import build as caching
+from xrbench.data.datasets import sources
+from xrbench.data.datasets.sources import DataRoots
+from xrbench.data.images.decode import decode
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import DataError, MissingDataError
 from xrbench.progress import Reporter, Silent
-from xrbench.sources import DataRoots
 
 Picture = tuple[str, str]
 """Dataset and image id."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import PolicyRule, SuiteCard
-from xrbench.data import labels as policies
+from xrbench.data.labels import policies as policies
 from xrbench.errors import MeasureError
 
 RAW, TRUTH = "raw:", "truth:"

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.data.cache_index import DamagedIndexError, Index, Record
-from xrbench.data.preprocessing import digest
+from xrbench.data.cache.index import DamagedIndexError, Index, Record
+from xrbench.data.images.preprocessing import digest
 from xrbench.report.runs import Run
 
 CACHE = "cache"

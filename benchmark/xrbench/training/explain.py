@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.progress import Task
 from xrbench.training import devices, validation

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xrbench.cards import Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import TrainingError
 from xrbench.progress import Reporter, Silent, Task
 from xrbench.rng import stream

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from xrbench import blocks
 from xrbench.cards import BlockSpec, Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import CardError, TrainingError
 from xrbench.progress import Reporter, Task
 from xrbench.rng import seed_of, stream

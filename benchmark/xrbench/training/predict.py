@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from xrbench.cards import ModelCard, Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import CardError, TrainingError, suggestion
 from xrbench.progress import Reporter, Silent
 from xrbench.training import devices, networks, validation

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from xrbench.cards import Recipe
-from xrbench.data.imageset import ImageSet
+from xrbench.data.images.image_set import ImageSet
 from xrbench.progress import Task
 from xrbench.training import ranks
 from xrbench.training.objectives import Objective

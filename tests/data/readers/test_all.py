@@ -11,7 +11,7 @@ import pytest
 
 from xrbench import blocks
 from xrbench.cards import Vocabulary
-from xrbench.data.readers.reading import STANDARD, Reading
+from xrbench.data.readers.base import STANDARD, Reading
 from xrbench.errors import DataError
 
 Write = Callable[[str, str], Path]

@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from xrbench.cards import Vocabulary
-from xrbench.data.readers import values
-from xrbench.data.readers.reading import Reading, image_ids, named_labels, tidy
-from xrbench.data.readers.sheets import Sheet, find_sheet, read_sheet, text_column
+from xrbench.data.readers import parsing
+from xrbench.data.readers.base import Reading, image_ids, named_labels, tidy
+from xrbench.data.readers.csv_files import Sheet, find_sheet, read_sheet, text_column
 
 FINDINGS = (
     "No Finding",
@@ -62,7 +62,7 @@ def _read(path: Path, vocabulary: Vocabulary, labels: Mapping[str, str]) -> tupl
     wanted = {"image": "Path", "sex": "Sex", "age": "Age", "side": "Frontal/Lateral", "view": "AP/PA"}
     sheet = read_sheet(path, wanted | {finding: finding for finding in FINDINGS})
     names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
-    ages = sheet.values("age", values.years, wanted=values.YEARS, dtype=np.float64)
+    ages = sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64)
     places = _places(sheet)
     columns: dict[str, Any] = {
         **places,
@@ -70,10 +70,10 @@ def _read(path: Path, vocabulary: Vocabulary, labels: Mapping[str, str]) -> tupl
         "view": _views(sheet),
         # Everybody in CheXpert is an adult: an age of 0 stands for an unknown one.
         "age": np.where(ages == 0, np.nan, ages),
-        "sex": sheet.values("sex", values.sex, wanted=values.SEX),
+        "sex": sheet.values("sex", parsing.sex, wanted=parsing.SEX),
     }
     found = {
-        names[finding]: sheet.values(finding, values.state, wanted=values.STATE, dtype=np.float32)
+        names[finding]: sheet.values(finding, parsing.state, wanted=parsing.STATE, dtype=np.float32)
         for finding in FINDINGS
     }
     split = text_column([path.name.partition(".")[0]] * len(sheet))

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import Vocabulary
-from xrbench.data.readers import values
+from xrbench.data.readers import parsing
+from xrbench.data.readers.base import Reading, image_ids, named_labels, tidy
 from xrbench.data.readers.chexpert import FINDINGS
-from xrbench.data.readers.reading import Reading, image_ids, named_labels, tidy
-from xrbench.data.readers.sheets import FIRST_ROW, Sheet, find_sheet, read_sheet, text_column
+from xrbench.data.readers.csv_files import FIRST_ROW, Sheet, find_sheet, read_sheet, text_column
 from xrbench.errors import DataError, MissingDataError
 
 STUDY = {"patient_id": "subject_id", "study": "study_id"}
@@ -52,7 +52,7 @@ def read(
     at = _rows_of(images.text("study"), studies)
     kept = at >= 0
     found = {
-        names[finding]: studies.values(finding, values.state, wanted=values.STATE, dtype=np.float32)[at[kept]]
+        names[finding]: studies.values(finding, parsing.state, wanted=parsing.STATE, dtype=np.float32)[at[kept]]
         for finding in FINDINGS
     }
     columns = {key: column[kept] for key, column in _columns(root, images).items()}
@@ -79,7 +79,7 @@ def _columns(root: Path, sheet: Sheet) -> dict[str, pd.Series[Any]]:
         "path": top + "p" + patients.str[:2] + "/p" + patients + "/s" + studies + "/" + images + ".jpg",
         "patient_id": patients,
         "study": studies,
-        "view": pd.Series(sheet.values("view", values.view, wanted="a view")),
+        "view": pd.Series(sheet.values("view", parsing.view, wanted="a view")),
         "age": ages,
         "sex": sexes,
     }
@@ -112,9 +112,9 @@ def _people(root: Path, patients: pd.Series[Any], images: Sheet) -> tuple[pd.Ser
     sheet = read_sheet(path, {"patient_id": "subject_id", "sex": "gender", "age": "anchor_age", "year": "anchor_year"})
     at = pd.Index(sheet.text("patient_id")).get_indexer(pd.Index(patients))
     known = at >= 0
-    then = images.values("date", values.year, wanted="a date such as 21800506", dtype=np.float64)
-    years = sheet.values("age", values.years, wanted=values.YEARS, dtype=np.float64)
-    years = years - sheet.values("year", values.year, wanted="a year", dtype=np.float64)
+    then = images.values("date", parsing.year, wanted="a date such as 21800506", dtype=np.float64)
+    years = sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64)
+    years = years - sheet.values("year", parsing.year, wanted="a year", dtype=np.float64)
     ages = np.where(known, years[at] + then, np.nan)
-    sexes = np.where(known, sheet.values("sex", values.sex, wanted=values.SEX)[at], None)
-    return pd.Series(np.where((ages >= 0) & (ages <= values.OLDEST), ages, np.nan)), text_column(sexes)
+    sexes = np.where(known, sheet.values("sex", parsing.sex, wanted=parsing.SEX)[at], None)
+    return pd.Series(np.where((ages >= 0) & (ages <= parsing.OLDEST), ages, np.nan)), text_column(sexes)

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import Vocabulary
-from xrbench.data.readers import values
-from xrbench.data.readers.boxing import box_frame, check_sides, checked, coordinates
-from xrbench.data.readers.reading import Reading, States, files_in, image_ids, named_labels, placed, tidy
-from xrbench.data.readers.sheets import Sheet, find_sheet, read_sheet
+from xrbench.data.readers import parsing
+from xrbench.data.readers.base import Reading, States, files_in, image_ids, named_labels, placed, tidy
+from xrbench.data.readers.box_tables import box_frame, check_sides, checked, coordinates
+from xrbench.data.readers.csv_files import Sheet, find_sheet, read_sheet
 from xrbench.errors import suggestion
 
 FINDINGS = (
@@ -74,9 +74,9 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
         "image": images,
         "path": placed(images, files_in(root, _folders(root)), otherwise="images/{}"),
         "patient_id": sheet.text("patient_id").str.removesuffix(".0").str.zfill(PATIENT_DIGITS),
-        "view": sheet.values("view", values.view, wanted="a view"),
-        "age": sheet.values("age", values.years, wanted=values.YEARS, dtype=np.float64),
-        "sex": sheet.values("sex", values.sex, wanted=values.SEX),
+        "view": sheet.values("view", parsing.view, wanted="a view"),
+        "age": sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64),
+        "sex": sheet.values("sex", parsing.sex, wanted=parsing.SEX),
     }
     names = named_labels(FINDINGS, vocabulary, labels, where=str(sheet.path))
     states = _states(sheet)

@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import Vocabulary
-from xrbench.data.labels import Lookup
-from xrbench.data.readers import values
-from xrbench.data.readers.reading import Reading, States, files_in, image_ids, placed, tidy
-from xrbench.data.readers.sheets import Sheet, find_sheet, read_sheet
+from xrbench.data.labels.policies import Lookup
+from xrbench.data.readers import parsing
+from xrbench.data.readers.base import Reading, States, files_in, image_ids, placed, tidy
+from xrbench.data.readers.csv_files import Sheet, find_sheet, read_sheet
 from xrbench.errors import DataError
 
 CSV = ("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", "PADCHEST_*.csv")
@@ -102,16 +102,16 @@ def read(
         },
     )
     images = image_ids(sheet)
-    birth = sheet.values("birth", values.year, wanted="a year of birth", dtype=np.float64)
+    birth = sheet.values("birth", parsing.year, wanted="a year of birth", dtype=np.float64)
     kept, dropped = _kept(sheet, images, birth, without=without, born_before=born_before)
     columns: dict[str, Any] = {
         "image": images,
         "path": _paths(root, sheet, images),
         "patient_id": sheet.text("patient_id"),
         "study": sheet.text("study"),
-        "view": pd.Series(sheet.values("view", values.view, wanted="a projection")),
+        "view": pd.Series(sheet.values("view", parsing.view, wanted="a projection")),
         "age": _ages(sheet, birth),
-        "sex": pd.Series(sheet.values("sex", values.sex, wanted=values.SEX)),
+        "sex": pd.Series(sheet.values("sex", parsing.sex, wanted=parsing.SEX)),
     }
     names = _names(findings, vocabulary, labels, sheet)
     states = _states(sheet, names)[kept]
@@ -134,7 +134,7 @@ def _kept(
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
     files = {"absent-and-broken": ABSENT | BROKEN, "absent": ABSENT, "nothing": frozenset[str]()}[without]
     reasons = {
-        "no list of findings": sheet.text("findings", missing=values.BLANK).isna().to_numpy(),
+        "no list of findings": sheet.text("findings", missing=parsing.BLANK).isna().to_numpy(),
         "file absent or broken in every copy": images.isin(files).to_numpy(),
         f"not known to be born before {born_before}": ~(birth < born_before) if born_before else None,
     }
@@ -161,8 +161,8 @@ def _paths(root: Path, sheet: Sheet, images: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _ages(sheet: Sheet, birth: npt.NDArray[np.float64]) -> pd.Series[Any]:
-    ages = sheet.values("date", values.year, wanted="a date such as 20140915", dtype=np.float64) - birth
-    return pd.Series(np.where((ages >= 0) & (ages <= values.OLDEST), ages, np.nan))
+    ages = sheet.values("date", parsing.year, wanted="a date such as 20140915", dtype=np.float64) - birth
+    return pd.Series(np.where((ages >= 0) & (ages <= parsing.OLDEST), ages, np.nan))
 
 
 def _names(

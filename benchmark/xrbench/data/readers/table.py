@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import Vocabulary
-from xrbench.data.labels import Lookup
-from xrbench.data.readers import values
-from xrbench.data.readers.reading import STANDARD, Reading, files_in, image_ids, named_labels, placed, tidy
-from xrbench.data.readers.sheets import Sheet, find_sheet, header_of, read_sheet
+from xrbench.data.labels.policies import Lookup
+from xrbench.data.readers import parsing
+from xrbench.data.readers.base import STANDARD, Reading, files_in, image_ids, named_labels, placed, tidy
+from xrbench.data.readers.csv_files import Sheet, find_sheet, header_of, read_sheet
 from xrbench.errors import CardError, DataError, MissingDataError, suggestion
 
 LABELS = "labels.csv"
@@ -67,7 +67,7 @@ def read(
     sheet = read_sheet(path, wanted, optional={name: name for name in STANDARD if name not in wanted})
     made = {**_standard(sheet), "path": _paths(root, sheet, images)}
     found = {
-        name: sheet.values(f"label:{own}", values.state, wanted=values.STATE, dtype=np.float32)
+        name: sheet.values(f"label:{own}", parsing.state, wanted=parsing.STATE, dtype=np.float32)
         for own, name in own_labels.items()
     }
     extra = {name: sheet.text(f"other:{name}") for name in others}
@@ -111,13 +111,13 @@ def _standard(sheet: Sheet) -> dict[str, Any]:
     made: dict[str, Any] = {"image": image_ids(sheet)}
     for key in ("patient_id", "study"):
         if key in sheet:
-            made[key] = sheet.text(key, missing=values.BLANK)
+            made[key] = sheet.text(key, missing=parsing.BLANK)
     if "view" in sheet:
-        made["view"] = sheet.values("view", values.view, wanted="a view")
+        made["view"] = sheet.values("view", parsing.view, wanted="a view")
     if "age" in sheet:
-        made["age"] = sheet.values("age", values.years, wanted=values.YEARS, dtype=np.float64)
+        made["age"] = sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64)
     if "sex" in sheet:
-        made["sex"] = sheet.values("sex", values.sex, wanted=values.SEX)
+        made["sex"] = sheet.values("sex", parsing.sex, wanted=parsing.SEX)
     return made
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import Vocabulary
-from xrbench.data.readers.boxing import box_frame, check_sides, coordinates
-from xrbench.data.readers.reading import Reading, files_in, named_labels, placed, tidy
-from xrbench.data.readers.sheets import find_sheet, read_sheet
+from xrbench.data.readers.base import Reading, files_in, named_labels, placed, tidy
+from xrbench.data.readers.box_tables import box_frame, check_sides, coordinates
+from xrbench.data.readers.csv_files import find_sheet, read_sheet
 
 FINDINGS = (
     "No finding",

@@ -1,0 +1,1 @@
+"""What readers drew on images: bounding boxes."""

@@ -1,0 +1,1 @@
+"""Pixel caches: images are decoded once and read at memory speed afterwards."""

@@ -1,0 +1,232 @@
+"""The two files of a pixel cache, ``pixels.u8`` and ``index.jsonl``, and the lock beside them.
+
+Pixels are written first and recorded after they are on the disk, so that a record never promises what is not there. Whoever writes
+holds the lock; readers need none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import socket
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from xrbench.data.cache.index import DamagedIndexError, Head, Index, Line, Record, Root, Seal
+from xrbench.errors import StoreError
+from xrbench.progress import Reporter
+
+COMMIT_SECONDS = 2.0
+"""Work of at most so long is lost when the process is killed."""
+
+RESERVE_BYTES = 1 << 18
+"""Space held back for the index, so that a disk filled by pixels can still take the records of those that fitted."""
+
+LOCK_POLL_SECONDS = 0.25
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+class Store:
+    """An open cache that rows can be added to.
+
+    Attributes:
+        place: Its folder.
+        index: What it holds.
+        row_bytes: Size of one row.
+    """
+
+    def __init__(self, place: Path, index: Index) -> None:
+        self.place, self.index = place, index
+        self.row_bytes = int(np.prod(index.head.shape))
+        self._file: IO[bytes] | None = None
+        self._pending: list[Line] = []
+        self._committed = time.monotonic()
+
+    @classmethod
+    def open(cls, place: Path, head: Head, reporter: Reporter, label: str) -> Store:
+        """Open the cache in a folder, or start one; one that belongs to something else or is damaged is built anew."""
+        try:
+            index = Index.load(place / "index.jsonl")
+            if index.head == head:
+                return cls(place, index)
+            reporter.line(f"{label}: the index in {place} is of another format; building it anew")
+        except FileNotFoundError:
+            pass
+        except DamagedIndexError:
+            reporter.line(f"{label}: the index in {place} is damaged; building it anew")
+        with _writing(place):
+            # A new file, not the old one emptied: who has the old one mapped keeps it.
+            (place / "pixels.u8").unlink(missing_ok=True)
+            return cls(place, Index.create(place / "index.jsonl", head))
+
+    @property
+    def file(self) -> Path:
+        """Where the pixels are."""
+        return self.place / "pixels.u8"
+
+    @property
+    def _reserve(self) -> Path:
+        return self.place / "reserve"
+
+    def damaged(self, reporter: Reporter, label: str) -> set[str]:
+        """Find images whose pixels are not what was recorded; the pixels are read only if the file changed behind our back."""
+        if self._seal() == self.index.seal:
+            return set()
+        records = sorted((r for r in self.index.records.values() if not r.reason), key=lambda record: record.row)
+        if not records:
+            return set()
+        with reporter.bar(f"{label}: checking", len(records)) as bar:
+            damaged = set()
+            for record, intact in zip(records, self._intact(records), strict=True):
+                if not intact:
+                    damaged.add(record.path)
+                bar.advance()
+        if damaged:
+            reporter.line(
+                f"{label}: {len(damaged):,} of {len(records):,} rows of {self.file} are damaged; reading them anew"
+            )
+        return damaged
+
+    def _intact(self, records: list[Record]) -> Iterator[bool]:
+        if not self.file.exists():
+            yield from (False for _ in records)
+            return
+        with self.file.open("rb") as file:
+            for record in records:
+                file.seek(record.row * self.row_bytes)
+                pixels = file.read(self.row_bytes)
+                yield len(pixels) == self.row_bytes and zlib.crc32(pixels) == record.checksum
+
+    def begin(self, rows: int, fresh: int) -> None:
+        """Make ready to write: room for ``rows`` rows in all, of which ``fresh`` will be written now.
+
+        Raises:
+            StoreError: There is no space for them, or the folder cannot be written.
+        """
+        needed, free = fresh * self.row_bytes, shutil.disk_usage(self.place).free
+        if needed > free:
+            raise StoreError(f"{self.place}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
+        with _writing(self.place):
+            self._file = os.fdopen(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+            # Not zeros: some file systems store those for nothing.
+            self._reserve.write_bytes(os.urandom(RESERVE_BYTES))
+            if self.file.stat().st_size < rows * self.row_bytes:
+                self._file.truncate(rows * self.row_bytes)
+
+    def note(self, line: Record | Root) -> None:
+        """Record something with the next commit."""
+        self._pending.append(line)
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self.commit()
+
+    def put(self, record: Record, pixels: bytes) -> None:
+        """Write one row and record it with the next commit."""
+        if self._file is None:
+            raise RuntimeError("begin() comes before put()")
+        with _writing(self.place):
+            written, start = 0, record.row * self.row_bytes
+            while written < len(pixels):
+                written += os.pwrite(self._file.fileno(), pixels[written:], start + written)
+        self.note(record)
+
+    def commit(self) -> None:
+        """Bring all written rows to the disk, then their records."""
+        if not self._pending and self._seal() == self.index.seal:
+            return
+        with _writing(self.place):
+            if self._file is not None:
+                os.fdatasync(self._file.fileno())
+            lines = [*self._pending, self._seal()]
+            try:
+                self.index.append(lines)
+            except OSError:
+                if not self._reserve.exists():
+                    raise
+                self._reserve.unlink()
+                self.index.append(lines)
+        self._pending = []
+        self._committed = time.monotonic()
+
+    def close(self) -> None:
+        """Close the file; what was not committed stays unrecorded."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._reserve.unlink(missing_ok=True)
+
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """Map all rows, read-only; shape (rows, channels, height, width)."""
+        rows = self.file.stat().st_size // self.row_bytes if self.file.exists() else 0
+        shape = (rows, *self.index.head.shape)
+        return np.memmap(self.file, np.uint8, "r", shape=shape) if rows else np.zeros(shape, np.uint8)
+
+    def _seal(self) -> Seal:
+        try:
+            status = self.file.stat()
+        except FileNotFoundError:
+            return Seal(0, 0)
+        return Seal(status.st_size, status.st_mtime_ns)
+
+
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one line."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise StoreError(
+            f"{place}: cannot be written: {reason}; what was done is kept, the same command goes on from there"
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(place: Path, reporter: Reporter, label: str) -> Iterator[None]:
+    """Hold the folder's lock; wait, and say for whom, while another process does. The lock ends with the process.
+
+    A folder that cannot be written, or a file system without locks, is used without one.
+    """
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        file = (place / "lock").open("a+")
+    except OSError as error:
+        if error.errno not in READ_ONLY or not place.is_dir():
+            raise StoreError(f"{place}: cannot be written: {(error.strerror or str(error)).lower()}") from error
+        yield
+        return
+    with file:
+        if _acquire(file, place, reporter, label):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+        yield
+
+
+def _acquire(file: IO[str], place: Path, reporter: Reporter, label: str) -> bool:
+    said = False
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if not said:
+                file.seek(0)
+                holder = file.read() or "another process"
+                reporter.line(f"{label}: {holder} is building it; waiting")
+                said = True
+            time.sleep(LOCK_POLL_SECONDS)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise StoreError(f"{place}: cannot be locked: {(error.strerror or str(error)).lower()}") from error
+            reporter.detail(f"{label}: no locks on this file system; do not build it twice at once")
+            return False

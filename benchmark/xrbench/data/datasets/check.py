@@ -1,0 +1,236 @@
+"""Look at a dataset before anything depends on it: is it there, whole, readable, and what its card says it is?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from xrbench.cards import DatasetCard, Vocabulary
+from xrbench.data.datasets.describe import counted
+from xrbench.data.datasets.domain import Domain, load_domain
+from xrbench.data.images.decode import decode
+from xrbench.data.readers.base import files_in
+from xrbench.errors import DataError, MissingDataError
+from xrbench.progress import Reporter, Silent
+
+SHOWN = 3
+"""How many examples a line names."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number on the card beside the number found; ``found`` is None when this copy cannot say."""
+
+    key: str
+    wanted: int
+    found: int | None
+
+    @property
+    def same(self) -> bool:
+        """Say whether they agree."""
+        return self.found == self.wanted
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found out about one dataset.
+
+    Attributes:
+        name, title: The dataset.
+        folder: Where it is; None when it is not there.
+        missing: Why it cannot be found; empty when it is there.
+        access: Where to ask for it.
+        wrong: Why its metadata cannot be read; empty when they can.
+        layout: ``published`` or ``table`` (xrbench's own).
+        synthetic: Whether the images are drawn.
+        images, patients: How many; ``patients`` is None without ids.
+        absent: Images that are listed but not there.
+        shared: Images whose file is also that of another row.
+        unreadable: Image -> why it cannot be decoded.
+        decoded: How many images were decoded.
+        counts: Numbers of the card beside those found.
+        whole: Whether the counts must agree: not for a sample in xrbench's own layout, nor for synthetic images.
+        notes: Things worth knowing about this copy.
+    """
+
+    name: str
+    title: str = ""
+    folder: Path | None = None
+    missing: str = ""
+    access: str = ""
+    wrong: str = ""
+    layout: str = ""
+    synthetic: bool = False
+    images: int = 0
+    patients: int | None = None
+    absent: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    unreadable: dict[str, str] = field(default_factory=dict)
+    decoded: int = 0
+    counts: tuple[Count, ...] = ()
+    whole: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def differing(self) -> tuple[Count, ...]:
+        """Counts that are not those of the card."""
+        return tuple(count for count in self.counts if not count.same)
+
+    @property
+    def ok(self) -> bool:
+        """Say whether the dataset can be used as its card describes it."""
+        broken = self.missing or self.wrong or self.absent or self.shared or self.unreadable
+        return not broken and not (self.whole and self.differing)
+
+    def lines(self) -> list[str]:
+        """Say what was found out, the dataset first and then one line a matter."""
+        head = f"{self.name}   {self.title}"
+        if self.missing:
+            return [
+                f"{head}   missing",
+                f"  {self.missing}",
+                *([f"  where to ask: {self.access}"] if self.access else []),
+            ]
+        if self.wrong:
+            return [f"{head}   wrong", f"  {self.wrong}"]
+        people = "no patient ids" if self.patients is None else f"{self.patients:,} patients"
+        kind = "FIXTURE, synthetic images" if self.synthetic else f"{self.layout} layout"
+        lines = [
+            f"{head}   {'ok' if self.ok else 'not ok'}",
+            f"  {self.images:,} images, {people}   {self.folder}   ({kind})",
+        ]
+        return lines + [f"  {line}" for line in (*self._files(), *self._compared(), *self.notes)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "counts"}
+        counts = {count.key: {"wanted": count.wanted, "found": count.found} for count in self.counts}
+        folder = None if self.folder is None else str(self.folder)
+        lists = {name: list(getattr(self, name)) for name in ("absent", "shared", "notes")}
+        return {**plain, **lists, "folder": folder, "counts": counts, "ok": self.ok}
+
+    def _files(self) -> Iterator[str]:
+        if self.absent:
+            yield f"absent: {len(self.absent):,} of {self.images:,} images are listed but not there: {_some(self.absent)}"
+        if self.shared:
+            yield f"shared: {len(self.shared):,} images have the file of another image: {_some(self.shared)}"
+        reasons = [f"{path}: {reason}" for path, reason in self.unreadable.items()]
+        if reasons:
+            yield f"unreadable: {len(reasons):,} of {self.decoded:,} images: {_some(reasons)}"
+        elif self.decoded:
+            yield f"readable: all {self.decoded:,} images were decoded"
+
+    def _compared(self) -> Iterator[str]:
+        if not self.counts or self.synthetic:
+            return
+        if not self.differing:
+            yield f"counts: as published ({len(self.counts)} numbers compared)"
+        elif not self.whole:
+            published = next((count.wanted for count in self.counts if count.key in ("images", "rows")), None)
+            of = "" if published is None else f" of {published:,}"
+            yield f"counts: {self.images:,}{of} published images are here; a sample is not compared"
+        else:
+            for count in self.differing[:SHOWN]:
+                found = "unknown" if count.found is None else f"{count.found:,}"
+                yield f"counts: {count.key} is {found}, published {count.wanted:,}"
+            if len(self.differing) > SHOWN:
+                yield f"counts: {len(self.differing)} of {len(self.counts)} numbers are not those published"
+
+
+def check(
+    card: DatasetCard,
+    base: DatasetCard | Sequence[DatasetCard] | None,
+    vocabulary: Vocabulary,
+    data_root: Path,
+    *,
+    folder: Path | None = None,
+    read_pixels: bool = False,
+    jobs: int = 1,
+    reporter: Reporter | None = None,
+) -> Check:
+    """Check one dataset of a data root.
+
+    Args:
+        card: The dataset or slice.
+        base: The cards below a slice, as for ``load_domain``.
+        vocabulary: The shared names of findings.
+        data_root: Folder with one folder a dataset.
+        folder: The dataset's folder, if it is not to be looked for.
+        read_pixels: Also decode every image that is there.
+        jobs: How many images to decode at a time.
+        reporter: Where to show progress.
+
+    Raises:
+        UsageError: The data root is not a folder. What is wrong with the data is not raised but told in the result.
+    """
+    chain = [card, *([base] if isinstance(base, DatasetCard) else base or ())]
+    found: dict[str, Any] = {"name": card.name, "title": card.title, "access": chain[-1].access}
+    try:
+        domain = load_domain(card, base, vocabulary, data_root, folder=folder)
+    except MissingDataError as error:
+        return Check(**found, missing=_without_access(str(error), chain[-1].access))
+    except DataError as error:
+        return Check(**found, wrong=str(error))
+    report = reporter or Silent()
+    absent = _absent(domain, report)
+    unreadable, decoded = _unreadable(domain, set(absent), jobs, report) if read_pixels else ({}, 0)
+    return Check(
+        **found,
+        folder=domain.root,
+        layout=domain.layout,
+        synthetic=domain.synthetic,
+        images=len(domain),
+        patients=counted(domain, "patients"),
+        absent=absent,
+        shared=tuple(domain.frame.loc[domain.frame["path"].duplicated(), "path"]),
+        unreadable=unreadable,
+        decoded=decoded,
+        counts=tuple(Count(key, wanted, counted(domain, key)) for key, wanted in card.counts.items()),
+        whole=domain.layout == "published" and not domain.synthetic,
+        notes=(*(f"left out: {n:,} images ({reason})" for reason, n in domain.dropped.items()), *domain.notes),
+    )
+
+
+def _absent(domain: Domain, reporter: Reporter) -> tuple[str, ...]:
+    """List the images that are not where they should be, with one scan of each folder."""
+    paths = domain.frame["path"]
+    folders = pd.Series([str(PurePosixPath(path).parent) for path in paths])
+    absent: list[int] = []
+    with reporter.bar(f"files {domain.name}", len(paths)) as bar:
+        for folder, rows in folders.groupby(folders).groups.items():
+            there = files_in(domain.root, [str(folder)])
+            absent += [row for row in rows if PurePosixPath(paths[row]).name not in there]
+            bar.advance(len(rows))
+    return tuple(paths[row] for row in sorted(absent))
+
+
+def _unreadable(domain: Domain, absent: set[str], jobs: int, reporter: Reporter) -> tuple[dict[str, str], int]:
+    def attempt(path: str) -> str:
+        try:
+            decode(domain.root / path)
+        except DataError as error:
+            return str(error).removeprefix(f"{domain.root / path}: ")
+        return ""
+
+    paths = [path for path in domain.frame["path"] if path not in absent]
+    reasons = {}
+    with reporter.bar(f"images {domain.name}", len(paths)) as bar, ThreadPoolExecutor(max(jobs, 1)) as pool:
+        for path, reason in zip(paths, pool.map(attempt, paths), strict=True):
+            bar.advance()
+            if reason:
+                reasons[path] = reason
+    return reasons, len(paths)
+
+
+def _without_access(message: str, access: str) -> str:
+    return message.removesuffix(f"; {access}") if access else message
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", ... ({len(names) - SHOWN:,} more)" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

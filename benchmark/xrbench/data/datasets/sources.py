@@ -1,0 +1,183 @@
+"""Where a suite's data are, and which of their rows take part: metadata read and selected, labels under the suite's policy.
+
+No image is opened here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from xrbench import cards
+from xrbench.catalogue import Catalogue
+from xrbench.data.datasets.domain import Domain, find_folder, load_domain, select, slice_of
+from xrbench.data.labels import policies as labelling
+from xrbench.data.labels.single_class import ClassChoice, check_caps, single_class
+from xrbench.data.splits import split
+from xrbench.errors import DataError, MissingDataError, UsageError
+from xrbench.planning import Plan
+
+
+@dataclass(frozen=True)
+class DataRoots:
+    """Where the data are.
+
+    Attributes:
+        default: Folder with one folder a dataset; None when there is none.
+        datasets: Folders of single datasets, which go before the default.
+    """
+
+    default: Path | None = None
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+
+    def folder(self, card: cards.DatasetCard) -> Path | None:
+        """Return the folder of a dataset, or None when it is not there.
+
+        Raises:
+            UsageError: A root is a file or does not exist.
+        """
+        if card.name in self.datasets:
+            folder = self.datasets[card.name]
+            if not folder.is_dir():
+                raise UsageError(
+                    f"data root of {card.name}: {folder}: {'not a folder' if folder.exists() else 'no such folder'}"
+                )
+            return folder
+        return find_folder(card, self.default) if self.default is not None else None
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The rows of one domain that take part in a suite.
+
+    Attributes:
+        name, base, root, card: The domain, the dataset whose patients it holds, its folder, its card.
+        published: Card of the dataset that the domain is, or is cut from.
+        frame: Tidy frame of the selected rows, in published order.
+        raw: States as published: 1, 0, -1, NaN, shape (n, labels).
+        truth: 1, 0 or NaN after the suite's label policy, float32, shape (n, labels).
+        members: Base and patient of each row; images without a patient id count as a patient of their own.
+        labels: All labels that the dataset has.
+        lacking: Labels of the suite that it does not have at all: they are masked in every image.
+        total: Rows of the dataset before selection.
+        by_patient: False when the dataset has no patient ids.
+        choice: How the rows came to have one class each, where classes exclude each other; of all rows before that.
+    """
+
+    name: str
+    base: str
+    root: Path
+    card: cards.DatasetCard
+    published: cards.DatasetCard
+    frame: pd.DataFrame
+    raw: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.float32]
+    members: split.Members
+    labels: tuple[str, ...]
+    lacking: tuple[str, ...]
+    total: int
+    by_patient: bool
+    synthetic: bool
+    digest: str
+    choice: ClassChoice | None = None
+
+
+def load(name: str, catalogue: Catalogue, roots: DataRoots) -> Domain:
+    """Read the metadata of one dataset or slice.
+
+    Raises:
+        MissingDataError: It is not there; the message says where it is expected and where to ask for it.
+    """
+    chain = chain_of(name, catalogue)
+    folder = roots.folder(chain[-1])
+    if folder is None:
+        raise MissingDataError(missing_line(name, chain[-1], roots))
+    return load_domain(chain[0], chain[1:], catalogue.vocabulary, folder.parent, folder=folder)
+
+
+def chain_of(name: str, catalogue: Catalogue) -> list[cards.DatasetCard]:
+    """List a domain's card and the cards below it, down to the dataset that it is cut from."""
+    chain = [catalogue.dataset(name)]
+    while chain[-1].base:
+        chain.append(catalogue.dataset(chain[-1].base, where=f"dataset {chain[-1].name}"))
+    return chain
+
+
+def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
+    """Keep the rows of a domain that a suite uses and apply its label policy."""
+    suite, name = plan.suite, loaded.name
+    frame = (select(loaded.frame, suite.where, name=name) if suite.where else loaded.frame).reset_index(drop=True)
+    if not len(frame):
+        raise DataError(f"{name}: no image is left where {suite.where}")
+    mapped = labelling.with_mappings(frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings])
+    lacking = labelling.lacking(mapped, suite.labels)
+    patients = frame["patient_id"]
+    by_patient = not patients.isna().all()
+    if by_patient and patients.isna().any():
+        without = frame["image"][patients.isna()]
+        raise DataError(
+            f"{name}: image {without.iloc[0]!r} has no patient id ({len(without):,} of {len(frame):,} have none); "
+            "splits need one for every image, or for none"
+        )
+    people = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
+    raw = labelling.raw(mapped, suite.labels)
+    truth = labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank)
+    choice = None
+    if suite.task == "multiclass":
+        images = frame["image"].astype(str).tolist()
+        choice = single_class(truth, suite.labels, suite.classes, dataset=name, images=images)
+        kept = choice.kept
+        frame = frame[kept].reset_index(drop=True)
+        raw, truth, people = raw[kept], choice.truth[kept], people[kept]
+    return Selected(
+        name=name,
+        base=loaded.base,
+        root=loaded.root,
+        card=loaded.card,
+        published=catalogue.dataset(loaded.base),
+        frame=frame,
+        raw=raw,
+        truth=truth,
+        members=split.Members(loaded.base, people),
+        labels=loaded.labels,
+        lacking=lacking,
+        total=len(loaded.frame),
+        by_patient=by_patient,
+        synthetic=loaded.synthetic,
+        digest=loaded.digest,
+        choice=choice,
+    )
+
+
+def load_all(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[str, Selected], dict[str, str]]:
+    """Read every dataset of a plan, the metadata of a common base only once."""
+    if plan.suite.task == "multiclass":
+        check_caps(plan.suite.classes, plan.datasets_of_suite, where=f"suite {plan.suite.name}")
+    bases: dict[str, Domain] = {}
+    domains: dict[str, Selected] = {}
+    missing: dict[str, str] = {}
+    for name in plan.datasets:
+        base = plan.bases[name]
+        card = catalogue.dataset(base)
+        if base not in bases:
+            if roots.folder(card) is None:
+                missing[name] = missing_line(name, card, roots)
+                continue
+            bases[base] = load(base, catalogue, roots)
+        domain = bases[base]
+        for piece in reversed(chain_of(name, catalogue)[:-1]):
+            domain = slice_of(domain, piece)
+        domains[name] = select_rows(domain, plan, catalogue)
+    return domains, missing
+
+
+def missing_line(name: str, card: cards.DatasetCard, roots: DataRoots) -> str:
+    """Say where a dataset that is not there is expected, and where to ask for it."""
+    place = f"{roots.default / card.name}" if roots.default else "a data root (--data-root)"
+    access = f"; {card.access}" if card.access else ""
+    return f"missing: {name}   expected in {place}{access}; then `xrbench data check {name}`"

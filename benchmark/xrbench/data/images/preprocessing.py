@@ -1,0 +1,268 @@
+"""From a decoded image to the pixels of the cache: blocks that a suite's card names, and the pipeline that chains them.
+
+Conventions: a block takes an array of shape (height, width) or (height, width, 3) on the scale 0..255, ``uint8`` or
+``float32``, and keyword options; it returns the same kind of array. 8-bit images stay 8-bit as long as a block allows it; the
+pipeline rounds once at its end. Options that cannot mean anything are a CardError, an image that does not fit a DataError.
+
+:func:`digest` names what a pipeline does, so that a cache is never read as the output of another one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from xrbench.blocks import check_options, split
+from xrbench.cards import BlockSpec
+from xrbench.data.images import resampling
+from xrbench.errors import CardError, DataError, XrbenchError, suggestion
+
+Array = npt.NDArray[Any]
+Filter = Literal["bilinear", "bicubic", "lanczos", "box", "skimage"]
+
+VERSION = 1
+"""Raise it when a block here or the decoder gives other pixels than before: all caches are then built anew."""
+
+PILLOW_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+}
+LEVELS = 65_536
+"""Grey levels that the histogram of an image deeper than 8 bits tells apart."""
+
+
+def centre_crop(image: Array, *, size: int = 0) -> Array:
+    """Cut the middle out: the largest square, or a square of ``size`` pixels.
+
+    Where the margin is odd the extra pixel goes to the end, or for an odd square to the start, as torchxrayvision's
+    ``XRayCenterCrop`` does.
+
+    Raises:
+        DataError: The image is smaller than ``size``.
+
+    >>> centre_crop(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.uint8))
+    array([[2, 3],
+           [6, 7]], dtype=uint8)
+    """
+    if size < 0:
+        raise CardError(f"preprocessing 'centre-crop': size: wanted 0 (the largest square) or more, got {size}")
+    height, width = image.shape[:2]
+    side = size or min(height, width)
+    if side > min(height, width):
+        raise DataError(f"{width} x {height} pixels are less than the centre crop of {side}")
+    top, left = height // 2 - side // 2, width // 2 - side // 2
+    return image[top : top + side, left : left + side]
+
+
+def pad_square(image: Array, *, fill: float = 0) -> Array:
+    """Make the image square by adding margins of value ``fill`` (0 is black) on both sides of the shorter axis.
+
+    >>> pad_square(np.array([[7, 8]], np.uint8))
+    array([[7, 8],
+           [0, 0]], dtype=uint8)
+    """
+    _check_grey("pad-square", fill)
+    height, width = image.shape[:2]
+    side = max(height, width)
+    out = np.full((side, side, *image.shape[2:]), fill, image.dtype)
+    top, left = (side - height) // 2, (side - width) // 2
+    out[top : top + height, left : left + width] = image
+    return out
+
+
+def resize(image: Array, *, size: int, filter: Filter = "bilinear", fill: float = 127.5) -> Array:  # noqa: A002
+    """Bring the image to ``size`` x ``size`` pixels, anti-aliased; its sides are scaled apart if it is not square.
+
+    Args:
+        image: Grey or colour.
+        size: Side of the result in pixels; a pipeline puts its image size where a card leaves it out.
+        filter: ``bilinear`` (Pillow's triangle filter, widened when shrinking), ``bicubic``, ``lanczos``, ``box`` (the mean of
+            the covered area); or ``skimage``: scikit-image's ``resize`` of order 1 with Gaussian anti-aliasing and a constant
+            border, as torchxrayvision's ``XRayResizer``.
+        fill: With ``skimage``, the grey outside of the image. 127.5 is the 0 of torchxrayvision's scale -1024..1024; papers
+            that resize an image of 0..1 with ``cval=0`` have 0.
+    """
+    if filter != "skimage" and filter not in PILLOW_FILTERS:
+        raise CardError(
+            f"preprocessing 'resize': filter: no {filter!r}{suggestion(filter, [*PILLOW_FILTERS, 'skimage'])}"
+        )
+    if size < 1:
+        raise CardError(f"preprocessing 'resize': size: wanted 1 or more pixels, got {size}")
+    _check_grey("resize", fill)
+    if filter == "skimage":
+        return resampling.gaussian_bilinear(image, (size, size), fill=fill)
+    if image.ndim == 3 and image.dtype != np.uint8:
+        return np.dstack([resize(image[:, :, channel], size=size, filter=filter) for channel in range(image.shape[2])])
+    return np.asarray(Image.fromarray(image).resize((size, size), PILLOW_FILTERS[filter]))
+
+
+def equalize(image: Array) -> Array:
+    """Equalise the global histogram, with the formula of OpenCV's ``equalizeHist``.
+
+    A grey level v becomes ``255 (c(v) - c0) / (n - c0)``, with c(v) the number of pixels up to v, c0 that of the darkest level
+    present and n of all: darkest to 0, brightest to 255. An image of one level stays as it is. In colour the largest of
+    red, green and blue is equalised and their ratio kept.
+
+    >>> equalize(np.array([[10, 10], [20, 30]], np.uint8))
+    array([[  0,   0],
+           [128, 255]], dtype=uint8)
+    """
+    if image.ndim == 3:
+        value = image.max(axis=2)
+        ratio = equalize(value).astype(np.float32) / np.maximum(value.astype(np.float32), 1e-6)
+        scaled: Array = np.clip(image * ratio[:, :, None], 0, 255).astype(np.float32)
+        return scaled
+    deep = image.dtype != np.uint8
+    levels = LEVELS if deep else 256
+    index = np.rint(image * ((levels - 1) / 255)).astype(np.intp) if deep else image
+    reached = np.cumsum(np.bincount(index.ravel(), minlength=levels))
+    lowest = reached[reached > 0][0]
+    if lowest == index.size:
+        return image
+    table = np.maximum(reached - lowest, 0) * (255 / (index.size - lowest))
+    table = table.astype(np.float32) if deep else np.rint(table).astype(np.uint8)
+    return np.asarray(table[index])
+
+
+def clahe(image: Array, *, clip_limit: float = 0.01, kernel_size: int = 0, bins: int = 256) -> Array:
+    """Equalise histograms locally with a limit on contrast (scikit-image's ``equalize_adapthist``).
+
+    Args:
+        image: Grey or colour (then the value channel of HSV is equalised). An image of one level stays as it is.
+        clip_limit: Share of a region's pixels above which a bin is clipped, 0 to 1; higher gives more contrast.
+        kernel_size: Side of a region in pixels; 0 takes an eighth of each side of the image.
+        bins: Grey levels of the histograms.
+    """
+    if not 0 <= clip_limit <= 1:
+        raise CardError(f"preprocessing 'clahe': clip_limit: wanted a share from 0 to 1, got {clip_limit}")
+    if kernel_size < 0 or not 2 <= bins <= 16_384:
+        raise CardError(f"preprocessing 'clahe': wanted kernel_size >= 0 and 2..16384 bins, got {kernel_size}, {bins}")
+    if image.min() == image.max():
+        return image
+    from skimage.exposure import equalize_adapthist
+
+    unit = image if image.dtype == np.uint8 else image / np.float32(255)
+    result = equalize_adapthist(unit, kernel_size=kernel_size or None, clip_limit=clip_limit, nbins=bins)
+    return np.asarray(result * 255, np.float32)
+
+
+def pipeline(
+    steps: Sequence[BlockSpec], *, image_size: int, where: str = ""
+) -> Callable[[Array], npt.NDArray[np.uint8]]:
+    """Chain preprocessing blocks into one function from a decoded image to pixels of the cache.
+
+    Args:
+        steps: Blocks with options, in order. A block whose ``size`` has no default and that a card gives none takes ``image_size``.
+        image_size: Side in pixels that the last block must arrive at.
+        where: The card that asks, for messages.
+
+    Returns:
+        A function from (height, width) or (height, width, 3) to ``uint8`` of shape (channels, image_size, image_size),
+        rounded to the nearest grey and clipped to 0..255.
+
+    Raises:
+        CardError: A block or option is unknown or means nothing; or, when the function is called, the last block's image has
+            another size.
+    """
+    chain = [
+        (name, functools.partial(check_options("preprocessing", name, options, where=where), **options))
+        for name, options in resolve(steps, image_size=image_size, where=where)
+    ]
+    place = f"{where}: " if where else ""
+
+    def run(image: Array) -> npt.NDArray[np.uint8]:
+        for name, block in chain:
+            image = _apply(name, block, image, place)
+        if image.shape[:2] != (image_size, image_size):
+            raise CardError(
+                f"{place}preprocessing: the last step gives {image.shape[1]} x {image.shape[0]} pixels where image_size "
+                f"is {image_size}; end with a step such as 'resize'"
+            )
+        if image.dtype != np.uint8:
+            image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0))
+
+    return run
+
+
+def resolve(steps: Sequence[BlockSpec], *, image_size: int, where: str = "") -> list[tuple[str, dict[str, Any]]]:
+    """Write each step out: its name and every option, defaults and image size filled in.
+
+    Raises:
+        CardError: A block or option is unknown, or a needed option is missing.
+
+    >>> resolve(["centre-crop", {"block": "resize", "filter": "box"}], image_size=64)
+    [('centre-crop', {'size': 0}), ('resize', {'size': 64, 'filter': 'box', 'fill': 127.5})]
+    """
+    resolved = []
+    for step in steps:
+        name, given = split("preprocessing", step, where=where)
+        block = check_options("preprocessing", name, given, where=where)
+        options = dict(given)
+        parameters = list(inspect.signature(block).parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.name in given or parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            if parameter.default is not parameter.empty:
+                options[parameter.name] = parameter.default
+            elif parameter.name == "size":
+                options["size"] = image_size
+            else:
+                raise CardError(f"{where + ': ' if where else ''}preprocessing {name!r} needs {parameter.name!r}")
+        order = {parameter.name: place for place, parameter in enumerate(parameters)}
+        resolved.append((name, dict(sorted(options.items(), key=lambda item: order.get(item[0], len(order))))))
+    return resolved
+
+
+def describe(steps: Sequence[BlockSpec], *, image_size: int, channels: int, where: str = "") -> dict[str, Any]:
+    """Say in full what a pipeline does to an image: steps with all options, size, channels and versions.
+
+    Only major versions of libraries count (of scikit-image, still at 0.x, the minor one, and only where a step uses it). The code
+    of a block from another package does not: rename the block, or give it a version option, when its pixels change.
+    """
+    resolved = resolve(steps, image_size=image_size, where=where)
+    libraries = {"pillow": metadata.version("pillow").split(".")[0]}
+    if any(name == "clahe" for name, _ in resolved):
+        libraries["scikit-image"] = ".".join(metadata.version("scikit-image").split(".")[:2])
+    return {
+        "version": VERSION,
+        "channels": channels,
+        "image_size": image_size,
+        "steps": [[name, options] for name, options in resolved],
+        "libraries": libraries,
+    }
+
+
+def digest(steps: Sequence[BlockSpec], *, image_size: int, channels: int, where: str = "") -> str:
+    """Hash :func:`describe` into 32 hexadecimal digits; equal means that equal files give equal pixels."""
+    text = json.dumps(describe(steps, image_size=image_size, channels=channels, where=where), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _apply(name: str, block: Callable[[Array], Array], image: Array, place: str) -> Array:
+    try:
+        return block(image)
+    except CardError as error:
+        raise CardError(f"{place}{error}") from error
+    except XrbenchError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"preprocessing {name!r} fails: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _check_grey(name: str, fill: float) -> None:
+    if not 0 <= fill <= 255:
+        raise CardError(f"preprocessing {name!r}: fill: wanted a grey from 0 to 255, got {fill}")
