@@ -5,8 +5,8 @@ A fit's name and a cell's name are made of values, never of an index.
 
 from xrbench.planning.expand import base_of, make_plan, recipe
 from xrbench.planning.filters import ONLY_FIELDS, parse_only, without_cells, without_datasets
-from xrbench.planning.nouns import Cell, Fit, Kind, Plan
-from xrbench.planning.settings import HELD_OUT, NONE, choose_profile, setting_name, settings_of
+from xrbench.planning.plan import Cell, Fit, Kind, Plan
+from xrbench.planning.protocol_settings import HELD_OUT, NONE, choose_profile, setting_name, settings_of
 
 __all__ = [
     "HELD_OUT",

@@ -9,8 +9,8 @@ from xrbench.catalogue import Catalogue
 from xrbench.errors import CardError, UsageError
 from xrbench.planning.filters import kept, listed, offer, parse_only
 from xrbench.planning.naming import cell_as_it_comes, cells_of, ensemble_cell, fit_of, identity_of
-from xrbench.planning.nouns import Cell, Fit, Plan
-from xrbench.planning.settings import NONE, choose_profile, mentioned, settings_of
+from xrbench.planning.plan import Cell, Fit, Plan
+from xrbench.planning.protocol_settings import NONE, choose_profile, mentioned, settings_of
 
 
 def make_plan(

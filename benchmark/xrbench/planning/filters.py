@@ -9,8 +9,8 @@ import msgspec
 from xrbench import cards
 from xrbench.catalogue import Catalogue
 from xrbench.errors import UnknownNameError, UsageError, suggestion
-from xrbench.planning.nouns import Cell, Plan
-from xrbench.planning.settings import mentioned
+from xrbench.planning.plan import Cell, Plan
+from xrbench.planning.protocol_settings import mentioned
 
 ONLY_FIELDS = ("method", "model", "train", "valid", "test", "seed", "configuration")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from xrbench import cards
-from xrbench.planning.nouns import Cell, Fit, Kind
-from xrbench.planning.settings import mentioned, setting_name
+from xrbench.planning.plan import Cell, Fit, Kind
+from xrbench.planning.protocol_settings import mentioned, setting_name
 from xrbench.rng import fit_identity
 
 

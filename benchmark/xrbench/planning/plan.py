@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from xrbench import cards
-from xrbench.planning.settings import HELD_OUT, NONE, mentioned, settings_of
+from xrbench.planning.protocol_settings import HELD_OUT, NONE, mentioned, settings_of
 
 Kind = Literal["internal", "external", "validation", "resubstitution"]
 
