@@ -10,7 +10,7 @@ import torch
 from xrbench import cli
 from xrbench.catalogue import shipped
 from xrbench.compare.results import read_scores
-from xrbench.training import objectives
+from xrbench.training.components import losses
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
@@ -52,13 +52,13 @@ def test_running_again_does_nothing_twice(out: Path, capsys: pytest.CaptureFixtu
 def test_a_damaged_method_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sound = objectives.masked_bce
+    sound = losses.masked_bce
 
     def damaged(scores: torch.Tensor, truth: torch.Tensor, *, task_weights: torch.Tensor | None = None) -> torch.Tensor:
         """Learn from labels that stand one image too low."""
         return sound(scores, truth.roll(1, dims=0), task_weights=task_weights)
 
-    monkeypatch.setattr(objectives, "masked_bce", damaged)
+    monkeypatch.setattr(losses, "masked_bce", damaged)
     assert cli.invoke(["run", "--suite", "ood-cxr", "--out", str(tmp_path), "--only", ONE_FIT, "--quiet"]) == 0
     capsys.readouterr()
     assert cli.invoke(["compare", str(BOARD), str(tmp_path), *GATE, "--only", ONE_FIT]) == 1

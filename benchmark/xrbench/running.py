@@ -27,7 +27,7 @@ from xrbench.store import Store
 from xrbench.version import __version__
 
 if TYPE_CHECKING:
-    from xrbench.training.predict import Predictor
+    from xrbench.training.prediction.predict import Predictor
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _run(assembly: Assembly, catalogue: Catalogue, options: Options, results: St
 
 def _check_weights(assembly: Assembly, catalogue: Catalogue, say: Reporter) -> None:
     """Refuse what could not start, before any pixel is read: blocks that are not there, weights that cannot be had."""
-    from xrbench.training.weights import obtain
+    from xrbench.training.models.weights import obtain
 
     for fit in assembly.plan.fits:
         keys.check_blocks(catalogue.method(fit.method))
@@ -140,8 +140,8 @@ class _Work:
 
     def train(self, pending: Sequence[Cell]) -> int:
         """Train the fits that these cells need and that are not finished; return how many were."""
-        from xrbench.training.fit import fit as train
-        from xrbench.training.rehearsal import rehearse
+        from xrbench.training.fitting.dry_run import rehearse
+        from xrbench.training.fitting.fit import fit as train
 
         needed = {name for cell in pending if not cell.is_ensemble for name in cell.fits}
         todo = [fit for fit in self.assembly.plan.fits if fit.name in needed and not self._is_finished(fit)]
@@ -195,7 +195,7 @@ class _Work:
 
     def _is_finished(self, fit: Fit) -> bool:
         """Say whether a fit is there and whole; one that is damaged is trained again."""
-        from xrbench.training.checkpoint import FitFolder
+        from xrbench.training.fitting.checkpoint import FitFolder
 
         key = self.keyed.fits[fit.name]
         kept = FitFolder(self.results.fit_folder(key), key=key, recipe=self.assembly.plan.recipes[fit.name])
@@ -205,7 +205,7 @@ class _Work:
             return False
 
     def _predictor(self, maker: str) -> Predictor:
-        from xrbench.training.predict import Predictor
+        from xrbench.training.prediction.predict import Predictor
 
         key = self.keyed.fits.get(maker, "")
         folder = self.results.fit_folder(key) if key else None
@@ -252,7 +252,7 @@ class _Work:
 
 
 def _device(name: str) -> str:
-    from xrbench.training.devices import find
+    from xrbench.training.fitting.devices import find
 
     return str(find(name))
 

@@ -76,7 +76,7 @@ import time
 
 import torch
 
-from xrbench.training.objectives import masked_bce
+from xrbench.training.components.losses import masked_bce
 
 
 def never(scores, truth):

@@ -24,8 +24,9 @@ pytestmark = [pytest.mark.perf, pytest.mark.train, pytest.mark.slow]
 
 from torch.nn import functional  # noqa: E402
 
-from xrbench.training import devices, networks  # noqa: E402
-from xrbench.training.loop import Loop  # noqa: E402
+from xrbench.training.fitting import devices  # noqa: E402
+from xrbench.training.fitting.loop import Loop  # noqa: E402
+from xrbench.training.models import networks  # noqa: E402
 
 BATCH = int(os.environ.get("XRBENCH_PERF_BATCH", "64"))
 SIDE = 112

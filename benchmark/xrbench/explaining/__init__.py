@@ -76,7 +76,7 @@ def explain(
     Raises:
         XrbenchError: See ``ask``; or the data are not where they are looked for.
     """
-    import xrbench.training.explain  # noqa: F401 - says at once what is to be installed
+    import xrbench.training.prediction.grad_cam  # noqa: F401 - says at once what is to be installed
 
     run = open_run(folder)
     there = roots or DataRoots()

@@ -19,8 +19,8 @@ from xrbench.progress import Reporter
 from xrbench.store import Store
 
 if TYPE_CHECKING:
-    from xrbench.training.explain import Explainer, Target
-    from xrbench.training.predict import Predictor
+    from xrbench.training.prediction.grad_cam import Explainer, Target
+    from xrbench.training.prediction.predict import Predictor
 
 TOGETHER = 64
 """Images whose maps are held at a time."""
@@ -69,8 +69,8 @@ def load(
         UnknownNameError: No such layer or technique.
         UsageError: The layer gives no map.
     """
-    from xrbench.training.explain import Explainer
-    from xrbench.training.predict import Predictor
+    from xrbench.training.prediction.grad_cam import Explainer
+    from xrbench.training.prediction.predict import Predictor
 
     made = []
     for key in cell.fit_keys or ("",):

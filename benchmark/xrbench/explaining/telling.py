@@ -14,7 +14,7 @@ from xrbench.explaining.choice import Item, outcome
 from xrbench.explaining.localisation import Box, localise, spread
 
 if TYPE_CHECKING:
-    from xrbench.training.explain import Target
+    from xrbench.training.prediction.grad_cam import Target
 
 PREDICTED, TRUTH = "predicted", "truth"
 OF_CELL = ("test", "protocol", "network", "method", "model", "train", "configuration", "seed", "members")
@@ -57,7 +57,7 @@ def target_of(item: Item, question: Question) -> Target:
     Raises:
         UsageError: The truth is asked for and not known.
     """
-    from xrbench.training.explain import Target
+    from xrbench.training.prediction.grad_cam import Target
 
     cell, wanted = item.cell, question.target if item.shown else item.name
     if wanted in cell.labels:

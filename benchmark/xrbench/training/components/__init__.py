@@ -1,0 +1,1 @@
+"""Building blocks that a method card names: augmentation, losses, optimisers, samplers, schedules."""

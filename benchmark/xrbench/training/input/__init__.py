@@ -1,0 +1,1 @@
+"""From cached pixels to tensors on the device."""

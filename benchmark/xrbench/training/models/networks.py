@@ -1,0 +1,275 @@
+"""Build networks by name, from timm, torchvision and torchxrayvision, with the weights that their card asks for.
+
+A network block is a function ``f(*, channels, outputs, **options) -> nn.Module`` that returns random weights; what the card says
+about initial weights and about the first layer is done here, alike for all blocks. Building leaves the global generators
+as they were, and the same seed builds the same network.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from xrbench import blocks
+from xrbench.cards import ModelCard
+from xrbench.errors import CardError, UnknownNameError, suggestion
+from xrbench.progress import Reporter
+from xrbench.training.models import state_dict, weights
+
+
+def build(card: ModelCard, outputs: int, *, seed: int, reporter: Reporter | None = None) -> nn.Module:
+    """Build the network of a card, with its initial weights, to be trained.
+
+    Args:
+        card: What to build.
+        outputs: Number of outputs; the layer that gives them is always new.
+        seed: Seed of all random values, from 0 to 2**63 - 1.
+        reporter: Where a download is shown.
+
+    Raises:
+        CardError: The card names a network, an option or weights that do not exist.
+        WeightsError: The weights are not to be had, or do not fit.
+    """
+    with isolated(seed):
+        network = _random(card, outputs)
+        if card.weights != "none":
+            _start_from_weights(network, card, outputs, keep_head=False, reporter=reporter)
+    return network
+
+
+def build_as_it_comes(card: ModelCard, *, reporter: Reporter | None = None) -> nn.Module:
+    """Build the network of a card with all its weights, to be used without training; one output for each of ``card.outputs``.
+
+    Raises:
+        CardError: The card names no outputs or no weights, or names outputs that its published weights do not have.
+        WeightsError: As for ``build``.
+    """
+    if not card.outputs or card.weights == "none":
+        raise CardError(f"model {card.name}: 'outputs' and 'weights' are wanted in a model that is used as it comes")
+    block, _ = blocks.split("network", card.network, where=f"model {card.name}")
+    with isolated(0):
+        network = _random(card, len(card.outputs))
+        if block == "torchxrayvision" and not weights.is_local(card):
+            network = _with_published_outputs(network, card)
+        _start_from_weights(network, card, len(card.outputs), keep_head=True, reporter=reporter)
+    return network.eval()
+
+
+@contextmanager
+def isolated(seed: int) -> Iterator[None]:
+    """Run a block under a seed of its own and leave the generators of torch (CPU), numpy and random as they were."""
+    before = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
+def timm_network(*, name: str, channels: int, outputs: int, norm_factors: bool = True, **options: Any) -> nn.Module:
+    """Build a network of timm with random weights.
+
+    Args:
+        name: Its name there, with the tag of the weights that are meant by ``imagenet`` if one is wanted: ``resnet18.a1_in1k``.
+        channels: Channels of its input.
+        outputs: Number of its outputs.
+        norm_factors: Whether batch normalisation learns a factor for each channel; False keeps those it starts with, as Keras's
+            layers with ``scale=False``.
+        options: Passed on, such as ``drop_rate``; ``widths`` are what its residual networks call ``channels``, one a stage.
+    """
+    import timm
+
+    if not timm.is_model(name):
+        raise UnknownNameError("timm network", name, timm.list_models())
+    if "widths" in options:
+        options["channels"] = tuple(options.pop("widths"))
+    made: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=outputs, **options)
+    if not norm_factors:
+        for layer in made.modules():
+            if isinstance(layer, nn.BatchNorm2d) and layer.weight is not None:
+                layer.weight.requires_grad_(False)
+    return made
+
+
+def torchvision_network(*, name: str, channels: int, outputs: int, pretrained: str = "", **options: Any) -> nn.Module:
+    """Build a network of torchvision with random weights.
+
+    Args:
+        name: Its name there, such as ``densenet121``.
+        channels: Channels of its input; for one, the first convolution is a new layer of the same shape otherwise.
+        outputs: Number of its outputs.
+        pretrained: Which of torchvision's weights ``imagenet`` means, such as ``IMAGENET1K_V1``; empty for its default.
+        options: Passed on, such as ``drop_rate``.
+    """
+    from torchvision import models
+
+    del pretrained  # read where the weights are looked up
+    if name not in models.list_models(module=models):
+        raise UnknownNameError("torchvision network", name, models.list_models(module=models))
+    network: nn.Module = models.get_model(name, weights=None, num_classes=outputs, **options)
+    _new_first_layer(network, channels)
+    return network
+
+
+def torchxrayvision_network(*, name: str = "densenet121", channels: int = 1, outputs: int) -> nn.Module:
+    """Build a network with the layers of torchxrayvision's (one channel) and random weights.
+
+    Args:
+        name: ``densenet121`` or ``resnet50``.
+        channels: 1.
+        outputs: Number of its outputs.
+    """
+    if channels != 1:
+        raise CardError(f"torchxrayvision's networks take 1 channel, not {channels}")
+    if name == "densenet121":
+        body: nn.Module = torchxrayvision_models().DenseNet(num_classes=outputs, in_channels=1, weights=None)
+    elif name == "resnet50":
+        body = torchvision_network(name="resnet50", channels=1, outputs=outputs)
+    else:
+        raise UnknownNameError("torchxrayvision network", name, ["densenet121", "resnet50"])
+    return body
+
+
+class Published(nn.Module):
+    """A network as torchxrayvision publishes it: images are resized to its resolution, and outputs are probabilities.
+
+    The sigmoid of each output is stretched so that the published operating point lies at 0.5, as that library does; an
+    output without an operating point is 0.5 throughout there, and keeps its plain sigmoid here.
+
+    Args:
+        body: The layers.
+        resolution: Side in pixels that the body takes.
+        points: Operating point of each output, NaN for none, shape (outputs,).
+    """
+
+    gives_probabilities = True
+
+    def __init__(self, body: nn.Module, *, resolution: int, points: Tensor) -> None:
+        super().__init__()
+        self.body, self.resolution = body, resolution
+        self.register_buffer("points", points, persistent=False)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the body's outputs for images of any resolution, shape (images, outputs)."""
+        if images.shape[-2:] != (self.resolution, self.resolution):
+            size = (self.resolution, self.resolution)
+            images = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
+        found: Tensor = self.body(images)
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return probabilities, shape (images, outputs)."""
+        found = torch.sigmoid(self.logits(images))
+        points = self.points.expand_as(found)  # type: ignore[operator]
+        low = found / (2 * points)
+        high = 1 - (1 - found) / (2 * (1 - points))
+        return torch.where(points.isnan(), found, torch.where(found < points, low, high))
+
+
+def first_and_head(network: nn.Module, outputs: int) -> tuple[str, str]:
+    """Name the first convolution and the layer that gives the outputs; ``""`` where there is none.
+
+    timm says so itself; elsewhere the latter is the last linear layer with that many outputs.
+    """
+    layers = list(network.named_modules())
+    first = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), "")
+    heads = [name for name, layer in layers if isinstance(layer, nn.Linear) and layer.out_features == outputs]
+    said = getattr(network, "pretrained_cfg", None)
+    said = said if isinstance(said, dict) else {}
+    first_said, head_said = said.get("first_conv"), said.get("classifier")
+    return (
+        first_said if isinstance(first_said, str) else first,
+        head_said if isinstance(head_said, str) else (heads[-1] if heads else ""),
+    )
+
+
+def torchxrayvision_models() -> Any:
+    """Import torchxrayvision's models without letting it switch off all warnings of the program."""
+    with warnings.catch_warnings():
+        import torchxrayvision.models
+    return torchxrayvision.models
+
+
+def _random(card: ModelCard, outputs: int) -> nn.Module:
+    where = f"model {card.name}"
+    name, options = blocks.split("network", card.network, where=where)
+    make = blocks.check_options("network", name, options, where=where)
+    try:
+        network = make(channels=card.channels, outputs=outputs, **options)
+    except UnknownNameError as error:
+        raise CardError(f"{where}: network: {error}") from error
+    except TypeError as error:
+        raise CardError(f"{where}: network {name!r}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise CardError(f"{where}: network {name!r} gave a {type(network).__name__}, not a torch.nn.Module")
+    return network
+
+
+def _start_from_weights(
+    network: nn.Module, card: ModelCard, outputs: int, *, keep_head: bool, reporter: Reporter | None
+) -> None:
+    path = weights.obtain(card, reporter=reporter)
+    state = state_dict.read(path)
+    block, options = blocks.split("network", card.network)
+    if block == "timm" and card.weights == "imagenet":
+        state = _through_timm(state, str(options["name"]))
+    target = network.body if isinstance(network, Published) else network
+    first, head = first_and_head(target, outputs)
+    state_dict.put(
+        state, target, first=first, head=head, stem=card.stem, keep_head=keep_head, where=f"model {card.name}: {path}"
+    )
+
+
+def _through_timm(state: state_dict.State, name: str) -> state_dict.State:
+    """Let timm load the weights into its own network first: it renames what older files call otherwise."""
+    import timm
+
+    made = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state, "file": None})
+    return dict(made.state_dict())
+
+
+def _new_first_layer(network: nn.Module, channels: int) -> None:
+    name, _ = first_and_head(network, 0)
+    old = network.get_submodule(name)
+    if not isinstance(old, nn.Conv2d) or old.in_channels == channels:
+        return
+    new = nn.Conv2d(
+        channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        old.stride,  # type: ignore[arg-type]
+        old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+    )
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, new)
+
+
+def _with_published_outputs(network: nn.Module, card: ModelCard) -> Published:
+    known = torchxrayvision_models().model_urls.get(card.weights)
+    if known is None:
+        urls = torchxrayvision_models().model_urls
+        raise CardError(f"model {card.name}: weights: no {card.weights!r}{suggestion(card.weights, urls)}")
+    names = [str(name).replace("_", " ") for name in known["labels"]]
+    for place, (wanted, published) in enumerate(zip(card.outputs, names, strict=False)):
+        if wanted.replace("_", " ") != published:
+            raise CardError(
+                f"model {card.name}: outputs[{place}]: {wanted!r} here, {published!r} in the published weights"
+            )
+    if len(names) != len(card.outputs):
+        raise CardError(f"model {card.name}: outputs: {len(card.outputs)} here, {len(names)} in the published weights")
+    return Published(
+        network,
+        resolution=int(known["input_resolution"]),
+        points=torch.tensor(known["op_threshs"], dtype=torch.float32),
+    )

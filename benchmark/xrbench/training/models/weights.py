@@ -1,0 +1,261 @@
+"""Where initial weights are: on this machine, or at the address their publishers give.
+
+Importing this module needs no torch, so that a plan can say which files are missing. A file is looked for in the weights
+folder (``XRBENCH_WEIGHTS``, by default ``~/.cache/xrbench/weights``) and where torch and torchxrayvision put their downloads.
+It is fetched when it is first needed and the machine is online; ``XRBENCH_OFFLINE=1`` never tries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+import tempfile
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from xrbench import blocks
+from xrbench.cards import ModelCard
+from xrbench.errors import CardError, WeightsError, suggestion
+from xrbench.progress import Reporter, Silent
+
+FOLDER = "XRBENCH_WEIGHTS"
+OFFLINE = "XRBENCH_OFFLINE"
+SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+CONNECT_SECONDS = 4.0
+CHUNK = 1 << 20
+
+_TORCH = "https://download.pytorch.org/models/"
+_HUB = "https://huggingface.co/"
+_XRAY = "https://github.com/mlmed/torchxrayvision/releases/download/v1/"
+
+PUBLISHED: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("torchvision", "densenet121"): f"{_TORCH}densenet121-a639ec97.pth",
+        ("torchvision", "resnet18"): f"{_TORCH}resnet18-f37072fd.pth",
+        ("torchvision", "resnet50"): f"{_TORCH}resnet50-11ad3fa6.pth",
+        (
+            "timm",
+            "inception_resnet_v2.tf_in1k",
+        ): f"{_HUB}timm/inception_resnet_v2.tf_in1k/resolve/main/model.safetensors",
+        ("torchxrayvision", "densenet121-res224-all"): (
+            f"{_XRAY}nih-pc-chex-mimic_ch-google-openi-kaggle-densenet121-d121-tw-lr001-rot45-tr15-sc15-seed0-best.pt"
+        ),
+    }
+)
+"""(network block, network or weights) -> address, for the shipped cards; others are read from the libraries' own metadata."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where published weights are to be had, and the name of their file on this machine."""
+
+    url: str
+    file: str
+
+    @classmethod
+    def at(cls, url: str) -> Source:
+        """Name the file as its address does."""
+        return cls(url, Path(urllib.parse.urlsplit(url).path).name)
+
+
+def folder() -> Path:
+    """Return the folder in which weights are kept."""
+    return Path(os.environ.get(FOLDER) or "~/.cache/xrbench/weights").expanduser()
+
+
+def is_local(card: ModelCard) -> bool:
+    """Say whether the card's weights are the path of a file, not a name."""
+    return card.weights.endswith(SUFFIXES) or "/" in card.weights
+
+
+def missing_weights(card: ModelCard) -> str | None:
+    """Say in one line which file of weights is not on this machine, or None when nothing is missing.
+
+    Nothing is fetched. None too where the answer needs a library that is not installed.
+    """
+    if card.weights == "none":
+        return None
+    if is_local(card):
+        path = Path(card.weights).expanduser()
+        return None if path.is_file() else f"model {card.name}: weights: {path}: no such file"
+    try:
+        source = published(card)
+    except ModuleNotFoundError:
+        return None
+    return None if _on_disk(source) else _advice(card, source)
+
+
+def obtain(card: ModelCard, *, reporter: Reporter | None = None) -> Path:
+    """Return the path of the card's weights, fetching a published file when the machine is online.
+
+    Raises:
+        WeightsError: The file is not there and cannot be fetched (the line says what to fetch and where to put it), or
+            its content is not what its name says.
+        CardError: The card's weights have no such name.
+    """
+    if is_local(card):
+        path = Path(card.weights).expanduser()
+        if not path.is_file():
+            raise WeightsError(f"model {card.name}: weights: {path}: no such file")
+        return path
+    source = published(card)
+    found = _on_disk(source)
+    if found is None:
+        found = _fetch(card, source, reporter or Silent())
+    _verify(found)
+    return found
+
+
+def published(card: ModelCard) -> Source:
+    """Look up where a card's named weights are published.
+
+    Raises:
+        CardError: The network has no weights of that name.
+        ModuleNotFoundError: The library that knows is not installed.
+    """
+    block, options = blocks.split("network", card.network, where=f"model {card.name}")
+    if block == "torchxrayvision":
+        known = PUBLISHED.get((block, card.weights))
+        return Source.at(known) if known else _torchxrayvision(card)
+    if card.weights != "imagenet":
+        names = ["none", "imagenet", "the path of a .pt, .pth or .safetensors file"]
+        raise CardError(f"model {card.name}: weights: no {card.weights!r}{suggestion(card.weights, names)}")
+    name = str(options.get("name", ""))
+    if block == "torchvision":
+        known = None if "pretrained" in options else PUBLISHED.get((block, name))
+        return Source.at(known) if known else _torchvision(card, name, str(options.get("pretrained", "DEFAULT")))
+    if block == "timm":
+        known = PUBLISHED.get((block, name))
+        return Source(known, f"{name}{Path(known).suffix}") if known else _timm(card, name)
+    raise CardError(f"model {card.name}: weights: network {block!r} has no imagenet weights; give the path of a file")
+
+
+def _torchxrayvision(card: ModelCard) -> Source:
+    from xrbench.training.models.networks import torchxrayvision_models
+
+    urls = torchxrayvision_models().model_urls
+    if card.weights not in urls:
+        raise CardError(f"model {card.name}: weights: no {card.weights!r}{suggestion(card.weights, urls)}")
+    return Source.at(urls[card.weights]["weights_url"])
+
+
+def _torchvision(card: ModelCard, name: str, tag: str) -> Source:
+    from torchvision import models
+
+    try:
+        found = models.get_model_weights(name)
+        return Source.at(getattr(found, tag).url)
+    except ValueError as error:
+        near = suggestion(name, models.list_models(module=models))
+        raise CardError(f"model {card.name}: torchvision has no network {name!r}{near}") from error
+    except AttributeError as error:
+        tags = suggestion(tag, [member.name for member in found])
+        raise CardError(f"model {card.name}: network.pretrained: {name} has no weights {tag!r}{tags}") from error
+
+
+def _timm(card: ModelCard, name: str) -> Source:
+    import timm
+
+    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if config is None:
+        near = suggestion(name, timm.list_models(pretrained=True))
+        raise CardError(f"model {card.name}: timm has no network {name!r}{near}")
+    if config.url and not config.custom_load:
+        return Source.at(config.url)
+    if config.hf_hub_id and not config.custom_load:
+        inside = config.hf_hub_filename or "model.safetensors"
+        url = f"{_HUB}{config.hf_hub_id}/resolve/main/{inside}"
+        return Source(url, f"{config.architecture}.{config.tag}{Path(inside).suffix}")
+    raise CardError(f"model {card.name}: timm publishes no weights for {name!r} in a form that can be read")
+
+
+def _places() -> Iterator[Path]:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    yield folder()
+    yield Path(os.environ.get("TORCH_HOME") or cache / "torch").expanduser() / "hub" / "checkpoints"
+    yield Path("~/.torchxrayvision/models_data").expanduser()
+
+
+def _on_disk(source: Source) -> Path | None:
+    return next((place / source.file for place in _places() if (place / source.file).is_file()), None)
+
+
+def _advice(card: ModelCard, source: Source) -> str:
+    where = folder()
+    return (
+        f"model {card.name}: weights {card.weights!r} are not on this machine: fetch {source.url} and put it in {where}/"
+        f"{source.file} ({FOLDER} names another folder)"
+    )
+
+
+def _fetch(card: ModelCard, source: Source, reporter: Reporter) -> Path:
+    """Download to a temporary name beside the target, so that no half of a file is ever taken for one."""
+    address = urllib.parse.urlsplit(source.url)
+    if address.scheme != "https" or not _reachable(address.hostname or ""):
+        raise WeightsError(f"{_advice(card, source)}; {address.hostname} cannot be reached from here")
+    where = folder()
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        with (
+            urllib.request.urlopen(source.url, timeout=20) as answer,  # noqa: S310 - https is checked above
+            tempfile.NamedTemporaryFile(dir=where, prefix=f".{source.file}.", delete=False) as part,
+        ):
+            try:
+                size = int(answer.headers.get("Content-Length") or 0)
+                with reporter.bar(f"weights {source.file} (MB)", -(-size // CHUNK)) as bar:
+                    while chunk := answer.read(CHUNK):
+                        part.write(chunk)
+                        bar.advance()
+                if size and part.tell() != size:
+                    raise OSError(f"{part.tell():,} of {size:,} bytes came")
+                part.close()
+                Path(part.name).replace(where / source.file)
+            finally:
+                Path(part.name).unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(f"{_advice(card, source)}; fetching it failed: {error}") from error
+    return where / source.file
+
+
+def _reachable(host: str) -> bool:
+    """Try to connect within a few seconds; looking up a name has no time limit of its own, hence the thread."""
+    if os.environ.get(OFFLINE):
+        return False
+    if urllib.request.getproxies().get("https"):
+        return True
+    reached: list[bool] = []
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, 443), timeout=CONNECT_SECONDS).close()
+            reached.append(True)
+        except OSError:
+            reached.append(False)
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    return bool(reached and reached[0])
+
+
+def _verify(path: Path) -> None:
+    """Compare a file with the digest in its name (``resnet18-f37072fd.pth``), as torch.hub does."""
+    named = re.search(r"-([0-9a-f]{8,64})\.(?:pth?|safetensors)$", path.name)
+    if not named:
+        return
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    if not digest.hexdigest().startswith(named[1]):
+        raise WeightsError(
+            f"{path}: SHA-256 begins with {digest.hexdigest()[:8]}, its name says {named[1]}: broken; fetch it again"
+        )

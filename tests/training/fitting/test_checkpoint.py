@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import csv
+import errno
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xrbench.cards import Recipe
+from xrbench.errors import StoreError
+from xrbench.progress import Silent
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from xrbench.training.fitting.checkpoint import FitFolder, Progress, write_bytes  # noqa: E402
+
+Make = Callable[..., Recipe]
+
+
+def state(value: float) -> dict[str, Any]:
+    return {"weight": torch.full((4, 1, 3, 3), value).to(memory_format=torch.channels_last)}
+
+
+def saved(folder: FitFolder, epoch: int) -> None:
+    rows = [{"epoch": n + 1, "valid_auc": math.nan, "lr": 0.1} for n in range(epoch)]
+    progress = Progress(epoch=epoch, best_epoch=1, best_auc=0.5, best=state(1), rows=rows)
+    folder.save(progress, state(epoch), {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 0.1}]})
+
+
+def test_what_is_saved_comes_back_as_it_was(recipe: Make, tmp_path: Path) -> None:
+    folder = FitFolder(tmp_path / "fit", key="k", recipe=recipe())
+    saved(folder, 2)
+    loaded = FitFolder(tmp_path / "fit", key="k", recipe=recipe()).load(Silent())
+    assert loaded is not None
+    progress, network, optimiser = loaded
+    assert (progress.epoch, progress.best_epoch, progress.best_auc) == (2, 1, 0.5)
+    assert torch.equal(network["weight"], state(2)["weight"])
+    assert network["weight"].stride() == state(2)["weight"].stride()
+    assert optimiser["param_groups"] == [{"lr": 0.1}]
+    assert torch.equal(progress.best["weight"], state(1)["weight"])
+
+
+def test_the_log_says_whole_numbers_plainly_and_leaves_undefined_cells_empty(recipe: Make, tmp_path: Path) -> None:
+    saved(FitFolder(tmp_path, key="k", recipe=recipe()), 2)
+    with (tmp_path / "log.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["epoch", "valid_auc", "lr"], ["1", "", "0.1"], ["2", "", "0.1"]]
+
+
+def test_the_checkpoint_before_is_kept(recipe: Make, tmp_path: Path) -> None:
+    folder = FitFolder(tmp_path, key="k", recipe=recipe())
+    for epoch in (1, 2, 3):
+        saved(folder, epoch)
+    (tmp_path / "checkpoint.pt").unlink()
+    loaded = folder.load(Silent())
+    assert loaded is not None
+    assert loaded[0].epoch == 2
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    failing: str, recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = FitFolder(tmp_path, key="k", recipe=recipe())
+    saved(folder, 1)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, failing, full)
+        with pytest.raises(StoreError, match=r"checkpoint.pt: cannot be written: No space left on device"):
+            saved(folder, 2)
+    loaded = folder.load(Silent())
+    assert loaded is not None
+    assert loaded[0].epoch == 1
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_reader_never_sees_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bytes(tmp_path / "a", b"old")
+    seen = []
+    real = os.fsync
+
+    def look(handle: int) -> None:
+        seen.append((tmp_path / "a").read_bytes())
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_bytes(tmp_path / "a", b"new and longer")
+    assert seen == [b"old"]
+    assert (tmp_path / "a").read_bytes() == b"new and longer"
+
+
+def test_checkpoints_go_when_the_fit_is_finished(recipe: Make, tmp_path: Path) -> None:
+    folder = FitFolder(tmp_path, key="k", recipe=recipe())
+    saved(folder, 1)
+    saved(folder, 2)
+    folder.finish(state(1), {"epochs": 2})
+    assert {path.name for path in tmp_path.iterdir()} == {"done.json", "log.csv", "weights.pt"}
+    assert folder.finished(Silent()) == {"epochs": 2}
+    assert torch.equal(folder.weights()["weight"], state(1)["weight"])
+
+
+def test_titles_and_names_are_no_difference(recipe: Make, tmp_path: Path) -> None:
+    """Another key with the same decisive fields is told by its key, not by a word that only people read."""
+    saved(FitFolder(tmp_path, key="k", recipe=recipe()), 1)
+    renamed = FitFolder(tmp_path, key="other", recipe=recipe(name="yours", title="another"))
+    with pytest.raises(StoreError, match="key is 'k' there, 'other' is wanted"):
+        renamed.load(Silent())

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xrbench.cards import Recipe
+from xrbench.data.images.image_set import ImageSet
+from xrbench.errors import StoreError, TrainingError
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from xrbench.training.fitting.checkpoint import FitFolder  # noqa: E402
+from xrbench.training.fitting.fast_auc import auc  # noqa: E402
+from xrbench.training.fitting.fit import fit  # noqa: E402
+from xrbench.training.prediction.predict import predict  # noqa: E402
+
+Make = Callable[..., Recipe]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_small_network_learns_what_can_be_seen(
+    precision: str, recipe: Make, images: Any, pair: ImageSet, tmp_path: Path
+) -> None:
+    made = recipe(epochs=8, precision=precision, schedule="one-cycle", augmentation=("horizontal-flip",))
+    train = ImageSet.join([images(200, 1, name="a"), images(120, 2, name="b")])
+    done = fit(made, train, images(100, 3), key="k", folder=tmp_path / "fit")
+    unseen = images(300, 4, blank=0.0)
+    scores = predict(made, unseen, folder=done.folder, key="k")
+    assert scores.dtype == np.float32
+    assert 0 <= scores.min() < scores.max() <= 1
+    assert auc(unseen.truth, scores).min() > 0.95
+    assert done.best_auc > 0.95
+    log = rows(done.log)
+    assert float(log[-1]["train_loss"]) < float(log[0]["train_loss"]) / 2
+
+
+def test_an_objective_of_another_package_learns_too(recipe: Make, images: Any, tmp_path: Path) -> None:
+    made = recipe(objective={"block": "mylab_blocks:focal", "gamma": 1.0}, epochs=5)
+    done = fit(made, images(200, 1), images(100, 3), key="k", folder=tmp_path)
+    assert done.best_auc > 0.9
+
+
+def test_every_epoch_is_a_row_of_the_log(recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path) -> None:
+    done = fit(recipe(epochs=3), pair, valid, key="k", folder=tmp_path)
+    log = rows(done.log)
+    assert [row["epoch"] for row in log] == ["1", "2", "3"]
+    assert list(log[0]) == [
+        "epoch",
+        "train_loss",
+        "valid_loss",
+        "valid_auc",
+        "valid_auc:Spot",
+        "valid_auc:Stripes",
+        "lr",
+        "images_per_second",
+        "seconds",
+        "drawn:large",
+        "drawn:small",
+    ]
+    # 40 images in the larger dataset: 5 steps of 8 from each
+    assert [(row["drawn:large"], row["drawn:small"]) for row in log] == [("40", "40")] * 3
+    each = (float(log[1]["valid_auc:Spot"]) + float(log[1]["valid_auc:Stripes"])) / 2
+    assert float(log[1]["valid_auc"]) == pytest.approx(each)
+    assert done.seconds == pytest.approx(sum(float(row["seconds"]) for row in log), rel=1e-6)
+    assert done.images_per_second > 0
+
+
+def test_the_weights_of_the_best_epoch_are_kept(recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path) -> None:
+    made = recipe(epochs=6, optimiser={"block": "adam", "lr": 0.3})
+    done = fit(made, pair, valid, key="k", folder=tmp_path)
+    aucs = [float(row["valid_auc"]) for row in rows(done.log)]
+    assert done.best_epoch == 1 + int(np.argmax(aucs))  # argmax is the first of equals: strictly greater wins
+    assert done.best_auc == pytest.approx(max(aucs))
+    again = auc(valid.truth, predict(made, valid, folder=tmp_path, key="k"))
+    assert again.mean() == pytest.approx(max(aucs))
+
+
+def test_selection_last_keeps_the_last(recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path) -> None:
+    done = fit(
+        recipe(epochs=4, selection="last", optimiser={"block": "adam", "lr": 0.3}),
+        pair,
+        valid,
+        key="k",
+        folder=tmp_path,
+    )
+    assert done.best_epoch == 4
+
+
+def test_patience_stops_early(recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path) -> None:
+    made = recipe(epochs=30, patience=2, optimiser={"block": "sgd", "lr": 0.0})  # nothing ever gets better
+    done = fit(made, pair, valid, key="k", folder=tmp_path)
+    assert done.stopped == "patience"
+    assert done.epochs - done.best_epoch == 2
+    assert done.epochs < 30
+
+
+def test_no_defined_validation_auc_keeps_the_last_and_says_so(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path, listening: Any
+) -> None:
+    positive = replace(valid, truth=np.ones_like(valid.truth))
+    done = fit(recipe(epochs=2, patience=1), pair, positive, key="k", folder=tmp_path, reporter=listening)
+    assert done.best_epoch == done.epochs == 2
+    assert math.isnan(done.best_auc)
+    assert any("the last epoch was kept" in line for line in listening.lines)
+    assert rows(done.log)[0]["valid_auc"] == ""
+    assert "NaN" not in (tmp_path / "done.json").read_text()
+
+
+def test_one_label_without_validation_auc_leaves_the_mean_to_the_others(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    half = replace(valid, truth=np.column_stack([np.zeros(60), valid.truth[:, 1]]).astype(np.float32))
+    row = rows(fit(recipe(epochs=1), pair, half, key="k", folder=tmp_path).log)[0]
+    assert row["valid_auc:Spot"] == ""
+    assert row["valid_auc"] == row["valid_auc:Stripes"] != ""
+
+
+def test_a_label_that_cannot_be_learnt_is_named_and_the_others_are(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path, listening: Any
+) -> None:
+    lacking = replace(pair, truth=np.column_stack([pair.truth[:, 0] * 0, pair.truth[:, 1]]))
+    done = fit(recipe(epochs=2), lacking, valid, key="k", folder=tmp_path, reporter=listening, label="fit 1/2")
+    assert "fit 1/2: label 'Spot' has no positive in large+small" in listening.lines
+    assert done.notes == ("label 'Spot' has no positive in large+small",)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda t: t * np.nan, "nothing to learn: label 'Spot' has no positive and no negative in large"),
+        (lambda t: t * 0, "nothing to learn: label 'Spot' has no positive in large.*'Stripes' has no positive"),
+    ],
+)
+def test_nothing_to_learn_is_an_error(
+    damage: Any, message: str, recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        fit(recipe(), replace(pair, truth=damage(pair.truth)), valid, key="k", folder=tmp_path)
+
+
+def test_sets_that_do_not_match_the_recipe_are_refused(
+    recipe: Make, images: Any, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    none = replace(valid, domain=valid.domain[:0], row=valid.row[:0], truth=valid.truth[:0])
+    for train, checked, message in [
+        (none, valid, "no training images"),
+        (pair, none, "no validation images"),
+        (images(9, 1, side=24), valid, "training: images of 24 px, the recipe has 16 px"),
+        (replace(pair, truth=pair.truth[:, :1]), valid, "training: truth of 1 labels, the recipe has 2"),
+    ]:
+        with pytest.raises(TrainingError, match=message):
+            fit(recipe(), train, checked, key="k", folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_is_shown_in_steps_with_the_figures_of_the_epoch(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path, listening: Any
+) -> None:
+    fit(recipe(epochs=2), pair, valid, key="k", folder=tmp_path, reporter=listening)
+    assert listening.steps == listening.total == 10
+    assert len(listening.notes) == 2
+    assert listening.notes[1].startswith("epoch 2/2  loss ")
+    assert re.search(r"  valid AUC \d\.\d{3} \(best \d\.\d{3} @ [12]\)$", listening.notes[1])
+
+
+def test_a_finished_fit_does_nothing(recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path) -> None:
+    first = fit(recipe(epochs=2), pair, valid, key="k", folder=tmp_path)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert set(before) == {"done.json", "log.csv", "weights.pt"}
+    second = fit(recipe(epochs=2), pair, valid, key="k", folder=tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    assert first.fresh
+    assert not second.fresh
+    assert replace(second, fresh=True) == first
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 4}, "batch_size is 8 there, 4 is wanted"),
+        ({"l2_in_loss": 0.5}, "method.l2_in_loss is 0.0 there, 0.5 is wanted"),
+        ({"optimiser": {"block": "adam", "lr": 0.5}}, "method.optimiser.lr is 0.02 there, 0.5 is wanted"),
+        ({"model": {"channels": 3}}, "model.channels is 1 there, 3 is wanted"),
+        ({"seed": 7}, "seed is 0 there, 7 is wanted"),
+        ({}, "key is 'k' there, 'other' is wanted: other images, or other code"),
+    ],
+)
+def test_the_folder_of_another_fit_is_refused_and_the_field_named(
+    changes: dict[str, Any], message: str, recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    made = recipe(epochs=1)
+    folder = FitFolder(tmp_path, key="k", recipe=made)
+    network = torch.nn.Linear(1, 1)
+    from xrbench.training.fitting.checkpoint import Progress
+
+    folder.save(Progress(epoch=1, rows=[{"epoch": 1}]), network.state_dict(), {})
+    with pytest.raises(StoreError, match=f"checkpoint.pt: belongs to another specification: {message}"):
+        fit(recipe(epochs=1, **changes), pair, valid, key="other", folder=tmp_path)
+    folder.finish(network.state_dict(), {})
+    with pytest.raises(StoreError, match=f"done.json: belongs to another specification: {message}"):
+        fit(recipe(epochs=1, **changes), pair, valid, key="other", folder=tmp_path)
+
+
+def test_weights_that_were_changed_afterwards_are_trained_again(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path, listening: Any
+) -> None:
+    fit(recipe(epochs=1), pair, valid, key="k", folder=tmp_path)
+    good = (tmp_path / "weights.pt").read_bytes()
+    (tmp_path / "weights.pt").write_bytes(good[:-200])
+    again = fit(recipe(epochs=1), pair, valid, key="k", folder=tmp_path, reporter=listening)
+    assert again.fresh
+    assert any("weights.pt: not what was written; the fit is trained again" in line for line in listening.lines)
+    assert json.loads((tmp_path / "done.json").read_text())["result"]["epochs"] == 1
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        fit(recipe(epochs=1), pair, valid, key="k", folder=tmp_path / "file" / "fit")

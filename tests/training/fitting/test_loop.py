@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xrbench.cards import Recipe
+from xrbench.data.images.image_set import ImageSet
+from xrbench.errors import CardError, TrainingError
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.train
+
+from torch import nn  # noqa: E402
+
+from xrbench.training.components import samplers  # noqa: E402
+from xrbench.training.fitting.loop import Loop, network_seed  # noqa: E402
+from xrbench.training.models import networks  # noqa: E402
+
+CPU = torch.device("cpu")
+Make = Callable[..., Recipe]
+
+
+def released_epoch(recipe: Recipe, train: ImageSet, plan: list[samplers.Step]) -> tuple[nn.Module, float]:
+    """Train for one epoch as the paper's released code does, written out: the reference."""
+    network = networks.build(recipe.model, 2, seed=network_seed(recipe)).train()
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.02, amsgrad=True, foreach=False)
+    criterion = nn.BCEWithLogitsLoss()
+    losses = []
+    for groups in plan:
+        optimiser.zero_grad()
+        total = torch.zeros(())
+        for number, indices in enumerate(groups):
+            positives = np.nansum(train.truth[train.domain == number], axis=0)
+            weights = positives.max() - positives + positives.mean()
+            weights = weights / weights.max()
+            given = torch.from_numpy(train.gather(indices)).float() / 255 * 2 - 1
+            truth = torch.from_numpy(train.truth[indices])
+            scores = network(given)
+            for task in range(2):
+                known = ~truth[:, task].isnan()
+                if known.any():
+                    total = total + float(weights[task]) * criterion(scores[known, task], truth[known, task])
+        losses.append(float(total.detach()))
+        for parameter in network.parameters():
+            total = total + 1e-3 * parameter.norm().pow(2)
+        total.backward()
+        optimiser.step()
+    return network, float(np.mean(losses))
+
+
+def test_an_epoch_is_that_of_the_released_code(recipe: Make, pair: ImageSet) -> None:
+    made = recipe(
+        task_weights="rarity",
+        l2_in_loss=1e-3,
+        optimiser={"block": "adam", "lr": 0.02, "amsgrad": True},
+        channels_last=False,
+        steps_per_epoch=6,
+    )
+    loop = Loop(made, pair, device=CPU)
+    reference, loss = released_epoch(made, pair, loop.plan(0))
+    figures = loop.epoch(0)
+    assert figures.loss == pytest.approx(loss, rel=1e-4)
+    for found, wanted in zip(loop.network.state_dict().values(), reference.state_dict().values(), strict=True):
+        assert torch.allclose(found, wanted, rtol=1e-3, atol=2e-5)
+
+
+def test_task_weights_are_those_of_the_datasets_that_a_group_is_drawn_from(recipe: Make, pair: ImageSet) -> None:
+    from xrbench.training.components.losses import rarity
+
+    large, small = (rarity(pair.truth[pair.domain == number]) for number in (0, 1))
+    wanted = {
+        "balanced-batches": [large, small],
+        "random-batches": [rarity(pair.truth)] * 2,
+        "first-dataset-batches": [large, large],
+    }
+    for sampler, weights in wanted.items():
+        loop = Loop(recipe(sampler=sampler, task_weights="rarity"), pair, device=CPU)
+        for found, expected in zip(loop.task_weights, weights, strict=True):
+            assert found is not None
+            assert found.numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "share"), [("balanced-batches", 0.5), ("random-batches", 24 / 64), ("first-dataset-batches", 0.0)]
+)
+def test_drawn_images_are_counted_for_each_dataset(sampler: str, share: float, recipe: Make, pair: ImageSet) -> None:
+    loop = Loop(recipe(sampler=sampler, steps_per_epoch=100), pair, device=CPU)
+    plan = loop.plan(0)
+    drawn = samplers.histogram(plan, pair.domain, 2).sum(0)
+    assert drawn.sum() == 1600
+    if sampler == "random-batches":
+        assert drawn[1] / 1600 == pytest.approx(share, abs=0.05)
+    else:
+        assert drawn[1] / 1600 == share
+
+
+def test_epochs_draw_differently_and_an_identity_draws_the_same_again(recipe: Make, pair: ImageSet) -> None:
+    def spelled(identity: str, epoch: int) -> list[list[int]]:
+        return [g.tolist() for step in Loop(recipe(identity=identity), pair, device=CPU).plan(epoch) for g in step]
+
+    assert spelled("k", 0) == spelled("k", 0)
+    assert spelled("k", 0) != spelled("k", 1)
+    assert spelled("k", 0) != spelled("other", 0)
+
+
+def test_all_methods_of_a_seed_start_from_the_same_weights(recipe: Make, pair: ImageSet) -> None:
+    def first(identity: str, **changes: Any) -> Any:
+        return Loop(recipe(identity=identity, **changes), pair, device=CPU).network[0].weight
+
+    assert torch.equal(first("a"), first("b", sampler="random-batches"))
+    assert not torch.equal(first("a"), first("a", seed=1))
+
+
+def test_accumulated_gradients_are_those_of_the_batches_together(recipe: Make, pair: ImageSet) -> None:
+    def trained(accumulate: int, steps: int) -> Any:
+        # plain steps of rate 0 but for the accumulated ones: gradients are taken at the same point
+        made = recipe(
+            accumulate=accumulate,
+            steps_per_epoch=steps,
+            l2_in_loss=0.01,
+            optimiser={"block": "sgd", "lr": 0.1, "momentum": 0.0},
+        )
+        loop = Loop(made, pair, device=CPU)
+        before = [parameter.detach().clone() for parameter in loop.parameters]
+        loop.epoch(0)
+        return [after.detach() - start for after, start in zip(loop.parameters, before, strict=True)], loop
+
+    together, loop = trained(3, 3)
+    assert loop.updates == 1
+    fresh = Loop(loop.recipe, pair, device=CPU)
+    fresh.network.train()
+    total = torch.zeros(())
+    for groups in fresh.plan(0):
+        for indices in groups:
+            scores = fresh.network(fresh.pixels(pair.gather(indices)))
+            total = total + fresh.validation_objective(scores, torch.from_numpy(pair.truth[indices]))
+        total = total + 0.01 * sum((p**2).sum() for p in fresh.parameters)
+    total.backward()
+    for change, parameter in zip(together, fresh.parameters, strict=True):
+        assert parameter.grad is not None
+        assert torch.allclose(change, -0.1 * parameter.grad, atol=1e-6)
+
+
+def test_what_is_left_of_an_epoch_is_still_a_step(recipe: Make, pair: ImageSet) -> None:
+    loop = Loop(recipe(accumulate=4, steps_per_epoch=6), pair, device=CPU)
+    assert loop.updates == 2
+    loop.epoch(0)
+    assert all(parameter.grad is None for parameter in loop.parameters)
+
+
+def test_the_schedule_moves_the_rate(recipe: Make, pair: ImageSet) -> None:
+    made = recipe(schedule={"block": "time-based", "decay": 1.0}, steps_per_epoch=3)
+    loop = Loop(made, pair, device=CPU)
+    assert loop.epoch(0).lr == pytest.approx(0.02 / 3)  # the third step: 1 / (1 + 2)
+    assert loop.epoch(1).lr == pytest.approx(0.02 / 6)
+
+
+def test_a_loss_that_is_no_number_names_epoch_and_step(recipe: Make, pair: ImageSet) -> None:
+    loop = Loop(recipe(objective="mylab_blocks:not_a_number"), pair, device=CPU)
+    with pytest.raises(
+        TrainingError, match=r"epoch 3, step 1: the loss is nan: a lower learning rate may help \(lr was"
+    ):
+        loop.epoch(2)
+
+
+def test_masked_entries_never_move_the_network(recipe: Make, pair: ImageSet) -> None:
+    """The same images with nonsense at unlabelled places train the same network: nothing there is ever read."""
+    hidden = np.isnan(pair.truth)
+    assert hidden.any()
+    loop = Loop(recipe(steps_per_epoch=1), pair, device=CPU)
+    indices = loop.plan(0)[0][0]
+    scores = loop.network(loop.pixels(pair.gather(indices)))
+    scores.retain_grad()
+    loop.validation_objective(scores, torch.from_numpy(pair.truth[indices])).backward()  # type: ignore[no-untyped-call]
+    assert scores.grad is not None
+    assert torch.count_nonzero(scores.grad[torch.from_numpy(hidden[indices])]) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sampler": {"block": "balanced-batches", "batch_size": 3}}, "'batch_size' is not the card's to choose"),
+        ({"sampler": "mylab_blocks:one_by_one"}, r"wanted steps with the same number of groups, got \[1, 2\]"),
+        (
+            {"sampler": "balanced-batchs"},
+            "method mine: unknown sampler 'balanced-batchs'; did you mean 'balanced-batches'",
+        ),
+        ({"optimiser": {"block": "adam", "rate": 1}}, "method mine: optimiser 'adam' has no option 'rate'"),
+        ({"schedule": {"block": "step", "steps_per_epoch": 1}}, "'steps_per_epoch' is not the card's to choose"),
+    ],
+)
+def test_cards_that_ask_for_what_there_is_not_are_one_line(
+    changes: dict[str, Any], message: str, recipe: Make, pair: ImageSet
+) -> None:
+    with pytest.raises(Exception, match=message) as error:
+        Loop(recipe(**changes), pair, device=CPU).epoch(0)
+    assert error.type is CardError or error.type.__name__ == "UnknownNameError"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_is_that_of_the_forward_pass(
+    precision: str, recipe: Make, pair: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = Loop(recipe(precision=precision, steps_per_epoch=1), pair, device=CPU)
+    seen = []
+    loop.network.register_forward_hook(lambda *given: seen.append(given[2].dtype))
+    loop.epoch(0)
+    assert set(seen) == {getattr(torch, precision)}
+    assert {parameter.dtype for parameter in loop.parameters} == {torch.float32}
+
+
+def test_groups_go_through_the_network_one_by_one(recipe: Make, pair: ImageSet) -> None:
+    loop = Loop(recipe(steps_per_epoch=4), pair, device=CPU)
+    sizes = []
+    loop.network.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
+    loop.epoch(0)
+    assert sizes == [8] * 8
