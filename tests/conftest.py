@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench import cards, scoring, store
+from xrbench import cards, scoring
+from xrbench.runs import store
 
 LABELS = ("Edema", "Effusion")
 SETTINGS = ((("a", "b"), "c"), (("a", "c"), "b"))

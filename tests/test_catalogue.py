@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from xrbench import blocks, keys
+from xrbench import blocks
 from xrbench.catalogue import Catalogue, datasets_of, open_catalogue, shipped
 from xrbench.errors import CardError, UnknownNameError, UsageError
+from xrbench.runs import cache_keys
 
 
 def put(root: Path, place: str, text: str) -> Path:
@@ -40,9 +41,9 @@ def test_every_shipped_card_is_right() -> None:
 def test_every_shipped_model_and_method_names_blocks_and_options_that_exist() -> None:
     found = open_catalogue()
     for name in found.names("model"):
-        keys.check_blocks(found.model(name))
+        cache_keys.check_blocks(found.model(name))
     for name in found.names("method"):
-        keys.check_blocks(found.method(name))
+        cache_keys.check_blocks(found.method(name))
 
 
 @pytest.mark.train
@@ -136,9 +137,9 @@ def test_blocks_beside_a_given_catalogue_can_be_named(tmp_path: Path, monkeypatc
     source = put(tmp_path / "catalab", "methods.py", "def loud(scores, truth, *, volume=1):\n    return volume\n")
     card = open_catalogue([tmp_path / "catalab"]).method("shouting")
     assert blocks.find("objective", "catalab.methods:loud")(0, 0, volume=3) == 3
-    before = keys.foreign_source(card)
+    before = cache_keys.foreign_source(card)
     source.write_text(source.read_text() + "# edited\n")
-    assert keys.foreign_source(card) != before
+    assert cache_keys.foreign_source(card) != before
 
 
 def test_the_path_variable_adds_catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench import compare, statistics, store
+from xrbench import compare, statistics
 from xrbench.compare.gating import outcome_of
 from xrbench.compare.pairs import CellRow, cells_of, facing, single
 from xrbench.compare.results import open_results, read_scores
 from xrbench.compare.rows import Row, Settings
 from xrbench.errors import XrbenchError
+from xrbench.runs import store
 
 LABELS = ("Edema", "Effusion")
 SETTINGS = ((("a", "b"), "c"), (("a", "c"), "b"))

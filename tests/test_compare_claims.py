@@ -13,13 +13,14 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from xrbench import cards, cli, compare, statistics, store
+from xrbench import cards, cli, compare, statistics
 from xrbench.compare.across import signed_row
 from xrbench.compare.questions import answer, p_of
 from xrbench.compare.results import open_results, read_scores
 from xrbench.errors import CardError, UsageError
 from xrbench.report.comparisons import comparison_tables, declared
 from xrbench.report.runs import suite_of
+from xrbench.runs import store
 
 MakeRun = Callable[..., Path]
 SETTINGS = ("a+b>held-out>c", "a+c>held-out>b")

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xrbench import assembly as assembling
-from xrbench import cards, catalogue, planning, running
-from xrbench.assembly import Assembly
+from xrbench import cards, catalogue, planning
 from xrbench.data.datasets.sources import DataRoots
 from xrbench.progress import Reporter, Silent
-from xrbench.running import Options, RunResult
+from xrbench.runs import bound_plan as assembling
+from xrbench.runs import runner
+from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.runner import Options, RunResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,7 @@ def run(
         options: Device, jobs and the like.
         reporter: Where progress goes.
     """
-    return running.run(of.assembly, of.suite.catalogue, options or Options(out=Path(out)), reporter=reporter)
+    return runner.run(of.assembly, of.suite.catalogue, options or Options(out=Path(out)), reporter=reporter)
 
 
 def score(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> pd.DataFrame:

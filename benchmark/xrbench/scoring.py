@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import cards, metrics, statistics, store
+from xrbench import cards, metrics, statistics
 from xrbench.errors import MeasureError
 from xrbench.progress import Reporter, Silent
 from xrbench.rng import seed_of
+from xrbench.runs import store
 
 COLUMNS = (
     "suite",

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from xrbench import store
+from xrbench.runs import store
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Lab

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from xrbench import store
 from xrbench.fixture_notice import STAMP
+from xrbench.runs import store
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Lab

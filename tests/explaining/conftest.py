@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench import store
 from xrbench.explaining.measured import Measured
+from xrbench.runs import store
 
 MakeCell = Callable[..., Measured]
 

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 import xrbench
-from xrbench import cards, judging, store
+from xrbench import cards, judging
 from xrbench.cards import Judgement, SubgroupRule
 from xrbench.compare.results import Results
 from xrbench.errors import StoreError, UsageError
+from xrbench.runs import store
 
 Across = Literal["seeds", "ranks", "signed-rank", "variance", "matrix"]
 MakeRun = Callable[..., Path]

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from xrbench import cards, judging, scoring, store
+from xrbench import cards, judging, scoring
 from xrbench.compare.results import open_results, read_scores
 from xrbench.judging.groups import rows_of
+from xrbench.runs import store
 
 CLASSES = ("Edema", "Effusion")
 

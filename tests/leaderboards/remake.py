@@ -38,12 +38,13 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from xrbench import cards, judging, scoring, store
+from xrbench import cards, judging, scoring
 from xrbench.catalogue import Catalogue, open_catalogue
 from xrbench.compare.results import META, PREDICTIONS, open_results
 from xrbench.rendering import table as writers
 from xrbench.report import leaderboard, publish, tables
 from xrbench.report.runs import open_run
+from xrbench.runs import store
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 RUN_FORMAT = "xrbench-run-1"

@@ -18,9 +18,9 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from xrbench import store
 from xrbench.catalogue import open_catalogue
 from xrbench.compare.results import PREDICTIONS
+from xrbench.runs import store
 
 HERE = Path(__file__).parent
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xrbench import store
 from xrbench.catalogue import open_catalogue
+from xrbench.runs import store
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from xrbench import blocks, cards, judging, scoring, store
+from xrbench import blocks, cards, judging, scoring
 from xrbench.cards import FigureLayout, Judgement, PolicyRule, SubgroupRule, TableLayout
 from xrbench.catalogue import Catalogue, shipped
 from xrbench.errors import CardError, UnknownNameError, UsageError
@@ -21,6 +21,7 @@ from xrbench.rendering.table import Table
 from xrbench.report import findings, leaderboard, publish, tables
 from xrbench.report.layouts import block_figure, block_table
 from xrbench.report.runs import Run, open_run
+from xrbench.runs import store
 
 MakeRun = Callable[..., Path]
 JUDGEMENT = Judgement(

@@ -10,13 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xrbench import compare, store
+from xrbench import compare
 from xrbench.catalogue import Catalogue, open_catalogue, shipped
 from xrbench.compare.results import PREDICTIONS, check_scores, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.report import leaderboard
 from xrbench.report.runs import open_run, paper_of, read_manifest, suite_of
+from xrbench.runs import store
 
 MakeRun = Callable[..., Path]
 

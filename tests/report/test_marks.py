@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from xrbench import cards, judging, store
+from xrbench import cards, judging
 from xrbench.catalogue import Catalogue, shipped
 from xrbench.metrics.names import Better
 from xrbench.report import publish, tables
 from xrbench.report.marks import Marks, name_of
 from xrbench.report.runs import open_run
 from xrbench.report.selection import Figure, Line
+from xrbench.runs import store
 
 A, B, C = (Line(name, "net") for name in "abc")
 

@@ -248,7 +248,7 @@ def leaderboard(
 def run_folder(results: Path | None, suite: str | None, out: str | None) -> Path:
     """Return the run folder meant by a path, by the name of a suite in its place, or by a suite and --out."""
     from xrbench.errors import StoreError, suggestion
-    from xrbench.store import MANIFEST, Store
+    from xrbench.runs.store import MANIFEST, Store
 
     if results is not None and (results / MANIFEST).is_file():
         return results

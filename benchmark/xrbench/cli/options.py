@@ -143,6 +143,6 @@ def echo_json(values: Any) -> None:
     """Print values as JSON; NaN becomes null."""
     import json
 
-    from xrbench.store import without_nan
+    from xrbench.runs.store import without_nan
 
     click.echo(json.dumps(without_nan(values), indent=2, ensure_ascii=False, allow_nan=False))

@@ -31,7 +31,7 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     \b
     Example:  xrbench plan --suite ood-cxr
     """
-    from xrbench.report.outline import outline
+    from xrbench.runs.plan_summary import outline
 
     say = options.reporter(quiet or as_json, verbose)
     chosen = options.settings(out=given["out"], cache=given["cache"])
@@ -68,7 +68,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     from xrbench import api, explaining
     from xrbench.errors import MeasureError
     from xrbench.report.publish import publish
-    from xrbench.running import Options, command_line
+    from xrbench.runs.runner import Options, command_line
 
     say = options.reporter(quiet, verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
@@ -109,7 +109,7 @@ def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: b
     """Find the suite and bring it together with its data."""
     from xrbench import api
     from xrbench.config import file_of
-    from xrbench.store import Store
+    from xrbench.runs.store import Store
 
     Store(_path(chosen["out"].value))
     cards = options.open_catalogue(given["catalogues"])

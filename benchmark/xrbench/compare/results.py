@@ -19,10 +19,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from xrbench import store
 from xrbench.cards import SuiteCard
 from xrbench.errors import StoreError, suggestion
 from xrbench.fixture_notice import FIXTURE
+from xrbench.runs import store
 
 PREDICTIONS, META = "predictions.parquet", "meta.json"
 

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from xrbench import planning
-from xrbench.assembly import Assembly
 from xrbench.cards import FigureLayout
 from xrbench.catalogue import Catalogue
 from xrbench.data.datasets.sources import DataRoots
@@ -27,7 +26,8 @@ from xrbench.explaining.stored import ABOUT, Explained, clear, write
 from xrbench.explaining.telling import Question
 from xrbench.fixture_notice import FIXTURE
 from xrbench.progress import Reporter, Silent
-from xrbench.store import read_json, without_nan
+from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.store import read_json, without_nan
 
 __all__ = [
     "FOLDER",

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import store
 from xrbench.cards import Profile, SuiteCard
 from xrbench.errors import StoreError, UsageError, suggestion
 from xrbench.planning import parse_only
+from xrbench.runs import store
 
 EVEN_ODDS = 0.5
 """Where a label is called present if no threshold was fixed on validation images."""

@@ -10,13 +10,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from xrbench import cards, planning, store
+from xrbench import cards, planning
 from xrbench.catalogue import Catalogue
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import StoreError
 from xrbench.explaining.measured import Explorable, Measured
 from xrbench.progress import Reporter
-from xrbench.store import Store
+from xrbench.runs import store
+from xrbench.runs.store import Store
 
 if TYPE_CHECKING:
     from xrbench.training.prediction.grad_cam import Explainer, Target

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench import cards
-from xrbench.assembly import Assembly, cache_folder
 from xrbench.catalogue import Catalogue
 from xrbench.data.annotations.boxes import load_boxes, to_cached
 from xrbench.data.cache import build as caching
@@ -21,6 +20,7 @@ from xrbench.data.images.decode import decode
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import DataError, MissingDataError
 from xrbench.progress import Reporter, Silent
+from xrbench.runs.bound_plan import Assembly, cache_folder
 
 Picture = tuple[str, str]
 """Dataset and image id."""

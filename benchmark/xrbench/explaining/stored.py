@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import store
 from xrbench.errors import StoreError
+from xrbench.runs import store
 
 FORMAT = "xrbench-explained-1"
 ABOUT, INDEX, BOXES, AGREEMENT, MAPS = "about.json", "index.csv", "boxes.csv", "agreement.csv", "maps.npz"

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from xrbench import cards, store
+from xrbench import cards
 from xrbench.compare.results import Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError, XrbenchError
 from xrbench.fixture_notice import STAMP
 from xrbench.judging import curves, groups, matrix, pairs, points, policies, ranks, rows, seeds, variance
 from xrbench.judging.samples import HELD_OUT, Material
 from xrbench.progress import Reporter, Silent
+from xrbench.runs import store
 from xrbench.scoring import NO_VALIDATION
 
 FOLDER = "judgement"

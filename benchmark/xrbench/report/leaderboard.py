@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench import judging, store
+from xrbench import judging
 from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.results import META, PREDICTIONS, Results, open_results
@@ -29,6 +29,7 @@ from xrbench.report.reproduce import reproduction
 from xrbench.report.runs import Run, paper_of, read_manifest, suite_of
 from xrbench.report.selection import Selection, is_fixture
 from xrbench.report.wins import wins_table
+from xrbench.runs import store
 
 FORMAT = "xrbench-leaderboard-1"
 PAGE = "README.md"

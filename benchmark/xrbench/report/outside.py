@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from xrbench import judging, scoring, statistics, store
+from xrbench import judging, scoring, statistics
 from xrbench.cards import Interval, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.errors import MeasureError, UsageError
@@ -24,6 +24,7 @@ from xrbench.report import tables as of_runs
 from xrbench.report.outside_asked import Asked, read_asked, refuse
 from xrbench.report.outside_page import Judgement
 from xrbench.report.runs import open_run
+from xrbench.runs import store
 from xrbench.statistics.intervals.input_checks import check_options
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench import store
 from xrbench.rendering.table import Table
+from xrbench.runs import store
 
 
 @dataclass(frozen=True)

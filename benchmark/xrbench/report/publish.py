@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xrbench import judging, store
+from xrbench import judging
 from xrbench.catalogue import Catalogue
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
@@ -19,6 +19,7 @@ from xrbench.report.runs import paper_of as paper_of
 from xrbench.report.runs import read_manifest as read_manifest
 from xrbench.report.runs import suite_of as suite_of
 from xrbench.report.selection import Selection
+from xrbench.runs import store
 
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import msgspec
 import pandas as pd
 
-from xrbench import store
 from xrbench.cards import Setting, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.results import Results, open_results
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.report.papers import Reported, reported
-from xrbench.store import read_manifest as read_manifest
+from xrbench.runs import store
+from xrbench.runs.store import read_manifest as read_manifest
 
 T = TypeVar("T")
 

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xrbench import blocks, cards, store
+from xrbench import blocks, cards
 from xrbench.catalogue import open_catalogue
 from xrbench.errors import CardError, UnknownNameError
 from xrbench.report import claims
 from xrbench.report.papers import Reported
 from xrbench.report.runs import Run
+from xrbench.runs import store
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]

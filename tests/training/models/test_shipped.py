@@ -8,7 +8,7 @@ import pytest
 
 from xrbench import blocks
 from xrbench.catalogue import Catalogue, open_catalogue
-from xrbench.keys import check_blocks
+from xrbench.runs.cache_keys import check_blocks
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from xrbench import store
 from xrbench.errors import StoreError
 from xrbench.rng import seed_of
+from xrbench.runs import store
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

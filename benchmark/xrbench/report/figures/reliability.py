@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from xrbench import store
 from xrbench.cards import FigureLayout
 from xrbench.metrics.calibration import BINS
 from xrbench.rendering.numbers import interval, number
@@ -32,6 +31,7 @@ from xrbench.report.figures.drawing import (
 from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.pages import Page, Panel, pages
 from xrbench.report.runs import Run
+from xrbench.runs import store
 from xrbench.scoring import patients_of
 from xrbench.statistics.clinical.roc_and_calibration_curves import reliability_bins
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from xrbench import keys, store
-from xrbench.assembly import Assembly
 from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError, XrbenchError, disk_is_full
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
-from xrbench.records import Keys, data_of, describe_cell, keys_of, write_manifest
-from xrbench.store import Store
+from xrbench.runs import cache_keys, store
+from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.manifest import Keys, data_of, describe_cell, keys_of, write_manifest
+from xrbench.runs.store import Store
 from xrbench.version import __version__
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def _check_weights(assembly: Assembly, catalogue: Catalogue, say: Reporter) -> N
     from xrbench.training.models.weights import obtain
 
     for fit in assembly.plan.fits:
-        keys.check_blocks(catalogue.method(fit.method))
-        keys.check_blocks(catalogue.model(fit.model))
+        cache_keys.check_blocks(catalogue.method(fit.method))
+        cache_keys.check_blocks(catalogue.model(fit.model))
     for name in dict.fromkeys(cell.model for cell in assembly.plan.cells):
         if catalogue.model(name).weights != "none":
             obtain(catalogue.model(name), reporter=say)

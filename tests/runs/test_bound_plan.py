@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from xrbench import cards
-from xrbench.assembly import Assembly, assemble
 from xrbench.catalogue import Catalogue, open_catalogue
 from xrbench.data.datasets.sources import DataRoots
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import make_plan, without_datasets
+from xrbench.runs.bound_plan import Assembly, assemble
 
 SUITE = """
 title = "Tiny"

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from xrbench import store
 from xrbench.errors import StoreError
-from xrbench.store import Store
+from xrbench.runs import store
+from xrbench.runs.store import Store
 
 
 def frame() -> pd.DataFrame:
@@ -97,9 +97,7 @@ def test_killed_in_the_middle_of_writing_a_file_is_old_or_new_never_half(tmp_pat
 
 def test_two_commands_cannot_work_in_one_folder(tmp_path: Path) -> None:
     results = Store(tmp_path)
-    code = (
-        f"import pathlib; from xrbench.store import Store\nwith Store(pathlib.Path({str(tmp_path)!r})).lock('s'): pass"
-    )
+    code = f"import pathlib; from xrbench.runs.store import Store\nwith Store(pathlib.Path({str(tmp_path)!r})).lock('s'): pass"
     with results.lock("s"):
         blocked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "another xrbench command is at work" in blocked.stderr

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import cards, keys, planning
+from xrbench import cards, planning
 from xrbench.catalogue import Catalogue
 from xrbench.data.cache import build as caching
 from xrbench.data.datasets import sources
@@ -29,6 +29,7 @@ from xrbench.data.splits import split
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import HELD_OUT, Cell, Fit, Plan
 from xrbench.progress import Reporter, Silent
+from xrbench.runs import cache_keys
 
 STANDARD = ("view", "age", "sex")
 """Columns that travel from the tidy frame into predictions, for subgroups; "No Finding" and devices do as ``raw:`` states."""
@@ -193,7 +194,7 @@ class Assembly:
     def fit_key(self, fit: Fit) -> str:
         """Return the key of a fit; caches must be open."""
         made_of, parts = self.plan.recipes[fit.name], self.parts[fit.name]
-        return keys.fit_key(
+        return cache_keys.fit_key(
             made_of,
             train=self.rows_digest(parts.train, made_of.model),
             valid=self.rows_digest(parts.valid, made_of.model),
@@ -204,8 +205,8 @@ class Assembly:
         """Return the key of a cell; caches must be open."""
         model = catalogue.model(cell.model)
         if cell.is_ensemble:
-            return keys.ensemble_key(self.member_keys(cell, fit_keys))
-        return keys.cell_key(
+            return cache_keys.ensemble_key(self.member_keys(cell, fit_keys))
+        return cache_keys.cell_key(
             [fit_keys[name] for name in cell.fits],
             rows=self.rows_digest(self.part(cell), model),
             preprocessing=self.preprocessing_digest(model),
@@ -218,7 +219,7 @@ class Assembly:
         model = self.plan.recipes[cell.fits[0]].model
         rows, pixels = self.rows_digest(self.part(cell), model), self.preprocessing_digest(model)
         return [
-            keys.cell_key([fit_keys[name]], rows=rows, preprocessing=pixels, labels=self.plan.suite.labels)
+            cache_keys.cell_key([fit_keys[name]], rows=rows, preprocessing=pixels, labels=self.plan.suite.labels)
             for name in cell.fits
         ]
 

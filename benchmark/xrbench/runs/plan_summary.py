@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from xrbench import blocks
-from xrbench.assembly import Assembly
 from xrbench.cards import MethodCard
 from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError
@@ -18,7 +17,8 @@ from xrbench.fixture_notice import STAMP
 from xrbench.planning import Fit
 from xrbench.progress import clock
 from xrbench.rendering.differences import many
-from xrbench.store import Store, read_manifest
+from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.store import Store, read_manifest
 
 PROTOCOLS = ("external", "internal", "resubstitution", "validation")
 

@@ -17,14 +17,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from xrbench import cards, keys, store
-from xrbench.assembly import Assembly
+from xrbench import cards
 from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import FIXTURE
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter
-from xrbench.store import Store
+from xrbench.runs import cache_keys, store
+from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.store import Store
 from xrbench.version import __version__
 
 FORMAT = "xrbench-run-1"
@@ -63,7 +64,7 @@ def run_folder(assembly: Assembly, results: Store) -> Path:
     suite = assembly.plan.suite
     digests = {name: domain.digest for name, domain in assembly.domains.items()}
     return results.run_folder(
-        suite.name, keys.run_key(suite, assembly.plan.profile_name, assembly.plan.profile, digests)
+        suite.name, cache_keys.run_key(suite, assembly.plan.profile_name, assembly.plan.profile, digests)
     )
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from xrbench import cards, keys
+from xrbench import cards
 from xrbench.catalogue import open_catalogue
 from xrbench.planning import make_plan
+from xrbench.runs import cache_keys
 
 ROWS = {"train": "t", "valid": "v", "preprocessing": "p"}
 
@@ -32,16 +33,16 @@ def test_everything_that_decides_a_fit_changes_its_key(recipe: cards.Recipe) -> 
         replace(recipe, method=replace(recipe.method, optimiser={"block": "adam", "lr": 0.5})),
         replace(recipe, model=replace(recipe.model, stem="sum")),
     ]
-    found = {keys.fit_key(other, **ROWS) for other in [recipe, *others]}
+    found = {cache_keys.fit_key(other, **ROWS) for other in [recipe, *others]}
     for field in ROWS:
-        found.add(keys.fit_key(recipe, **{**ROWS, field: "other"}))
+        found.add(cache_keys.fit_key(recipe, **{**ROWS, field: "other"}))
     assert len(found) == 1 + len(others) + len(ROWS)
 
 
 def test_words_for_people_do_not(recipe: cards.Recipe) -> None:
     replace = msgspec.structs.replace
     reworded = replace(recipe, method=replace(recipe.method, title="Another title", notes="And notes"))
-    assert keys.fit_key(reworded, **ROWS) == keys.fit_key(recipe, **ROWS)
+    assert cache_keys.fit_key(reworded, **ROWS) == cache_keys.fit_key(recipe, **ROWS)
 
 
 def test_an_optional_field_with_its_default_is_in_no_key(recipe: cards.Recipe) -> None:
@@ -53,9 +54,9 @@ def test_an_optional_field_with_its_default_is_in_no_key(recipe: cards.Recipe) -
 
     values = {name: getattr(recipe.method, name) for name in recipe.method.__struct_fields__}
     longer = msgspec.structs.replace(recipe, method=Longer(**values))
-    assert keys.fit_key(longer, **ROWS) == keys.fit_key(recipe, **ROWS)
+    assert cache_keys.fit_key(longer, **ROWS) == cache_keys.fit_key(recipe, **ROWS)
     used = msgspec.structs.replace(recipe, method=Longer(**values, later=("a",)))
-    assert keys.fit_key(used, **ROWS) != keys.fit_key(recipe, **ROWS)
+    assert cache_keys.fit_key(used, **ROWS) != cache_keys.fit_key(recipe, **ROWS)
 
 
 def test_streams_do_not_depend_on_fields_of_cards(recipe: cards.Recipe) -> None:
@@ -72,20 +73,20 @@ def test_local_weights_count_by_content(recipe: cards.Recipe, tmp_path: Path) ->
     path = tmp_path / "w.pt"
     path.write_bytes(b"one")
     local = msgspec.structs.replace(recipe, model=msgspec.structs.replace(recipe.model, weights=str(path)))
-    first = keys.fit_key(local, **ROWS)
+    first = cache_keys.fit_key(local, **ROWS)
     path.write_bytes(b"two")
-    assert keys.fit_key(local, **ROWS) != first
+    assert cache_keys.fit_key(local, **ROWS) != first
 
 
 def test_a_cell_depends_on_fits_rows_and_the_model_used_as_it_comes() -> None:
     model = cards.ModelCard(title="m", name="m", network="timm")
     found = {
-        keys.cell_key(["f"], rows="r", preprocessing="p"),
-        keys.cell_key(["g"], rows="r", preprocessing="p"),
-        keys.cell_key(["f", "g"], rows="r", preprocessing="p"),
-        keys.cell_key(["f"], rows="s", preprocessing="p"),
-        keys.cell_key([], rows="r", preprocessing="p", model=model, labels=("a",)),
-        keys.cell_key([], rows="r", preprocessing="p", model=model, labels=("b",)),
+        cache_keys.cell_key(["f"], rows="r", preprocessing="p"),
+        cache_keys.cell_key(["g"], rows="r", preprocessing="p"),
+        cache_keys.cell_key(["f", "g"], rows="r", preprocessing="p"),
+        cache_keys.cell_key(["f"], rows="s", preprocessing="p"),
+        cache_keys.cell_key([], rows="r", preprocessing="p", model=model, labels=("a",)),
+        cache_keys.cell_key([], rows="r", preprocessing="p", model=model, labels=("b",)),
     }
     assert len(found) == 6
 
@@ -94,11 +95,11 @@ def test_a_run_is_the_same_when_methods_and_settings_are_added() -> None:
     catalogue = open_catalogue()
     suite = catalogue.suite("ood-cxr")
     profile = suite.profiles["quick"]
-    one = keys.run_key(suite, "quick", profile, {"nih": "d"})
+    one = cache_keys.run_key(suite, "quick", profile, {"nih": "d"})
     more = msgspec.structs.replace(suite, methods=(*suite.methods, "other"), protocol=cards.Protocol())
-    assert keys.run_key(more, "quick", msgspec.structs.replace(profile, methods=("x",)), {"nih": "d"}) == one
-    assert keys.run_key(suite, "quick", profile, {"nih": "e"}) != one
-    assert keys.run_key(msgspec.structs.replace(suite, uncertain="ones"), "quick", profile, {"nih": "d"}) != one
+    assert cache_keys.run_key(more, "quick", msgspec.structs.replace(profile, methods=("x",)), {"nih": "d"}) == one
+    assert cache_keys.run_key(suite, "quick", profile, {"nih": "e"}) != one
+    assert cache_keys.run_key(msgspec.structs.replace(suite, uncertain="ones"), "quick", profile, {"nih": "d"}) != one
 
 
 DEFAULTS: dict[str, dict[str, object]] = {
@@ -155,4 +156,4 @@ def test_defaults_are_those_that_keys_leave_out() -> None:
             field = fields[name]
             made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
             assert msgspec.to_builtins(made) == msgspec.to_builtins(default), (kind.__name__, name)
-    assert keys.NUMBERS == 2
+    assert cache_keys.NUMBERS == 2

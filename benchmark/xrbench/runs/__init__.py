@@ -1,0 +1,1 @@
+"""A plan bound to data, what decides its cached results, and how it is carried out and stored."""
