@@ -150,10 +150,10 @@ def judge(results: RunResult | str | Path, *, reporter: Reporter | None = None) 
     Returns:
         Name of the analysis (``operating``, ``subgroups``, ``ranks``, ...) -> one tidy frame.
     """
-    from xrbench import judging
+    from xrbench import analyses
 
     folder = results.folder if isinstance(results, RunResult) else Path(results)
-    return judging.judge_run(folder, reporter=reporter or Silent())
+    return analyses.judge_run(folder, reporter=reporter or Silent())
 
 
 def table(scores: pd.DataFrame, of: Suite, name: str, *, results: RunResult | str | Path | None = None) -> Table:

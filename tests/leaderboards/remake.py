@@ -38,7 +38,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from xrbench import cards, judging, scoring
+from xrbench import analyses, cards, scoring
 from xrbench.catalogue import Catalogue, open_catalogue
 from xrbench.compare.results import META, PREDICTIONS, open_results
 from xrbench.rendering import table as writers
@@ -90,11 +90,11 @@ def remake(board: Path, out: Path, catalogue: Catalogue, *, more: bool = False) 
     with tempfile.TemporaryDirectory() as temporary:
         run = lay_out(board, Path(temporary))
         scoring.score_run(run)
-        judging.judge_run(run)
+        analyses.judge_run(run)
         for name in COPIED:
-            made = run / judging.FOLDER / f"{name}.csv"
+            made = run / analyses.FOLDER / f"{name}.csv"
             if made.is_file():
-                shutil.copyfile(board / judging.FOLDER / made.name, made)
+                shutil.copyfile(board / analyses.FOLDER / made.name, made)
         caveats = store.read_json(board / META)["caveats"]
         written = leaderboard.write(run, out, catalogue, predictions=True, caveats=caveats)
         opened = open_run(run, catalogue)
@@ -153,7 +153,7 @@ def judge_stand_ins(run: Path, written: Path) -> None:
         return with_stand_ins(frame)
 
     suite = msgspec.structs.replace(results.card, tables=(), judgement=STAND_IN)
-    for name, frame in judging.judge(dataclasses.replace(results, predictions=load), suite).items():
+    for name, frame in analyses.judge(dataclasses.replace(results, predictions=load), suite).items():
         store.write_csv(written / "stand-in" / f"{name}.csv", frame)
 
 

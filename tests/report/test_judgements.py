@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from xrbench import blocks, cards, judging, scoring
+from xrbench import analyses, blocks, cards, scoring
 from xrbench.cards import FigureLayout, Judgement, PolicyRule, SubgroupRule, TableLayout
 from xrbench.catalogue import Catalogue, shipped
 from xrbench.errors import CardError, UnknownNameError, UsageError
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> Path:
     ]
     store.write_json(folder / store.MANIFEST, manifest)
     scoring.score_run(folder)
-    judging.judge_run(folder)
+    analyses.judge_run(folder)
     return folder
 
 
@@ -82,7 +82,7 @@ def number(frame: pd.DataFrame, row: object, column: str) -> float:
 
 
 def analysis(run: Run, name: str, **wanted: object) -> pd.DataFrame:
-    frame = judging.read(run.folder, name)
+    frame = analyses.read(run.folder, name)
     assert frame is not None
     for column, value in wanted.items():
         frame = frame[frame[column] == value]

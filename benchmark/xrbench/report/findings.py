@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench import judging
+from xrbench import analyses
+from xrbench.analyses.inputs import records
 from xrbench.cards import SuiteCard, TableLayout
-from xrbench.judging.samples import records
 from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number, signed
 from xrbench.rendering.table import Cell, Row, Table
 from xrbench.report.runs import Run
@@ -29,7 +29,7 @@ def layouts_of(suite: SuiteCard) -> list[TableLayout]:
     named = {layout.kind for layout in suite.tables}
     return [
         TableLayout(name=name, kind=name, metric=suite.metrics[0], digits=3)
-        for name in judging.asked(suite)
+        for name in analyses.asked(suite)
         if name in KINDS and name not in named
     ]
 
@@ -39,7 +39,7 @@ def rows_of(run: Run, analysis: str, **wanted: str) -> pd.DataFrame | None:
 
     A row without a figure of its own (one that says why an analysis could not be made) has no label; it is always kept.
     """
-    frame = judging.read(run.folder, analysis)
+    frame = analyses.read(run.folder, analysis)
     if frame is None:
         return None
     for column, value in wanted.items():

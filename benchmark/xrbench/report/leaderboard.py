@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench import judging
+from xrbench import analyses
 from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.results import META, PREDICTIONS, Results, open_results
@@ -79,8 +79,8 @@ def write(
 
 def _copy_judgement(run: Path, folder: Path) -> None:
     """Put the run's analyses beside the scores, and take away those that it does not have."""
-    for name in judging.ANALYSES:
-        there, here = (root / judging.FOLDER / f"{name}.csv" for root in (run, folder))
+    for name in analyses.ANALYSES:
+        there, here = (root / analyses.FOLDER / f"{name}.csv" for root in (run, folder))
         if there.is_file():
             store.write_atomic(here, there.read_bytes())
         else:

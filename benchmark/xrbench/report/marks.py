@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xrbench import judging, statistics
-from xrbench.judging.pairs import detectable
+from xrbench import analyses, statistics
+from xrbench.analyses.pairwise import detectable
 from xrbench.metrics.names import Better
 from xrbench.rendering.numbers import number
 from xrbench.report.selection import Figure, Line
@@ -82,7 +82,7 @@ def name_of(method: str, model: str) -> str:
 
 def marks_of(folder: Path) -> Marks:
     """Read what a run or leaderboard folder knows of differences between each two lines."""
-    frame = judging.read(folder, "pairs")
+    frame = analyses.read(folder, "pairs")
     return Marks() if frame is None else Marks(detectable(frame, name_of))
 
 

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from xrbench import judging, scoring, statistics
+from xrbench import analyses, scoring, statistics
+from xrbench.analyses import decision_curves
+from xrbench.analyses.subgroups import rows_of
 from xrbench.cards import Interval, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.errors import MeasureError, UsageError
 from xrbench.exchange import Outside, read_outside
-from xrbench.judging import curves, groups
 from xrbench.metrics import parse
 from xrbench.progress import Reporter, Silent
 from xrbench.report import outside_tables as laid
@@ -161,9 +162,9 @@ def _scores(site: Outside, suite: SuiteCard, thresholds: Mapping[tuple[str, str]
 
 
 def _decisions(site: Outside, suite: SuiteCard, asked: Asked) -> list[dict[str, Any]]:
-    sample = judging.sample_of(site.frame, suite.labels)
+    sample = analyses.sample_of(site.frame, suite.labels)
     how = suite.interval
-    return curves.rows_of(sample, thresholds=asked.decisions, level=how.level, kind=how.kind)
+    return decision_curves.rows_of(sample, thresholds=asked.decisions, level=how.level, kind=how.kind)
 
 
 def _groups(
@@ -173,16 +174,16 @@ def _groups(
     metric = suite.metrics[0]
     if parse(metric).from_validation and not thresholds:
         return []
-    sample = judging.sample_of(site.frame, suite.labels)
+    sample = analyses.sample_of(site.frame, suite.labels)
     return [row for rule in asked.subgroups for row in _of_rule(sample, rule, metric, thresholds, suite)]
 
 
 def _of_rule(
-    sample: judging.Sample, rule: Any, metric: str, thresholds: Mapping[tuple[str, str], float], suite: SuiteCard
+    sample: analyses.Sample, rule: Any, metric: str, thresholds: Mapping[tuple[str, str], float], suite: SuiteCard
 ) -> list[dict[str, Any]]:
     how = suite.interval
     try:
-        return groups.rows_of(sample, rule, metric=metric, thresholds=thresholds, level=how.level, kind=how.kind)
+        return rows_of(sample, rule, metric=metric, thresholds=thresholds, level=how.level, kind=how.kind)
     except MeasureError as error:
         raise UsageError(f"--subgroup {rule.column}: {error}") from error
 
@@ -191,7 +192,7 @@ def _points(scores: pd.DataFrame, asked: Asked) -> Iterator[dict[str, Any]]:
     """List the figures at the operating point under short names, and how far the targeted one lies from its target."""
     condition, _, share = asked.target.partition("=")
     aimed = {"sensitivity": "recall", "specificity": "specificity"}.get(condition, "")
-    for row in judging.records(scores[scores["metric"].isin(asked.point) & (scores["label"] != "mean")]):
+    for row in analyses.records(scores[scores["metric"].isin(asked.point) & (scores["label"] != "mean")]):
         base, _, rest = row["metric"].partition("@")
         _, _, stated = rest.partition(",")
         yield {**row, "metric": f"{base},{stated}" if stated else base, "target": asked.target}
@@ -216,10 +217,10 @@ def _threshold_notes(thresholds: Mapping[tuple[str, str], float], site: str) -> 
 def _again(folder: Path, catalogue: Catalogue, reporter: Reporter | None) -> Judgement:
     """Judge a run's stored predictions again: its scores, then what its suite asks for beyond them."""
     scores = scoring.score_run(folder, reporter=reporter)
-    findings = judging.judge_run(folder, reporter=reporter)
+    findings = analyses.judge_run(folder, reporter=reporter)
     scores = scores.assign(site=scores["cell"])
     notes = [f"{len(scores):,} figures written to {folder / store.SCORES}"]
-    notes += [f"{', '.join(findings)} written to {folder / judging.FOLDER}"] if findings else []
+    notes += [f"{', '.join(findings)} written to {folder / analyses.FOLDER}"] if findings else []
     made = [laid.score_table(scores, tuple(dict.fromkeys(scores["metric"])))]
     made += of_runs.judgement_tables(open_run(folder, catalogue))
     return Judgement(tuple(notes), scores, pd.DataFrame(), tuple(made), findings)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from xrbench.judging.samples import records
+from xrbench.analyses.inputs import records
 from xrbench.rendering.differences import p_text
 from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number
 from xrbench.rendering.table import Cell, Table

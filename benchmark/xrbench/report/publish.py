@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xrbench import judging
+from xrbench import analyses
 from xrbench.catalogue import Catalogue
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
@@ -86,7 +86,7 @@ def publish(
         if before.get(path) == when:  # of an earlier report, and not of this one
             path.unlink()
     names = {layout.name for layout in run.suite.tables}
-    lacking = tuple(name for name in KINDS if name in judging.asked(run.suite) and judging.read(folder, name) is None)
+    lacking = tuple(name for name in KINDS if name in analyses.asked(run.suite) and analyses.read(folder, name) is None)
     return Published(folder, tuple(made), tuple(sorted(names)), run.results.fixture, run.suite.name, lacking)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from xrbench.analyses.inputs import records
 from xrbench.cards import FigureLayout
-from xrbench.judging.samples import records
 from xrbench.rendering.differences import p_text
 from xrbench.rendering.numbers import metric_title
 from xrbench.report import findings

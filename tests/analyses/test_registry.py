@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import xrbench
-from xrbench import cards, judging
+from xrbench import analyses, cards
 from xrbench.cards import Judgement, SubgroupRule
 from xrbench.compare.results import Results
 from xrbench.errors import StoreError, UsageError
@@ -37,18 +37,18 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> Path:
 
 def test_a_suite_that_asks_for_nothing_gets_nothing(run: Path) -> None:
     ask(run, Judgement())
-    assert judging.judge_run(run) == {}
+    assert analyses.judge_run(run) == {}
     assert not list((run / "judgement").glob("*"))
 
 
 def test_each_analysis_is_a_stamped_file_beside_the_scores(run: Path) -> None:
     ask(run, Judgement(operating=("sensitivity=0.9",), across=ACROSS))
-    made = judging.judge_run(run)
+    made = analyses.judge_run(run)
     assert list(made) == ["operating", *ACROSS]
     assert sorted(path.name for path in (run / "judgement").iterdir()) == sorted(f"{name}.csv" for name in made)
     for name, frame in made.items():
         assert set(frame["stamp"]) == {"FIXTURE: synthetic phantoms, not clinical results"}
-        again = judging.read(run, name)
+        again = analyses.read(run, name)
         assert again is not None
         pd.testing.assert_frame_equal(
             again[["label", "value", "reason", "caution"]], frame[["label", "value", "reason", "caution"]]
@@ -62,21 +62,21 @@ def test_what_is_no_longer_asked_for_goes_away(run: Path) -> None:
     (run / "judgement").mkdir(exist_ok=True)
     (run / "judgement" / "matrix.csv").write_text("old")
     (run / "judgement" / "mine.csv").write_text("a user's own")
-    judging.judge_run(run)
+    analyses.judge_run(run)
     assert sorted(path.name for path in (run / "judgement").iterdir()) == ["mine.csv", "ranks.csv"]
     (run / "judgement" / "mine.csv").unlink()
 
 
 def test_columns_that_a_run_does_not_have_are_reasons(run: Path) -> None:
     ask(run, Judgement(subgroups=(SubgroupRule(column="sex"),), policies=(cards.PolicyRule(name="ones"),)))
-    made = judging.judge_run(run)
+    made = analyses.judge_run(run)
     assert made["subgroups"]["reason"].str.startswith("no column 'sex' in the predictions").all()
     assert made["policies"]["reason"].str.startswith("no column 'raw:Edema'").all()
 
 
 def test_predictions_that_are_gone_are_reasons(results: Results, suite: cards.SuiteCard) -> None:
     without = Results(results.where, results.scores, lambda _: None, results.folder)
-    tables = judging.judge(without, suite)
+    tables = analyses.judge(without, suite)
     for name in ("operating", "decision-curve", "subgroups", "policies"):
         assert tables[name]["reason"].str.endswith("predictions are missing").all(), name
     assert tables["ranks"]["mean_rank"].notna().any(), "ranks need the scores alone"
@@ -91,18 +91,18 @@ def test_from_python(run: Path) -> None:
 
 def test_wrong_words_are_one_line(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown analysis 'rank'"):
-        judging.read(run, "rank")
+        analyses.read(run, "rank")
     with pytest.raises(StoreError, match=r"manifest\.json"):
-        judging.judge_run(tmp_path)
+        analyses.judge_run(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(store.read_json(run / store.MANIFEST)))
     with pytest.raises(StoreError, match=r"no scores\.csv; score the run first") as raised:
-        judging.judge_run(tmp_path)
+        analyses.judge_run(tmp_path)
     assert "\n" not in str(raised.value)
 
 
 def test_asking_by_card_is_all_there_is(suite: cards.SuiteCard) -> None:
-    assert judging.asked(suite) == tuple(judging.ANALYSES)
-    assert judging.asked(msgspec.structs.replace(suite, judgement=Judgement(), tables=())) == ()
+    assert analyses.asked(suite) == tuple(analyses.ANALYSES)
+    assert analyses.asked(msgspec.structs.replace(suite, judgement=Judgement(), tables=())) == ()
 
 
 def test_tables_from_python(run: Path) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench.judging import Material
-from xrbench.judging.samples import records
+from xrbench.analyses import Material
+from xrbench.analyses.inputs import records
 from xrbench.scoring import NO_VALIDATION
 
 TEST, LABEL = "fancy/net/a+b/valid-held-out/seed-1/c", "Edema"

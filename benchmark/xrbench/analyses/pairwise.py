@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 
+from xrbench.analyses.inputs import Material, records
+from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing
 from xrbench.compare.differences import section
 from xrbench.compare.pairs import CellRow, Pair, cells_of, labels_of
 from xrbench.compare.rows import Row as Difference
 from xrbench.compare.rows import Settings
 from xrbench.errors import XrbenchError
-from xrbench.judging.rows import COUNTS, FIGURE, Row, nothing
-from xrbench.judging.samples import Material, records
 
 COLUMNS = (
     *("setting", "train", "valid", "test", "protocol", "challenger", "model", "baseline", "other"),

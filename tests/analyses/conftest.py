@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from xrbench import cards, scoring
+from xrbench.analyses import Material, judge
 from xrbench.compare.results import Results, check_scores
-from xrbench.judging import Material, judge
 
 LABELS = ("Edema", "Effusion")
 HOSPITALS = ("a", "b", "c")

@@ -10,12 +10,12 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from xrbench import cards
+from xrbench.analyses import Material, judge
+from xrbench.analyses.label_policies import families
+from xrbench.analyses.relabelling import truth_under
 from xrbench.compare.results import Results
 from xrbench.data.labels import policies as labelling
 from xrbench.errors import MeasureError
-from xrbench.judging import Material, judge
-from xrbench.judging.policies import families
-from xrbench.judging.readings import truth_under
 
 TEST = "plain/net/b+c/valid-held-out/seed-0/a"
 

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench import statistics
+from xrbench.analyses.inputs import HEAD, HELD_OUT, Material, Sample
+from xrbench.analyses.relabelling import AS_JUDGED, truth_under
+from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.errors import MeasureError
-from xrbench.judging.readings import AS_JUDGED, truth_under
-from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
-from xrbench.judging.samples import HEAD, HELD_OUT, Material, Sample
 
 COLUMNS = (*HEAD, "policy", *FIGURE, "rank", "tau", "lowest_tau", "stable", "n_methods", *COUNTS)
 OF_CLASSES = "the classes of a multi-class suite follow from its class rule, not from a label policy"

@@ -10,10 +10,10 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from xrbench import cards
+from xrbench.analyses import Material, judge
+from xrbench.analyses.subgroups import groups_of, rows_of
 from xrbench.compare.results import Results
 from xrbench.errors import MeasureError
-from xrbench.judging import Material, judge
-from xrbench.judging.groups import groups_of, rows_of
 
 TEST = "plain/net/a+b/valid-held-out/seed-0/c"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xrbench import statistics
+from xrbench.analyses.inputs import Material
+from xrbench.analyses.rows import FIGURE, NAN, Row, nothing, repeats
 from xrbench.cards import Comparison
 from xrbench.compare.across import SHARED, Placed, SignedRow, fair, placed, signed_row, table_of
-from xrbench.judging.rows import FIGURE, NAN, Row, nothing, repeats
-from xrbench.judging.samples import Material
 
 RANK_COLUMNS = (
     *("method", "protocol", *FIGURE, "mean_rank", "group", "statistic", "p"),

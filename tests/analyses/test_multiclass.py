@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from xrbench import cards, judging, scoring
+from xrbench import analyses, cards, scoring
+from xrbench.analyses.subgroups import rows_of
 from xrbench.compare.results import open_results, read_scores
-from xrbench.judging.groups import rows_of
 from xrbench.runs import store
 
 CLASSES = ("Edema", "Effusion")
@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path])
 
 @pytest.fixture(scope="module")
 def found(run: Path) -> dict[str, pd.DataFrame]:
-    return judging.judge_run(run)
+    return analyses.judge_run(run)
 
 
 def test_the_declared_metric_of_all_classes_is_compared(found: dict[str, pd.DataFrame], run: Path) -> None:
@@ -113,7 +113,7 @@ def test_the_worst_of_two_groups_lies_behind_the_other(found: dict[str, pd.DataF
 def test_small_groups_of_classes_are_suppressed(run: Path) -> None:
     frame = open_results(run).predictions("plain/net/a+b/valid-held-out/seed-0/c")
     assert frame is not None
-    sample = judging.sample_of(frame, CLASSES)
+    sample = analyses.sample_of(frame, CLASSES)
     rule = cards.SubgroupRule(column="sex", minimum=1000)
     rows = rows_of(sample, rule, metric="accuracy", exclusive=True)
     assert [row["group"] for row in rows] == ["F", "M"]

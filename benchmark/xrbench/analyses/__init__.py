@@ -5,7 +5,7 @@
 over settings and differences never contain figures on images that the weights have seen or that were trained on.
 """
 
-from xrbench.judging.analyses import ANALYSES, FOLDER, asked, judge, judge_run, read
-from xrbench.judging.samples import Material, Sample, records, sample_of
+from xrbench.analyses.inputs import Material, Sample, records, sample_of
+from xrbench.analyses.registry import ANALYSES, FOLDER, asked, judge, judge_run, read
 
 __all__ = ["ANALYSES", "FOLDER", "Material", "Sample", "asked", "judge", "judge_run", "read", "records", "sample_of"]

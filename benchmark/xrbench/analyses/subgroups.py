@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench import statistics
+from xrbench.analyses.inputs import HEAD, Sample
+from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
+from xrbench.analyses.subgroups_multiclass import class_subgroups
 from xrbench.cards import SubgroupRule
 from xrbench.errors import MeasureError, suggestion
-from xrbench.judging.class_groups import class_subgroups
-from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
-from xrbench.judging.samples import HEAD, Sample
 from xrbench.metrics import parse, parse_classes
 from xrbench.statistics.resampling.jackknife import scale_of
 

@@ -13,11 +13,22 @@ import msgspec
 import pandas as pd
 
 from xrbench import cards
+from xrbench.analyses import (
+    decision_curves,
+    domain_matrix,
+    label_policies,
+    operating_points,
+    pairwise,
+    rank_tests,
+    rows,
+    seed_variance,
+    subgroups,
+    variance_components,
+)
+from xrbench.analyses.inputs import HELD_OUT, Material
 from xrbench.compare.results import Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError, XrbenchError
 from xrbench.fixture_notice import STAMP
-from xrbench.judging import curves, groups, matrix, pairs, points, policies, ranks, rows, seeds, variance
-from xrbench.judging.samples import HELD_OUT, Material
 from xrbench.progress import Reporter, Silent
 from xrbench.runs import store
 from xrbench.scoring import NO_VALIDATION
@@ -145,7 +156,7 @@ def _operating(material: Material) -> Iterator[Step]:
     for head in material.heads(*JUDGED):
 
         def make(cell: str = head["cell"]) -> list[rows.Row]:
-            return points.rows_of(
+            return operating_points.rows_of(
                 material.validation(cell),
                 material.sample(cell),
                 targets=how.operating,
@@ -163,7 +174,9 @@ def _decision_curve(material: Material) -> Iterator[Step]:
         def make(cell: str = head["cell"]) -> list[rows.Row]:
             thresholds = material.suite.judgement.decision_thresholds
             kind = material.suite.interval.kind
-            return curves.rows_of(material.sample(cell), thresholds=thresholds, level=material.level, kind=kind)
+            return decision_curves.rows_of(
+                material.sample(cell), thresholds=thresholds, level=material.level, kind=kind
+            )
 
         yield _safely(head, make)
 
@@ -177,7 +190,7 @@ def _subgroups(material: Material) -> Iterator[Step]:
                 def make(
                     cell: str = head["cell"], rule: cards.SubgroupRule = rule, metric: str = metric
                 ) -> list[rows.Row]:
-                    return groups.rows_of(
+                    return subgroups.rows_of(
                         material.sample(cell),
                         rule,
                         metric=metric,
@@ -202,19 +215,19 @@ def _validated(material: Material, cell: str, metric: str) -> dict[tuple[str, st
 
 
 def _policies(material: Material) -> Iterator[Step]:
-    for heads in policies.families(material):
-        yield _safely(heads[0], partial(policies.rows_of, material, heads), metric=material.metric)
+    for heads in label_policies.families(material):
+        yield _safely(heads[0], partial(label_policies.rows_of, material, heads), metric=material.metric)
 
 
 def _seeds(material: Material) -> Iterator[Step]:
-    for heads in seeds.families(material):
-        yield _safely({}, partial(seeds.rows_of, material, heads))
-    yield _safely({}, lambda: seeds.over_settings(material))
+    for heads in seed_variance.families(material):
+        yield _safely({}, partial(seed_variance.rows_of, material, heads))
+    yield _safely({}, lambda: seed_variance.over_settings(material))
 
 
 def _pairs(material: Material) -> Iterator[Step]:
-    for family in pairs.families(material):
-        yield _safely({}, partial(pairs.rows_of, material, family))
+    for family in pairwise.families(material):
+        yield _safely({}, partial(pairwise.rows_of, material, family))
 
 
 def _once(make: Callable[[Material], Any]) -> Callable[[Material], Iterator[Step]]:
@@ -230,18 +243,18 @@ def _across(name: str) -> Callable[[cards.SuiteCard], bool]:
 
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
-        "pairs": Analysis(lambda suite: any(one.kind == "settings" for one in suite.tables), pairs.COLUMNS, _pairs),
-        "operating": Analysis(lambda suite: bool(suite.judgement.operating), points.COLUMNS, _operating),
+        "pairs": Analysis(lambda suite: any(one.kind == "settings" for one in suite.tables), pairwise.COLUMNS, _pairs),
+        "operating": Analysis(lambda suite: bool(suite.judgement.operating), operating_points.COLUMNS, _operating),
         "decision-curve": Analysis(
-            lambda suite: bool(suite.judgement.decision_thresholds), curves.COLUMNS, _decision_curve
+            lambda suite: bool(suite.judgement.decision_thresholds), decision_curves.COLUMNS, _decision_curve
         ),
-        "subgroups": Analysis(lambda suite: bool(suite.judgement.subgroups), groups.COLUMNS, _subgroups),
-        "policies": Analysis(lambda suite: bool(suite.judgement.policies), policies.COLUMNS, _policies),
-        "seeds": Analysis(_across("seeds"), seeds.COLUMNS, _seeds),
-        "ranks": Analysis(_across("ranks"), ranks.RANK_COLUMNS, _once(ranks.rows_of)),
-        "signed-rank": Analysis(_across("signed-rank"), ranks.SIGNED_COLUMNS, _once(ranks.signed_rows)),
-        "variance": Analysis(_across("variance"), variance.COLUMNS, _once(variance.rows_of)),
-        "matrix": Analysis(_across("matrix"), matrix.COLUMNS, _once(matrix.rows_of)),
+        "subgroups": Analysis(lambda suite: bool(suite.judgement.subgroups), subgroups.COLUMNS, _subgroups),
+        "policies": Analysis(lambda suite: bool(suite.judgement.policies), label_policies.COLUMNS, _policies),
+        "seeds": Analysis(_across("seeds"), seed_variance.COLUMNS, _seeds),
+        "ranks": Analysis(_across("ranks"), rank_tests.RANK_COLUMNS, _once(rank_tests.rows_of)),
+        "signed-rank": Analysis(_across("signed-rank"), rank_tests.SIGNED_COLUMNS, _once(rank_tests.signed_rows)),
+        "variance": Analysis(_across("variance"), variance_components.COLUMNS, _once(variance_components.rows_of)),
+        "matrix": Analysis(_across("matrix"), domain_matrix.COLUMNS, _once(domain_matrix.rows_of)),
     }
 )
 """Name of an analysis -> how it is made; the order of the page."""

@@ -12,10 +12,10 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from xrbench import cards, statistics
+from xrbench.analyses import judge
+from xrbench.analyses.domain_matrix import domains_of
+from xrbench.analyses.pairwise import detectable
 from xrbench.compare.results import Results
-from xrbench.judging import judge
-from xrbench.judging.matrix import domains_of
-from xrbench.judging.pairs import detectable
 
 Frames = dict[str, pd.DataFrame]
 SETTINGS = ["b+c>held-out>a", "a+c>held-out>b", "a+b>held-out>c"]

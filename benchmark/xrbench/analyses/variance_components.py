@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from xrbench import statistics
+from xrbench.analyses.inputs import Material, records
+from xrbench.analyses.rows import FIGURE, NAN, Row, nothing, repeats
 from xrbench.compare.across import fair
 from xrbench.errors import XrbenchError
-from xrbench.judging.rows import FIGURE, NAN, Row, nothing, repeats
-from xrbench.judging.samples import Material, records
 
 COLUMNS = ("protocol", "source", *FIGURE, "share", "n_levels", "n_scores", "grand_mean", "converged")
 SOURCES = ("method", "setting", "test", "seed")

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from xrbench import statistics
+from xrbench.analyses.inputs import HELD_OUT, Material
+from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing, repeats, within
 from xrbench.compare.across import fair, setting_means
 from xrbench.errors import XrbenchError
-from xrbench.judging.rows import COUNTS, FIGURE, Row, nothing, repeats, within
-from xrbench.judging.samples import HELD_OUT, Material
 
 COLUMNS = (
     *("over", "setting", "configuration", "method", "model", "train", "valid", "test", "protocol"),

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xrbench import statistics
-from xrbench.judging.rows import COUNTS, FIGURE, NAN, Row, figure, nothing
-from xrbench.judging.samples import HEAD, Sample
+from xrbench.analyses.inputs import HEAD, Sample
+from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, nothing
 from xrbench.scoring import NO_VALIDATION
 
 PREVALENCE, DRIFT = "prevalence", "drift"

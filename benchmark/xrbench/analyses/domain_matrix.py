@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from xrbench import statistics
-from xrbench.judging.rows import FIGURE, Row, repeats, within
-from xrbench.judging.samples import HELD_OUT, Material, records
+from xrbench.analyses.inputs import HELD_OUT, Material, records
+from xrbench.analyses.rows import FIGURE, Row, repeats, within
 
 COLUMNS = ("method", "model", "train", "test", "protocol", *FIGURE, "sd", "n_figures")
 

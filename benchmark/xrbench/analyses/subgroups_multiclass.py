@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench import statistics
-from xrbench.judging.rows import NAN
-from xrbench.judging.samples import Sample
+from xrbench.analyses.inputs import Sample
+from xrbench.analyses.rows import NAN
 from xrbench.metrics import parse_classes
 from xrbench.statistics import Estimate, Gap, Group, Subgroups
 from xrbench.statistics.resampling.clusters import encode
