@@ -14,9 +14,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from xrbench import cards, cli, compare, statistics
-from xrbench.compare.across import signed_row
-from xrbench.compare.questions import answer, p_of
-from xrbench.compare.results import open_results, read_scores
+from xrbench.compare.across_runs import signed_row
+from xrbench.compare.hypotheses import answer, p_of
+from xrbench.compare.scores_io import open_results, read_scores
 from xrbench.errors import CardError, UsageError
 from xrbench.report.comparisons import comparison_tables, declared
 from xrbench.report.runs import suite_of

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from xrbench import cli
-from xrbench.compare.results import read_scores
+from xrbench.compare.scores_io import read_scores
 
 README = Path(__file__).parents[1] / "README.md"
 FILE = re.compile(r"`(?P<path>(?:mylab|DIR)/[\w./-]+|labels\.csv)`[^`]*?:?\n```\w+\n(?P<text>.*?)```", re.DOTALL)

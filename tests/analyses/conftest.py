@@ -12,7 +12,7 @@ import pytest
 
 from xrbench import cards, scoring
 from xrbench.analyses import Material, judge
-from xrbench.compare.results import Results, check_scores
+from xrbench.compare.scores_io import Results, check_scores
 
 LABELS = ("Edema", "Effusion")
 HOSPITALS = ("a", "b", "c")

@@ -15,7 +15,7 @@ from xrbench import cards, statistics
 from xrbench.analyses import judge
 from xrbench.analyses.domain_matrix import domains_of
 from xrbench.analyses.pairwise import detectable
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 
 Frames = dict[str, pd.DataFrame]
 SETTINGS = ["b+c>held-out>a", "a+c>held-out>b", "a+b>held-out>c"]

@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 
 from xrbench import cards
 from xrbench.analyses import judge
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 
 
 def test_net_benefit_of_the_model_and_of_acting_on_everyone(found: dict[str, pd.DataFrame], results: Results) -> None:

@@ -13,7 +13,7 @@ from xrbench import cards
 from xrbench.analyses import Material, judge
 from xrbench.analyses.label_policies import families
 from xrbench.analyses.relabelling import truth_under
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 from xrbench.data.labels import policies as labelling
 from xrbench.errors import MeasureError
 

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from xrbench import analyses, cards, scoring
 from xrbench.analyses.subgroups import rows_of
-from xrbench.compare.results import open_results, read_scores
+from xrbench.compare.scores_io import open_results, read_scores
 from xrbench.runs import store
 
 CLASSES = ("Edema", "Effusion")

@@ -14,7 +14,7 @@ import pytest
 import xrbench
 from xrbench import analyses, cards
 from xrbench.cards import Judgement, SubgroupRule
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 from xrbench.errors import StoreError, UsageError
 from xrbench.runs import store
 

@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from xrbench import cards
 from xrbench.analyses import Material, judge
 from xrbench.analyses.subgroups import groups_of, rows_of
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
 
 TEST = "plain/net/a+b/valid-held-out/seed-0/c"

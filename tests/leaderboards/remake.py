@@ -40,7 +40,7 @@ import pandas as pd
 
 from xrbench import analyses, cards, scoring
 from xrbench.catalogue import Catalogue, open_catalogue
-from xrbench.compare.results import META, PREDICTIONS, open_results
+from xrbench.compare.scores_io import META, PREDICTIONS, open_results
 from xrbench.rendering import table as writers
 from xrbench.report import leaderboard, publish, tables
 from xrbench.report.runs import open_run

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from xrbench.catalogue import open_catalogue
-from xrbench.compare.results import PREDICTIONS
+from xrbench.compare.scores_io import PREDICTIONS
 from xrbench.runs import store
 
 HERE = Path(__file__).parent

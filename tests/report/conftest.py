@@ -14,7 +14,7 @@ import pytest
 
 from xrbench import cards, scoring
 from xrbench.catalogue import shipped
-from xrbench.compare.results import Results, check_scores
+from xrbench.compare.scores_io import Results, check_scores
 from xrbench.report.papers import Reported, reported
 from xrbench.report.runs import Run
 

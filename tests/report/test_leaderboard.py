@@ -12,7 +12,7 @@ import pytest
 
 from xrbench import compare
 from xrbench.catalogue import Catalogue, open_catalogue, shipped
-from xrbench.compare.results import PREDICTIONS, check_scores, open_results
+from xrbench.compare.scores_io import PREDICTIONS, check_scores, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.report import leaderboard

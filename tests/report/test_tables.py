@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from xrbench import cards
-from xrbench.compare.results import check_scores
+from xrbench.compare.scores_io import check_scores
 from xrbench.errors import StoreError, UnknownNameError
 from xrbench.fixture_notice import STAMP
 from xrbench.rendering.table import Table

@@ -13,7 +13,7 @@ import pandas as pd
 
 from xrbench import scoring, statistics
 from xrbench.cards import SuiteCard
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
 from xrbench.metrics import MetricSpec, parse, parse_classes
 

@@ -12,7 +12,7 @@ from xrbench import statistics
 from xrbench.analyses.inputs import Material
 from xrbench.analyses.rows import FIGURE, NAN, Row, nothing, repeats
 from xrbench.cards import Comparison
-from xrbench.compare.across import SHARED, Placed, SignedRow, fair, placed, signed_row, table_of
+from xrbench.compare.across_runs import SHARED, Placed, SignedRow, fair, placed, signed_row, table_of
 
 RANK_COLUMNS = (
     *("method", "protocol", *FIGURE, "mean_rank", "group", "statistic", "p"),

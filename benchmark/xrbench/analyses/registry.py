@@ -26,7 +26,7 @@ from xrbench.analyses import (
     variance_components,
 )
 from xrbench.analyses.inputs import HELD_OUT, Material
-from xrbench.compare.results import Results, open_results
+from xrbench.compare.scores_io import Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError, XrbenchError
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent

@@ -14,7 +14,7 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.analyses.inputs import HELD_OUT, Material
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing, repeats, within
-from xrbench.compare.across import fair, setting_means
+from xrbench.compare.across_runs import fair, setting_means
 from xrbench.errors import XrbenchError
 
 COLUMNS = (

@@ -12,7 +12,7 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.analyses.inputs import Material, records
 from xrbench.analyses.rows import FIGURE, NAN, Row, nothing, repeats
-from xrbench.compare.across import fair
+from xrbench.compare.across_runs import fair
 from xrbench.errors import XrbenchError
 
 COLUMNS = ("protocol", "source", *FIGURE, "share", "n_levels", "n_scores", "grand_mean", "converged")

@@ -13,11 +13,11 @@ import msgspec
 from xrbench.cards import Comparison as Declared
 from xrbench.compare import tasks
 from xrbench.compare.comparison import Comparison, compare_methods, compare_runs
-from xrbench.compare.gating import MARGIN, Gate
-from xrbench.compare.gating import gate as decide
-from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY
-from xrbench.compare.results import Results, open_results
+from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY
+from xrbench.compare.regression_gate import MARGIN, Gate
+from xrbench.compare.regression_gate import gate as decide
 from xrbench.compare.rows import Settings
+from xrbench.compare.scores_io import Results, open_results
 from xrbench.errors import UsageError, suggestion
 from xrbench.progress import Reporter
 

@@ -10,11 +10,11 @@ from typing import Any
 from xrbench import cards
 from xrbench.compare import pairs as pairing
 from xrbench.compare import tasks
-from xrbench.compare.across import SHARED, Placed, fair, placed, placed_lines, table_of
+from xrbench.compare.across_runs import SHARED, Placed, fair, placed, placed_lines, table_of
 from xrbench.compare.differences import adjusted, gap_of, section
 from xrbench.compare.pairs import CellRow, Pair
-from xrbench.compare.results import Results
 from xrbench.compare.rows import Row, Section, Settings
+from xrbench.compare.scores_io import Results
 from xrbench.compare.writing import section_lines
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.fixture_notice import STAMP

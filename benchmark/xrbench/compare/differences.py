@@ -11,11 +11,11 @@ import numpy as np
 from xrbench import statistics
 from xrbench.compare import pairs as pairing
 from xrbench.compare import tasks
-from xrbench.compare.across import SignedRow, signed_row
+from xrbench.compare.across_runs import SignedRow, signed_row
+from xrbench.compare.hypotheses import SUPERIORITY, answer, p_of
 from xrbench.compare.pairs import MEAN, CellRow, Pair, Sides
-from xrbench.compare.questions import SUPERIORITY, answer, p_of
-from xrbench.compare.results import Results
 from xrbench.compare.rows import Row, Section, Settings
+from xrbench.compare.scores_io import Results
 from xrbench.metrics.names import Better
 from xrbench.progress import Reporter
 from xrbench.statistics.intervals.delong import z_test

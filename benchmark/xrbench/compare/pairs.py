@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench import statistics
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
 
 FIELDS = (

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from xrbench import statistics
-from xrbench.compare.across import SignedRow
-from xrbench.compare.questions import SUPERIORITY
+from xrbench.compare.across_runs import SignedRow
+from xrbench.compare.hypotheses import SUPERIORITY
 
 
 @dataclass(frozen=True)

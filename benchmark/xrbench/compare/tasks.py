@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xrbench import statistics
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 from xrbench.errors import UsageError
 from xrbench.metrics import parse, parse_classes
 from xrbench.metrics.names import MetricSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from xrbench import statistics
-from xrbench.compare.across import signed_lines
-from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
+from xrbench.compare.across_runs import signed_lines
+from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.rows import Section, Settings
 from xrbench.rendering.differences import aligned, between, many, p_text, signed
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from xrbench import compare
 from xrbench.cards import SuiteCard
-from xrbench.compare.questions import ADJUSTMENTS, SUPERIORITY, claim
+from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.rendering.differences import between, many, p_text, signed
 from xrbench.rendering.numbers import metric_title, number
 from xrbench.rendering.table import Cell, Table

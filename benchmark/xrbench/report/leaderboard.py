@@ -18,7 +18,7 @@ import pandas as pd
 from xrbench import analyses
 from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
-from xrbench.compare.results import META, PREDICTIONS, Results, open_results
+from xrbench.compare.scores_io import META, PREDICTIONS, Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.rendering.table import escape_markdown

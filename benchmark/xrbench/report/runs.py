@@ -12,7 +12,7 @@ import pandas as pd
 
 from xrbench.cards import Setting, SuiteCard
 from xrbench.catalogue import Catalogue
-from xrbench.compare.results import Results, open_results
+from xrbench.compare.scores_io import Results, open_results
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.report.papers import Reported, reported

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xrbench.cards import SuiteCard, TableLayout
-from xrbench.compare.results import check_scores
+from xrbench.compare.scores_io import check_scores
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.rendering.numbers import MISSING, count, interval, metric_title, number

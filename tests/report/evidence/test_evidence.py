@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from xrbench import cards
-from xrbench.compare.results import Results
+from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError, UnknownNameError, UsageError
 from xrbench.report.evidence import classes, groups, measured, paired, unpaired
 from xrbench.report.evidence.measured import count_people, domains, known, people

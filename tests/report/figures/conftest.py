@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from xrbench import cards
-from xrbench.compare.results import Results, check_scores
+from xrbench.compare.scores_io import Results, check_scores
 from xrbench.metrics import auc, multiclass_accuracy
 from xrbench.report.runs import Run
 

@@ -9,7 +9,7 @@ import torch
 
 from xrbench import cli
 from xrbench.catalogue import shipped
-from xrbench.compare.results import read_scores
+from xrbench.compare.scores_io import read_scores
 from xrbench.training.components import losses
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 
 from xrbench import compare, statistics
-from xrbench.compare.gating import outcome_of
 from xrbench.compare.pairs import CellRow, cells_of, facing, single
-from xrbench.compare.results import open_results, read_scores
+from xrbench.compare.regression_gate import outcome_of
 from xrbench.compare.rows import Row, Settings
+from xrbench.compare.scores_io import open_results, read_scores
 from xrbench.errors import XrbenchError
 from xrbench.runs import store
 
