@@ -209,7 +209,8 @@ def test_of_exclusive_classes_the_predicted_one_is_explained(
 def test_a_suite_s_figure_is_computed_once_and_drawn_without_torch(
     classes: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xrbench import api, explaining
+    from xrbench import api
+    from xrbench.explain import explain_for_suite
     from xrbench.report.publish import publish
 
     lab = type(classes)(classes.catalogue, classes.data, tmp_path / "runs")
@@ -217,10 +218,10 @@ def test_a_suite_s_figure_is_computed_once_and_drawn_without_torch(
     folder = next((lab.out / "classes").iterdir())
     suite = api.suite("classes", catalogues=[lab.catalogue])
     bound = api.plan(suite, data_root=lab.data, out=lab.out)
-    (made,) = explaining.explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu")
+    (made,) = explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu")
     assert made == folder.resolve() / "explained" / "figure6"
     before = {path.name: path.stat().st_mtime_ns for path in made.iterdir()}
-    assert explaining.explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu") == [made]
+    assert explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu") == [made]
     assert {path.name: path.stat().st_mtime_ns for path in made.iterdir()} == before
     publish(folder, suite.catalogue)
     (picture,) = (folder / "figures").glob("figure6*.svg")
@@ -233,8 +234,9 @@ def test_a_suite_s_figure_is_computed_once_and_drawn_without_torch(
 def test_a_figure_that_cannot_be_explained_does_not_end_the_run(classes: Lab, tmp_path: Path) -> None:
     import msgspec
 
-    from xrbench import api, explaining
+    from xrbench import api
     from xrbench.cards import FigureLayout
+    from xrbench.explain import explain_for_suite
     from xrbench.progress import Silent
 
     class Listening(Silent):
@@ -250,7 +252,7 @@ def test_a_figure_that_cannot_be_explained_does_not_end_the_run(classes: Lab, tm
     changed = msgspec.structs.replace(bound.assembly.plan.suite, figures=(wrong,))
     bound.assembly.plan = msgspec.structs.replace(bound.assembly.plan, suite=changed)
     told = Listening()
-    assert explaining.explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu", reporter=told) == []
+    assert explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu", reporter=told) == []
     assert any(line.startswith("figure wrong: not explained: model tiny-net: unknown layer") for line in told.said)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench.explaining.stored import Explained
+from xrbench.explain.storage import Explained
 from xrbench.report.explained import panels, summary
 from xrbench.report.panels import NETWORKS, ROWS, differing, pages
 

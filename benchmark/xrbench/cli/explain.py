@@ -80,7 +80,7 @@ def explain(
     \b
     Example:  xrbench explain --suite ood-cxr --only test=padchest --label Effusion --count 2
     """
-    from xrbench import explaining
+    from xrbench import explain as explaining
     from xrbench.cli.judge import run_folder
     from xrbench.data.datasets.sources import DataRoots
     from xrbench.report import explained as drawing
@@ -110,7 +110,7 @@ def explain(
 
 
 def _question(given: dict[str, Any]) -> Any:
-    from xrbench.explaining import Question, read_list
+    from xrbench.explain import Question, read_list
 
     listed = read_list(given["listed"]) if given["listed"] else ()
     return Question(

@@ -65,7 +65,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     Example:  xrbench run --suite ood-cxr --only method=balanced-batching,seed=0 --out runs
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take processors from others
-    from xrbench import api, explaining
+    from xrbench import api, explain
     from xrbench.errors import MeasureError
     from xrbench.report.publish import publish
     from xrbench.runs.runner import Options, command_line
@@ -87,7 +87,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     try:
         api.score(result, reporter=say)
         api.judge(result, reporter=say)
-        explaining.explain_for_suite(
+        explain.explain_for_suite(
             result.folder,
             bound.assembly,
             bound.suite.catalogue,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xrbench.cards import FigureLayout
-from xrbench.explaining.stored import ABOUT, Explained, read
+from xrbench.explain.storage import ABOUT, Explained, read
 from xrbench.rendering.differences import between, signed
 from xrbench.rendering.numbers import interval, number
 from xrbench.rendering.table import Cell, Table

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench.explaining.stored import Explained
+from xrbench.explain.storage import Explained
 from xrbench.report.figures.drawing import SMALL, canvas_of, notes, save, short, wrapped
 
 if TYPE_CHECKING:

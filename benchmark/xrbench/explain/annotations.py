@@ -9,10 +9,10 @@ import pandas as pd
 
 from xrbench.data.annotations.boxes import EDGES
 from xrbench.errors import MissingDataError
-from xrbench.explaining.choice import Item
-from xrbench.explaining.localisation import Box
-from xrbench.explaining.measured import Measured
-from xrbench.explaining.places import Places
+from xrbench.explain.image_selection import Item
+from xrbench.explain.image_source import Places
+from xrbench.explain.localisation import Box
+from xrbench.explain.run_cells import Measured
 
 COLUMNS = ("dataset", "image", "label", "reader", "image_size", *EDGES)
 

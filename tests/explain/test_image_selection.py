@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from xrbench.errors import UnknownNameError, UsageError
-from xrbench.explaining.choice import by_rule, named, read_list
-from xrbench.explaining.measured import Measured
+from xrbench.explain.image_selection import by_rule, named, read_list
+from xrbench.explain.run_cells import Measured
 
 MakeCell = Callable[..., Measured]
 

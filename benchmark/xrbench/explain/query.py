@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import UsageError
-from xrbench.explaining.choice import Item, outcome
-from xrbench.explaining.localisation import Box, localise, spread
+from xrbench.explain.image_selection import Item, outcome
+from xrbench.explain.localisation import Box, localise, spread
 
 if TYPE_CHECKING:
     from xrbench.training.prediction.grad_cam import Target

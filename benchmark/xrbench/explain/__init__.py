@@ -18,12 +18,12 @@ from xrbench.cards import FigureLayout
 from xrbench.catalogue import Catalogue
 from xrbench.data.datasets.sources import DataRoots
 from xrbench.errors import CardError, StoreError, XrbenchError, suggestion
-from xrbench.explaining.asking import about, ask
-from xrbench.explaining.choice import read_list
-from xrbench.explaining.measured import Explorable, open_run
-from xrbench.explaining.places import Places, from_assembly, from_roots
-from xrbench.explaining.stored import ABOUT, Explained, clear, write
-from xrbench.explaining.telling import Question
+from xrbench.explain.compute import about, ask
+from xrbench.explain.image_selection import read_list
+from xrbench.explain.image_source import Places, from_assembly, from_roots
+from xrbench.explain.query import Question
+from xrbench.explain.run_cells import Explorable, open_run
+from xrbench.explain.storage import ABOUT, Explained, clear, write
 from xrbench.fixture_notice import FIXTURE
 from xrbench.progress import Reporter, Silent
 from xrbench.runs.bound_plan import Assembly

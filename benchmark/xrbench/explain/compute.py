@@ -15,14 +15,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.errors import StoreError, UnknownNameError, UsageError
-from xrbench.explaining import networks
-from xrbench.explaining.agreement import agreement
-from xrbench.explaining.boxed import Boxes
-from xrbench.explaining.choice import RULE, Item, by_rule, named
-from xrbench.explaining.measured import Explorable, Measured
-from xrbench.explaining.places import Places
-from xrbench.explaining.stored import Explained
-from xrbench.explaining.telling import PREDICTED, TRUTH, Question, measure, target_of, tell
+from xrbench.explain import model_loading
+from xrbench.explain.annotations import Boxes
+from xrbench.explain.image_selection import RULE, Item, by_rule, named
+from xrbench.explain.image_source import Places
+from xrbench.explain.localisation_summary import agreement
+from xrbench.explain.query import PREDICTED, TRUTH, Question, measure, target_of, tell
+from xrbench.explain.run_cells import Explorable, Measured
+from xrbench.explain.storage import Explained
 from xrbench.fixture_notice import FIXTURE, STAMP
 
 SAME = 0.01
@@ -126,7 +126,7 @@ def _explained(
     run: Explorable, question: Question, places: Places, items: Sequence[Item], device: str
 ) -> Iterator[tuple[Item, str, Film, Saliency]]:
     """Explain the images of one network."""
-    ready = networks.load(
+    ready = model_loading.load(
         run,
         places.catalogue,
         items[0].cell,

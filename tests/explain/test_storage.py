@@ -13,8 +13,8 @@ import pytest
 
 from xrbench.cards import FigureLayout
 from xrbench.errors import CardError, StoreError
-from xrbench.explaining import Question, question_of
-from xrbench.explaining.stored import TEXT, Explained, clear, read, write
+from xrbench.explain import Question, question_of
+from xrbench.explain.storage import TEXT, Explained, clear, read, write
 
 
 def explained(**about: str) -> Explained:
@@ -92,6 +92,6 @@ def test_a_figure_of_a_suite_asks_by_its_options() -> None:
 
 
 def test_stored_explanations_need_no_torch() -> None:
-    code = "import sys, xrbench.explaining, xrbench.report.explained; sys.exit(str([m for m in ('torch', 'timm') if m in sys.modules]))"
+    code = "import sys, xrbench.explain, xrbench.report.explained; sys.exit(str([m for m in ('torch', 'timm') if m in sys.modules]))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.stderr.strip() == "[]"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import UnknownNameError, UsageError
-from xrbench.explaining.measured import Measured
+from xrbench.explain.run_cells import Measured
 from xrbench.rng import seed_of
 
 RULE = (

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench.explaining.measured import Measured
+from xrbench.explain.run_cells import Measured
 from xrbench.runs import store
 
 MakeCell = Callable[..., Measured]

@@ -8,7 +8,14 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from xrbench.explaining.agreement import DIFFERENCE, Interval, agreement, difference, mean_interval, proportion_interval
+from xrbench.explain.localisation_summary import (
+    DIFFERENCE,
+    Interval,
+    agreement,
+    difference,
+    mean_interval,
+    proportion_interval,
+)
 from xrbench.statistics.intervals.formulas import wilson
 from xrbench.statistics.resampling.clusters import encode
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xrbench.explaining.localisation import localise, peak, region, spread, widened
+from xrbench.explain.localisation import localise, peak, region, spread, widened
 
 
 @given(x0=st.integers(0, 11), y0=st.integers(0, 8), width=st.integers(1, 12), height=st.integers(1, 9))

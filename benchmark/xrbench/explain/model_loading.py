@@ -14,7 +14,7 @@ from xrbench import cards, planning
 from xrbench.catalogue import Catalogue
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import StoreError
-from xrbench.explaining.measured import Explorable, Measured
+from xrbench.explain.run_cells import Explorable, Measured
 from xrbench.progress import Reporter
 from xrbench.runs import store
 from xrbench.runs.store import Store
