@@ -85,7 +85,7 @@ def test_killed_in_the_middle_of_writing_a_file_is_old_or_new_never_half(tmp_pat
     path = tmp_path / "f"
     store.write_atomic(path, b"o" * 1000)
     code = (
-        "import os, sys, pathlib; from xrbench import store\n"
+        "import os, sys, pathlib; from xrbench.runs import store\n"
         "real = os.fsync\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
         f"store.write_atomic(pathlib.Path({str(path)!r}), b'n' * 1000)\n"

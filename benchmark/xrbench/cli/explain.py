@@ -80,7 +80,7 @@ def explain(
     \b
     Example:  xrbench explain --suite ood-cxr --only test=padchest --label Effusion --count 2
     """
-    from xrbench import explain as explaining
+    from xrbench import explain as saliency
     from xrbench.cli.judge import run_folder
     from xrbench.data.datasets.sources import DataRoots
     from xrbench.report import explained as drawing
@@ -90,7 +90,7 @@ def explain(
     cards = options.open_catalogue(given["catalogues"])
     folder = run_folder(results, suite, given["out"])
     cache = chosen["cache"].value
-    found = explaining.explain(
+    found = saliency.explain(
         folder,
         cards,
         _question(given),
@@ -100,9 +100,9 @@ def explain(
         jobs=chosen["jobs"].value,
         reporter=say,
     )
-    target = into or folder / explaining.FOLDER
-    explaining.clear(target)
-    written = explaining.write(target, found, maps=maps, panels=drawing.panels(found, target))
+    target = into or folder / saliency.FOLDER
+    saliency.clear(target)
+    written = saliency.write(target, found, maps=maps, panels=drawing.panels(found, target))
     if as_json:
         options.echo_json(drawing.to_dict(found, written))
     else:

@@ -83,12 +83,12 @@ def score(
     \b
     Example:  xrbench score vendor.csv --labels site_b.csv --compare vendor_site_a.csv --target sensitivity=0.9
     """
-    from xrbench.report import outside
+    from xrbench.prediction_files import evaluate
 
     cards = options.open_catalogue(catalogues)
     predictions = given.pop("predictions")
     path = run_folder(predictions, None, None) if predictions.is_dir() else predictions
-    found = outside.judge(path, cards, reporter=options.reporter(quiet or as_json, False), **given)
+    found = evaluate.judge(path, cards, reporter=options.reporter(quiet or as_json, False), **given)
     if csv_out:
         found.write_csv(csv_out)
     if html_out:

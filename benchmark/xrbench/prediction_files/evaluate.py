@@ -17,13 +17,13 @@ from xrbench.analyses.subgroups import rows_of
 from xrbench.cards import Interval, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.errors import MeasureError, UsageError
-from xrbench.exchange import Outside, read_outside
 from xrbench.metrics import parse
+from xrbench.prediction_files import tables as laid
+from xrbench.prediction_files.options import Asked, read_asked, refuse
+from xrbench.prediction_files.page import Judgement
+from xrbench.prediction_files.read import Outside, read_outside
 from xrbench.progress import Reporter, Silent
-from xrbench.report import outside_tables as laid
 from xrbench.report import tables as of_runs
-from xrbench.report.outside_asked import Asked, read_asked, refuse
-from xrbench.report.outside_page import Judgement
 from xrbench.report.runs import open_run
 from xrbench.runs import store
 from xrbench.statistics.intervals.input_checks import check_options

@@ -1,0 +1,1 @@
+"""Predictions that somebody else made: read, judged and shown as those of runs are."""
