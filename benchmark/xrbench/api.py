@@ -169,10 +169,10 @@ def table(scores: pd.DataFrame, of: Suite, name: str, *, results: RunResult | st
         UnknownNameError: The suite has no table of that name.
         UsageError: The table is made of a whole run and none is given, or the run has nothing for it.
     """
-    from xrbench.report import tables
-    from xrbench.report.runs import open_run
+    from xrbench.report.run_folder import open_run
+    from xrbench.report.tables import build
 
     if results is None:
-        return tables.named(scores, of.card, name)
+        return build.named(scores, of.card, name)
     run = open_run(results.folder if isinstance(results, RunResult) else Path(results), of.catalogue)
-    return tables.named(scores, of.card, name, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
+    return build.named(scores, of.card, name, paper=run.paper, descriptions=run.manifest["datasets"], run=run)

@@ -211,7 +211,7 @@ def test_a_suite_s_figure_is_computed_once_and_drawn_without_torch(
 ) -> None:
     from xrbench import api
     from xrbench.explain import explain_for_suite
-    from xrbench.report.publish import publish
+    from xrbench.report.pages.publish import publish
 
     lab = type(classes)(classes.catalogue, classes.data, tmp_path / "runs")
     shutil.copytree(classes.out, lab.out)

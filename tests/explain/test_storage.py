@@ -92,6 +92,9 @@ def test_a_figure_of_a_suite_asks_by_its_options() -> None:
 
 
 def test_stored_explanations_need_no_torch() -> None:
-    code = "import sys, xrbench.explain, xrbench.report.explained; sys.exit(str([m for m in ('torch', 'timm') if m in sys.modules]))"
+    code = (
+        "import sys, xrbench.explain, xrbench.report.pages.explanations; "
+        "sys.exit(str([m for m in ('torch', 'timm') if m in sys.modules]))"
+    )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.stderr.strip() == "[]"

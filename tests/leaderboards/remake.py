@@ -42,8 +42,9 @@ from xrbench import analyses, cards, scoring
 from xrbench.catalogue import Catalogue, open_catalogue
 from xrbench.compare.scores_io import META, PREDICTIONS, open_results
 from xrbench.rendering import table as writers
-from xrbench.report import leaderboard, publish, tables
-from xrbench.report.runs import open_run
+from xrbench.report.pages import leaderboard, publish
+from xrbench.report.run_folder import open_run
+from xrbench.report.tables import build
 from xrbench.runs import store
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
@@ -99,7 +100,7 @@ def remake(board: Path, out: Path, catalogue: Catalogue, *, more: bool = False) 
         written = leaderboard.write(run, out, catalogue, predictions=True, caveats=caveats)
         opened = open_run(run, catalogue)
         described = opened.manifest["datasets"]
-        for table in tables.every_table(
+        for table in build.every_table(
             opened.scores, opened.suite, paper=opened.paper, descriptions=described, run=opened
         ):
             writers.save(table, written / "tables", FORMS)

@@ -15,8 +15,8 @@ import pytest
 from xrbench import cards, scoring
 from xrbench.catalogue import shipped
 from xrbench.compare.scores_io import Results, check_scores
-from xrbench.report.papers import Reported, reported
-from xrbench.report.runs import Run
+from xrbench.report.reported_values import Reported, reported
+from xrbench.report.run_folder import Run
 
 LABELS = ("Cardiomegaly", "Effusion", "Edema", "Consolidation")
 SIX = (

@@ -83,7 +83,7 @@ def explain(
     from xrbench import explain as saliency
     from xrbench.cli.judge import run_folder
     from xrbench.data.datasets.sources import DataRoots
-    from xrbench.report import explained as drawing
+    from xrbench.report.pages import explanations as drawing
 
     say = options.reporter(quiet or as_json, verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})

@@ -168,7 +168,7 @@ def report(
     """
     from xrbench.errors import UnknownNameError
     from xrbench.rendering.table import FORMS
-    from xrbench.report import publish
+    from xrbench.report.pages import publish
 
     folder = run_folder(results, suite, out)
     written = publish.publish(folder, options.open_catalogue(catalogues))
@@ -195,8 +195,8 @@ def reproduce(
     """
     from xrbench.errors import UsageError
     from xrbench.report import claims
-    from xrbench.report import reproduce as reproducing
-    from xrbench.report.runs import open_run
+    from xrbench.report.pages import reproduction as reproducing
+    from xrbench.report.run_folder import open_run
 
     folder = run_folder(results, suite, out)
     run = open_run(folder, options.open_catalogue(catalogues))
@@ -238,7 +238,7 @@ def leaderboard(
     \b
     Example:  xrbench leaderboard --suite ood-cxr --into my-catalogue --predictions
     """
-    from xrbench.report import leaderboard as boards
+    from xrbench.report.pages import leaderboard as boards
 
     folder = run_folder(results, suite, out)
     written = boards.write(folder, (into or Path()) / "leaderboards", options.open_catalogue(catalogues), **given)

@@ -67,7 +67,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take processors from others
     from xrbench import api, explain
     from xrbench.errors import MeasureError
-    from xrbench.report.publish import publish
+    from xrbench.report.pages.publish import publish
     from xrbench.runs.runner import Options, command_line
 
     say = options.reporter(quiet, verbose)

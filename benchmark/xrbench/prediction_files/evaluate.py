@@ -23,8 +23,8 @@ from xrbench.prediction_files.options import Asked, read_asked, refuse
 from xrbench.prediction_files.page import Judgement
 from xrbench.prediction_files.read import Outside, read_outside
 from xrbench.progress import Reporter, Silent
-from xrbench.report import tables as of_runs
-from xrbench.report.runs import open_run
+from xrbench.report.run_folder import open_run
+from xrbench.report.tables import build as of_runs
 from xrbench.runs import store
 from xrbench.statistics.intervals.input_checks import check_options
 

@@ -12,7 +12,7 @@ from xrbench.analyses.inputs import records
 from xrbench.rendering.differences import p_text
 from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number
 from xrbench.rendering.table import Cell, Table
-from xrbench.report.findings import amount, change, figure, grouped
+from xrbench.report.tables.analysis_table import amount, change, figure, grouped
 
 MOST = 8
 """Remarks under a table."""

@@ -13,8 +13,8 @@ from xrbench import blocks, cards
 from xrbench.catalogue import open_catalogue
 from xrbench.errors import CardError, UnknownNameError
 from xrbench.report import claims
-from xrbench.report.papers import Reported
-from xrbench.report.runs import Run
+from xrbench.report.reported_values import Reported
+from xrbench.report.run_folder import Run
 from xrbench.runs import store
 
 Make = Callable[..., Run]

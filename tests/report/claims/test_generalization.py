@@ -11,7 +11,7 @@ import pytest
 
 from xrbench import cards, statistics
 from xrbench.report.claims import generalization as checks
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]

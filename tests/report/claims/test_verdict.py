@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from xrbench.report.claims.verdict import Verdict, adjusted, counted, figures, unanswered, weighed
-from xrbench.report.evidence import Contrast
+from xrbench.report.effects import Contrast
 
 
 def part(difference: float, p: float, *, error: float = 0.01, name: str = "Edema", caution: str = "") -> Contrast:

@@ -15,7 +15,7 @@ import pytest
 from xrbench import cards
 from xrbench.compare.scores_io import Results, check_scores
 from xrbench.metrics import auc, multiclass_accuracy
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 
 LABELS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Effusion")
 CLASSES = ("No Finding", "Cardiomegaly", "Nodule/Mass", "Lung Opacity", "Effusion", "Consolidation")

@@ -16,9 +16,9 @@ import pytest
 from xrbench import blocks, cards
 from xrbench.errors import CardError, StoreError
 from xrbench.fixture_notice import STAMP
-from xrbench.report.figures.drawing import file_name
-from xrbench.report.layouts import block_figure
-from xrbench.report.runs import Run
+from xrbench.report.figures.style import file_name
+from xrbench.report.run_folder import Run
+from xrbench.report.tables.dispatch import block_figure
 
 OF_LABELS, OF_CLASSES = (
     ("roc", "reliability", "ages", "prevalence"),

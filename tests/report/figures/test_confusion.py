@@ -15,7 +15,7 @@ from xrbench import cards
 from xrbench.errors import UnknownNameError
 from xrbench.report.figures.confidence import confidence
 from xrbench.report.figures.confusion import confusion
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 
 Make = Callable[..., Run]
 Layout = Callable[..., cards.FigureLayout]

@@ -12,7 +12,7 @@ import pytest
 from xrbench import cards
 from xrbench.errors import UnknownNameError
 from xrbench.report.figures.losses import loss
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 
 Make = Callable[..., Run]
 Layout = Callable[..., cards.FigureLayout]

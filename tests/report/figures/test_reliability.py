@@ -11,7 +11,7 @@ import pytest
 
 from xrbench import cards
 from xrbench.report.figures.reliability import reliability
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 
 Make = Callable[..., Run]
 Layout = Callable[..., cards.FigureLayout]

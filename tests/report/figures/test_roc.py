@@ -14,9 +14,9 @@ from sklearn.metrics import roc_curve
 from xrbench import cards
 from xrbench.errors import CardError, UnknownNameError
 from xrbench.report.figures import roc as module
-from xrbench.report.figures.pages import pages
+from xrbench.report.figures.panel_grid import pages
 from xrbench.report.figures.roc import roc
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 
 Make = Callable[..., Run]
 Layout = Callable[..., cards.FigureLayout]

@@ -17,8 +17,8 @@ from xrbench.rendering.numbers import number, signed
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.claims.verdict import FAILS, HOLDS, OPEN, adjusted
 from xrbench.report.claims.verdict import Verdict as Verdict
-from xrbench.report.evidence import Contrast, measured
-from xrbench.report.runs import Run
+from xrbench.report.effects import Contrast, measured
+from xrbench.report.run_folder import Run
 
 
 def judged(run: Run) -> list[Verdict]:

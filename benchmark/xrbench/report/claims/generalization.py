@@ -11,9 +11,9 @@ from xrbench import statistics
 from xrbench.cards import Claim
 from xrbench.rendering.numbers import metric_title
 from xrbench.report.claims.verdict import Direction, Verdict, unanswered, weighed
-from xrbench.report.evidence import Contrast, Measured, findings, groups, measured, paired, unpaired
-from xrbench.report.runs import Run
-from xrbench.report.selection import MEAN
+from xrbench.report.effects import Contrast, Measured, groups, label_effects, measured, paired, unpaired
+from xrbench.report.run_folder import Run
+from xrbench.report.score_grid import MEAN
 
 Cells = list[Measured]
 
@@ -159,7 +159,7 @@ def label_weaker(
 
 def _against_others(run: Run, cells: Cells, label: str, metric: str) -> Contrast | None:
     """Subtract a label's figure from the mean of the other labels' figures in the same cells."""
-    made = findings.labelled_cells(run, (cells,), run.suite.labels)
+    made = label_effects.labelled_cells(run, (cells,), run.suite.labels)
     if made is None or label not in run.suite.labels:
         return None
 
@@ -171,8 +171,8 @@ def _against_others(run: Run, cells: Cells, label: str, metric: str) -> Contrast
     others = [only(cell, at) for cell in made[0] for at in range(len(run.suite.labels)) if at != mine]
     level = run.suite.interval.level
     alone = [only(cell, mine) for cell in made[0]]
-    gaps = statistics.gap(others, alone, metric=metric, labels=(label,), replicates=findings.ONCE, level=level)
-    return findings.from_gap(gaps[0], (others, alone))
+    gaps = statistics.gap(others, alone, metric=metric, labels=(label,), replicates=label_effects.ONCE, level=level)
+    return label_effects.from_gap(gaps[0], (others, alone))
 
 
 def _groups(run: Run, protocol: str, configurations: Sequence[str], *, ensembles: bool) -> list[Cells]:

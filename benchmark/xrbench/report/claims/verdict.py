@@ -23,7 +23,7 @@ from scipy import special
 from xrbench import statistics
 from xrbench.rendering.differences import between, p_text, signed
 from xrbench.rendering.numbers import number
-from xrbench.report.evidence import Contrast
+from xrbench.report.effects import Contrast
 
 HOLDS: Final = "holds"
 FAILS: Final = "does not hold"

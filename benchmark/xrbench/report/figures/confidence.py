@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.report.figures import choosing
-from xrbench.report.figures.classed import Classed, classed
-from xrbench.report.figures.drawing import (
+from xrbench.report.figures import cell_selection
+from xrbench.report.figures.class_predictions import Classed, classed
+from xrbench.report.figures.options import Names, whole
+from xrbench.report.figures.panel_grid import Page, Panel, pages
+from xrbench.report.figures.style import (
     Look,
     canvas_of,
     file_name,
@@ -25,9 +27,7 @@ from xrbench.report.figures.drawing import (
     say_empty,
     title,
 )
-from xrbench.report.figures.options import Names, whole
-from xrbench.report.figures.pages import Page, Panel, pages
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,14 +68,14 @@ def confidence(
     Raises:
         CardError, UnknownNameError: An option is not usable.
     """
-    cells = choosing.measured(
+    cells = cell_selection.measured(
         run, layout, method=method, model=model, configuration=configuration, protocol=protocol, seed=seed
     )
     parts = whole(bins, "bins", 2, layout)
     paths: list[Path] = []
-    for name, members in choosing.by_system(cells):
+    for name, members in cell_selection.by_system(cells):
         drawn = classed(run, members)
-        trained = choosing.trainings([one.measured for one in drawn])
+        trained = cell_selection.trainings([one.measured for one in drawn])
         for page, sheet in enumerate(pages(["all"], trained) if drawn else [], 1):
             part = "" if page == 1 else str(page)
             stem = file_name(layout.name, name, part)
@@ -87,7 +87,7 @@ def confidence(
 def _draw(
     run: Run, layout: FigureLayout, folder: Path, name: str, sheet: Page, shown: Sequence[Classed], bins: int
 ) -> list[Path]:
-    looks = choosing.looks(one.measured for one in shown)
+    looks = cell_selection.looks(one.measured for one in shown)
     numbers = pd.concat([_numbers(one, bins) for one in shown], ignore_index=True)
     highest = float(numbers["share"].max()) if numbers["share"].notna().any() else 1.0
     below = max(
@@ -105,7 +105,7 @@ def _draw(
         )
         said = "Confidence: the probability of the predicted class. Accuracy: share of images whose class is predicted."
         cells = [one.measured for one in shown]
-        notes(canvas, [said, choosing.training_note(cells), choosing.seeds_note(cells)])
+        notes(canvas, [said, cell_selection.training_note(cells), cell_selection.seeds_note(cells)])
         return save(canvas, numbers, folder, name, run.stamp)
 
 
@@ -147,7 +147,7 @@ def _text(one: Classed) -> str:
         else "no labelled image"
     )
     return legend_text(
-        one.measured.where, figures, f"{len(one.truth):,} images, {choosing.patients_text(one.patients)}"
+        one.measured.where, figures, f"{len(one.truth):,} images, {cell_selection.patients_text(one.patients)}"
     )
 
 

@@ -14,11 +14,11 @@ import pandas as pd
 from xrbench.cards import FigureLayout
 from xrbench.metrics.checks import FloatArray
 from xrbench.rendering.numbers import interval, number
-from xrbench.report.figures import choosing
-from xrbench.report.figures.classed import Classed, classed
-from xrbench.report.figures.drawing import canvas_of, file_name, notes, save, say_empty, short, title, wrapped
+from xrbench.report.figures import cell_selection
+from xrbench.report.figures.class_predictions import Classed, classed
 from xrbench.report.figures.options import Names
-from xrbench.report.runs import Run
+from xrbench.report.figures.style import canvas_of, file_name, notes, save, say_empty, short, title, wrapped
+from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,13 +60,13 @@ def confusion(
     Raises:
         CardError, UnknownNameError: An option is not usable.
     """
-    cells = choosing.measured(
+    cells = cell_selection.measured(
         run, layout, method=method, model=model, configuration=configuration, protocol=protocol, seed=seed
     )
     paths: list[Path] = []
-    for name, members in choosing.by_system(cells):
+    for name, members in cell_selection.by_system(cells):
         drawn = classed(run, members)
-        trained = choosing.trainings([one.measured for one in drawn])
+        trained = cell_selection.trainings([one.measured for one in drawn])
         for page, start in enumerate(range(0, len(trained), ROWS), 1):
             rows = [[one for one in drawn if one.measured.training == t] for t in trained[start : start + ROWS]]
             part = "" if page == 1 else str(page)
@@ -76,7 +76,7 @@ def confusion(
 
 def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, rows: Sequence[Sequence[Classed]]) -> list[Path]:
     across = max(len(row) for row in rows)
-    scores = choosing.score_rows(run)
+    scores = cell_selection.score_rows(run)
     everything = list(itertools.chain.from_iterable(rows))
     with canvas_of(1.0 + 2.9 * across, 1.0 + 3.7 * len(rows)) as canvas:
         for i, row in enumerate(rows):
@@ -90,7 +90,7 @@ def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, rows: Sequenc
             "Shares of the images of each true class (rows), images below. The predicted class has the highest score."
         )
         cells = [one.measured for one in everything]
-        notes(canvas, [said, choosing.training_note(cells), choosing.seeds_note(cells)])
+        notes(canvas, [said, cell_selection.training_note(cells), cell_selection.seeds_note(cells)])
         return save(canvas, _numbers(everything, run.suite.labels), folder, name, run.stamp)
 
 
@@ -100,7 +100,10 @@ def _heading(one: Classed, scores: dict[tuple[str, str, str], dict[str, Any]]) -
     accuracy = f"accuracy {number(one.accuracy, 3)} {ends}".rstrip()
     lines = [one.measured.training, one.measured.where, accuracy]
     return "\n".join(
-        [*(short(line, 50) for line in lines), f"{len(one.truth):,} images, {choosing.patients_text(one.patients)}"]
+        [
+            *(short(line, 50) for line in lines),
+            f"{len(one.truth):,} images, {cell_selection.patients_text(one.patients)}",
+        ]
     )
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.report.figures import choosing
-from xrbench.report.figures.drawing import canvas_of, file_name, notes, save, say_empty, title
+from xrbench.report.figures import cell_selection
 from xrbench.report.figures.options import Names, asked
-from xrbench.report.figures.pages import Page, pages
-from xrbench.report.runs import Run
+from xrbench.report.figures.panel_grid import Page, pages
+from xrbench.report.figures.style import canvas_of, file_name, notes, save, say_empty, title
+from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,11 +77,11 @@ def _losses(run: Run, layout: FigureLayout, options: Mapping[str, Names], *, val
         loss.
     """
     fits = _fits(run)
-    known = choosing.names_of(run, fits)
+    known = cell_selection.names_of(run, fits)
     for option, value in options.items():
         names = asked(value, option, known[option], layout)
         fits = fits[fits[option].isin(names)] if names else fits
-    fits = fits.assign(configuration=choosing.training_names(fits.to_dict("records")), system=_systems(fits))
+    fits = fits.assign(configuration=cell_selection.training_names(fits.to_dict("records")), system=_systems(fits))
     parts = [part for entry in fits.to_dict("records") for part in _of_fit(run, entry, valid=valid)]
     return _with_means(pd.concat([pd.DataFrame(), *parts], ignore_index=True))
 

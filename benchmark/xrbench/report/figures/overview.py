@@ -11,8 +11,8 @@ import pandas as pd
 
 from xrbench.fixture_notice import STAMP
 from xrbench.rendering.numbers import metric_title
-from xrbench.report.figures.drawing import canvas_of, save, title
-from xrbench.report.selection import MEAN, Figure, Selection
+from xrbench.report.figures.style import canvas_of, save, title
+from xrbench.report.score_grid import MEAN, Figure, Selection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

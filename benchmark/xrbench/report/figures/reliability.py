@@ -14,9 +14,11 @@ import pandas as pd
 from xrbench.cards import FigureLayout
 from xrbench.metrics.calibration import BINS
 from xrbench.rendering.numbers import interval, number
-from xrbench.report.figures import choosing
-from xrbench.report.figures.choosing import Measured
-from xrbench.report.figures.drawing import (
+from xrbench.report.figures import cell_selection
+from xrbench.report.figures.cell_selection import Measured
+from xrbench.report.figures.options import Names, asked, whole
+from xrbench.report.figures.panel_grid import Page, Panel, pages
+from xrbench.report.figures.style import (
     Look,
     canvas_of,
     file_name,
@@ -28,9 +30,7 @@ from xrbench.report.figures.drawing import (
     say_empty,
     title,
 )
-from xrbench.report.figures.options import Names, asked, whole
-from xrbench.report.figures.pages import Page, Panel, pages
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 from xrbench.runs import store
 from xrbench.scoring import patients_of
 from xrbench.statistics.clinical.roc_and_calibration_curves import reliability_bins
@@ -69,7 +69,7 @@ class Diagram:
         """Say in the legend what it is, its error and its size."""
         value, low, high = self.error
         error = () if math.isnan(value) else (f"ECE {number(value, 3)} {interval(low, high, 3)}".rstrip(),)
-        return legend_text(self.measured.where, *error, self.reason or choosing.counts_text(*self.counts))
+        return legend_text(self.measured.where, *error, self.reason or cell_selection.counts_text(*self.counts))
 
 
 def reliability(
@@ -110,16 +110,16 @@ def reliability(
     Raises:
         CardError, UnknownNameError: An option is not usable.
     """
-    cells = choosing.measured(
+    cells = cell_selection.measured(
         run, layout, method=method, model=model, configuration=configuration, protocol=protocol, seed=seed
     )
     labels = asked(label, "label", run.suite.labels, layout) or run.suite.labels
     parts = whole(bins, "bins", 2, layout)
-    rows = choosing.score_rows(run)
+    rows = cell_selection.score_rows(run)
     paths: list[Path] = []
-    for name, members in choosing.by_system(cells):
+    for name, members in cell_selection.by_system(cells):
         drawn = [one for cell in members for one in _diagrams(run, cell, labels, rows, parts)]
-        trained = choosing.trainings([one.measured for one in drawn])
+        trained = cell_selection.trainings([one.measured for one in drawn])
         for page, sheet in enumerate(pages(trained, labels) if drawn else [], 1):
             part = "" if page == 1 else str(page)
             paths += _draw(run, layout, folder, file_name(layout.name, name, part), sheet, drawn)
@@ -136,7 +136,7 @@ def _diagrams(run: Run, cell: Measured, labels: Sequence[str], rows: Rows, bins:
             continue
         truth, score = (frame[f"{kind}:{label}"].to_numpy(np.float64) for kind in ("truth", "score"))
         known = ~np.isnan(truth)
-        counts = (int((truth == 1).sum()), int(known.sum()), choosing.patients_among(frame, known))
+        counts = (int((truth == 1).sum()), int(known.sum()), cell_selection.patients_among(frame, known))
         reason = "" if known.any() else "no labelled image"
         if np.any((score[known] < 0) | (score[known] > 1)):
             reason = "scores are not probabilities"
@@ -154,7 +154,7 @@ def _draw(
 ) -> list[Path]:
     shown = {(panel.training, panel.label): panel for panel in sheet.panels}
     mine = [one for one in diagrams if (one.measured.training, one.label) in shown]
-    looks = choosing.looks(one.measured for one in mine)
+    looks = cell_selection.looks(one.measured for one in mine)
     below = max(
         legend_inches([one.text for one in mine if (one.measured.training, one.label) == place]) for place in shown
     )
@@ -169,8 +169,8 @@ def _draw(
             here = [one for one in mine if (one.measured.training, one.label) == place]
             _draw_panel(upper, lower, panel, sheet, here, looks, most)
         cells = [one.measured for one in mine]
-        title(canvas, f"{layout.caption or 'Reliability of probabilities'}: {choosing.subject(cells)}", run.stamp)
-        notes(canvas, [*_notes(run, mine), choosing.training_note(cells), choosing.seeds_note(cells)])
+        title(canvas, f"{layout.caption or 'Reliability of probabilities'}: {cell_selection.subject(cells)}", run.stamp)
+        notes(canvas, [*_notes(run, mine), cell_selection.training_note(cells), cell_selection.seeds_note(cells)])
         return save(canvas, _numbers(mine), folder, name, run.stamp)
 
 

@@ -14,9 +14,11 @@ import pandas as pd
 from xrbench import metrics
 from xrbench.cards import FigureLayout
 from xrbench.rendering.numbers import interval, number
-from xrbench.report.figures import choosing
-from xrbench.report.figures.choosing import Measured
-from xrbench.report.figures.drawing import (
+from xrbench.report.figures import cell_selection
+from xrbench.report.figures.cell_selection import Measured
+from xrbench.report.figures.options import Names, asked, whole
+from xrbench.report.figures.panel_grid import Page, Panel, pages
+from xrbench.report.figures.style import (
     Look,
     canvas_of,
     file_name,
@@ -28,9 +30,7 @@ from xrbench.report.figures.drawing import (
     say_empty,
     title,
 )
-from xrbench.report.figures.options import Names, asked, whole
-from xrbench.report.figures.pages import Page, Panel, pages
-from xrbench.report.runs import Run
+from xrbench.report.run_folder import Run
 from xrbench.runs import store
 from xrbench.scoring import interval_seed, patients_of
 from xrbench.statistics.clinical.roc_and_calibration_curves import POINTS, RocBand, roc_band
@@ -68,7 +68,7 @@ class Curve:
         area = self.reason or f"AUC {number(value, 3)} {interval(low, high, 3)}".rstrip()
         where = f"{self.measured.where}:"
         first = (f"{where} {area}",) if len(where) + len(area) < 46 else (where, area)
-        return legend_text(*first, choosing.counts_text(*self.counts))
+        return legend_text(*first, cell_selection.counts_text(*self.counts))
 
 
 def roc(
@@ -107,17 +107,17 @@ def roc(
     Raises:
         CardError, UnknownNameError: An option is not usable.
     """
-    cells = choosing.measured(
+    cells = cell_selection.measured(
         run, layout, method=method, model=model, configuration=configuration, protocol=protocol, seed=seed
     )
     labels = asked(label, "label", run.suite.labels, layout) or run.suite.labels
     points = whole(grid, "grid", 2, layout)
     paths: list[Path] = []
-    rows = choosing.score_rows(run)
-    for name, members in choosing.by_system(cells):
+    rows = cell_selection.score_rows(run)
+    for name, members in cell_selection.by_system(cells):
         drawn = [curve for cell in members for curve in _curves(run, cell, labels, rows, points, band=band)]
         there = [cell for cell in members if any(curve.measured == cell for curve in drawn)]
-        sheets = pages(choosing.trainings(there), labels) if drawn else []
+        sheets = pages(cell_selection.trainings(there), labels) if drawn else []
         for page, sheet in enumerate(sheets, 1):
             part = "" if page == 1 else str(page)
             paths += _draw(run, layout, folder, file_name(layout.name, name, part), sheet, drawn, band=band)
@@ -135,7 +135,7 @@ def _curves(run: Run, cell: Measured, labels: Sequence[str], rows: Rows, points:
             continue
         truth, score = (frame[f"{kind}:{label}"].to_numpy(np.float64) for kind in ("truth", "score"))
         known = ~np.isnan(truth)
-        counts = (int((truth == 1).sum()), int(known.sum()), choosing.patients_among(frame, known))
+        counts = (int((truth == 1).sum()), int(known.sum()), cell_selection.patients_among(frame, known))
         traced = roc_band(
             truth,
             score,
@@ -165,7 +165,7 @@ def _draw(
 ) -> list[Path]:
     shown = {(panel.training, panel.label): panel for panel in sheet.panels}
     mine = [curve for curve in curves if (curve.measured.training, curve.label) in shown]
-    looks = choosing.looks(curve.measured for curve in mine)
+    looks = cell_selection.looks(curve.measured for curve in mine)
     below = max(
         legend_inches([curve.text for curve in mine if (curve.measured.training, curve.label) == place])
         for place in shown
@@ -176,8 +176,11 @@ def _draw(
             here = [curve for curve in mine if (curve.measured.training, curve.label) == place]
             _draw_panel(axes, panel, sheet, here, looks)
         cells = [curve.measured for curve in mine]
-        title(canvas, f"{layout.caption or 'ROC curves'}: {choosing.subject(cells)}", run.stamp)
-        notes(canvas, [_band_note(run, mine, band=band), choosing.training_note(cells), choosing.seeds_note(cells)])
+        title(canvas, f"{layout.caption or 'ROC curves'}: {cell_selection.subject(cells)}", run.stamp)
+        notes(
+            canvas,
+            [_band_note(run, mine, band=band), cell_selection.training_note(cells), cell_selection.seeds_note(cells)],
+        )
         return save(canvas, _numbers(run, mine), folder, name, run.stamp)
 
 

@@ -1,0 +1,150 @@
+"""Differences between cells by a metric: of each label with the mean over labels, or of exclusive classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xrbench import statistics
+from xrbench.compare import pairs
+from xrbench.report.effects.cells import Measured, domains, images, people
+from xrbench.report.effects.effect import Contrast
+from xrbench.report.run_folder import Run
+from xrbench.report.score_grid import MEAN
+from xrbench.statistics.intervals.estimate_multiclass import ALL
+
+ONCE = 1
+"""Bootstrap replicates: intervals and p-values here come from leaving patients out."""
+
+
+def unpaired(
+    run: Run, first: Sequence[Measured], second: Sequence[Measured], *, metric: str, labels: Sequence[str]
+) -> list[Contrast]:
+    """Subtract the mean figure of the second cells from that of the first, as ``evidence.unpaired`` says."""
+    exclusive = run.suite.task == "multiclass"
+    cells = labelled_cells(run, (first, second), run.suite.labels if exclusive else labels)
+    if cells is None:
+        return []
+    how: dict[str, Any] = {"metric": metric, "replicates": ONCE, "level": run.suite.interval.level}
+    if exclusive:
+        gaps = statistics.gap_classes(cells[0], cells[1], classes=run.suite.labels, **how)
+    else:
+        gaps = statistics.gap(cells[0], cells[1], labels=labels, **how)
+    return _asked([from_gap(gap, cells) for gap in gaps], labels)
+
+
+def paired(
+    run: Run, both: Sequence[tuple[Measured, Measured]], *, metric: str, labels: Sequence[str]
+) -> list[Contrast]:
+    """Subtract the figure of each pair's second cell from that of its first, as ``evidence.paired`` says."""
+    exclusive = run.suite.task == "multiclass"
+    cells = paired_cells(run, [(b, a) for a, b in both], run.suite.labels if exclusive else labels)
+    if cells is None:
+        return []
+    how: dict[str, Any] = {"metric": metric, "replicates": ONCE, "level": run.suite.interval.level}
+    if exclusive:
+        found = statistics.compare_classes(cells, classes=run.suite.labels, **how)
+    else:
+        found = statistics.compare(cells, labels=labels, **how)
+    return _asked([_from_difference(one, cells) for one in found], labels)
+
+
+def labelled_cells(
+    run: Run, sides: Sequence[Sequence[Measured]], labels: Sequence[str]
+) -> list[list[statistics.Cell]] | None:
+    """Prepare cells of several findings for the statistics, side by side; None when predictions are missing.
+
+    Args:
+        run: The run.
+        sides: Lists of cells; those of one domain share their patients, on whichever side they are.
+        labels: Columns of truth and score.
+    """
+    named = domains({one.test for side in sides for one in side}, run)
+    made: list[list[statistics.Cell]] = []
+    for side in sides:
+        cells = []
+        for one in side:
+            frame = run.results.predictions(one.cell)
+            if frame is None or any(f"score:{label}" not in frame for label in labels):
+                return None
+            cells.append(
+                statistics.Cell(
+                    domain=named[one.test],
+                    truth=frame[[f"truth:{label}" for label in labels]].to_numpy(np.float64),
+                    score=frame[[f"score:{label}" for label in labels]].to_numpy(np.float64),
+                    patient=people(frame, run),
+                    thresholds=pairs.thresholds(run.results, one.cell),
+                    image=images(frame),
+                )
+            )
+        made.append(cells)
+    return made
+
+
+def paired_cells(
+    run: Run, both: Sequence[tuple[Measured, Measured]], labels: Sequence[str]
+) -> list[statistics.PairedCell] | None:
+    """Prepare pairs of cells on the same images for a paired comparison (b minus a); None when predictions are missing.
+
+    Raises:
+        MeasureError: The truth of a common image differs.
+    """
+    rows = {row.cell: row for row in pairs.cells_of(run.results)}
+    made = []
+    for a, b in both:
+        found = pairs.sides(pairs.Pair(rows[a.cell], rows[b.cell]), run.results, run.results, labels)
+        if found is None:
+            return None
+        made.append(found.cell)
+    return made
+
+
+def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Cell]]) -> Contrast:
+    """Put the gap between two lists of cells into the form of a contrast, with the distinct images and patients behind it."""
+    every = [cell for side in cells for cell in side]
+    known = all(cell.patient is not None for cell in every)
+    patients = {(cell.domain, name) for cell in every if known for name in np.asarray(cell.patient, object)}
+    return Contrast(
+        name=gap.label,
+        first=gap.internal,
+        second=gap.external,
+        difference=gap.gap,
+        low=gap.low,
+        high=gap.high,
+        p=gap.p,
+        error=gap.error,
+        images=_images(every),
+        patients=len(patients) if known else math.nan,
+        reason=gap.reason,
+        caution=gap.caution,
+    )
+
+
+def _from_difference(one: statistics.Difference, cells: Sequence[statistics.PairedCell]) -> Contrast:
+    return Contrast(
+        name=one.label,
+        first=one.value_b,
+        second=one.value_a,
+        difference=one.difference,
+        low=one.low,
+        high=one.high,
+        p=one.p,
+        error=one.error,
+        images=_images(cells),
+        patients=one.n_patients if one.unit == "patient" else math.nan,
+        reason=one.reason,
+        caution=one.caution,
+    )
+
+
+def _images(cells: Sequence[statistics.Cell | statistics.PairedCell]) -> int:
+    return len({(cell.domain, name) for cell in cells for name in np.asarray(cell.image, object)})
+
+
+def _asked(found: list[Contrast], labels: Sequence[str]) -> list[Contrast]:
+    """Keep the labels that were asked for, and the mean over them where they are several."""
+    kept = [one for one in found if one.name in labels or one.name == ALL]
+    return kept + [one for one in found if one.name == MEAN and len(kept) > 1]

@@ -1,0 +1,108 @@
+"""Write what a run found: its tables in every form, figures with their numbers, and a page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xrbench import analyses
+from xrbench.catalogue import Catalogue
+from xrbench.fixture_notice import STAMP
+from xrbench.progress import Reporter, Silent
+from xrbench.rendering.table import Table, save
+from xrbench.report import figures
+from xrbench.report.pages import leaderboard
+from xrbench.report.run_folder import Run, open_run
+from xrbench.report.run_folder import paper_of as paper_of
+from xrbench.report.run_folder import read_manifest as read_manifest
+from xrbench.report.run_folder import suite_of as suite_of
+from xrbench.report.score_grid import Selection
+from xrbench.report.tables import build
+from xrbench.report.tables.analysis_table import KINDS
+from xrbench.report.tables.dispatch import block_figure
+from xrbench.runs import store
+
+FORMS = ("md", "tex", "csv")
+PAGE = "README.md"
+OURS = (".md", ".tex", ".csv", ".html", ".txt", ".svg", ".png")
+"""Endings of the files in ``tables/`` and ``figures/``: what a later report does not write again is removed."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was written, and the tables to print.
+
+    Attributes:
+        folder: The run folder.
+        tables: All tables, the suite's first.
+        shown: Names of those that are worth printing.
+        fixture: Whether any figure is from synthetic images.
+        suite: Name of the suite.
+        lacking: Analyses that the suite asks for and that were not made of this run.
+    """
+
+    folder: Path
+    tables: tuple[Table, ...]
+    shown: tuple[str, ...]
+    fixture: bool
+    suite: str
+    lacking: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Write the suite's tables for a terminal, with where everything is and what to do next."""
+        parts = [table.text() for table in self.tables if table.name in self.shown]
+        parts.append(
+            f"written: {self.folder}   {PAGE}  scores.csv  judgement/  tables/*.{{{','.join(FORMS)}}}  figures/"
+        )
+        if self.lacking:
+            parts.append(f"not concluded yet: {', '.join(self.lacking)}; xrbench score {self.folder}")
+        parts.append(f"next: xrbench compare {self.folder}   xrbench show suite {self.suite}")
+        return "\n\n".join([*([STAMP] if self.fixture else []), *parts])
+
+
+def publish(
+    folder: Path, catalogue: Catalogue, *, forms: Sequence[str] = FORMS, reporter: Reporter | None = None
+) -> Published:
+    """Write tables, figures and the page of a run from its manifest and scores.
+
+    Args:
+        folder: A run folder with ``manifest.json`` and ``scores.csv``.
+        catalogue: Where the papers' reported numbers are.
+        forms: File endings of tables.
+        reporter: Where progress goes.
+
+    Raises:
+        StoreError: The folder is not that of a scored run.
+    """
+    say = reporter or Silent()
+    run = open_run(folder, catalogue)
+    before = _written(folder)
+    made = build.every_table(run.scores, run.suite, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
+    for table in made:
+        save(table, folder / "tables", forms)
+    say.detail(f"{len(made)} tables in {folder / 'tables'}")
+    _draw(run)
+    store.write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())
+    for path, when in _written(folder).items():
+        if before.get(path) == when:  # of an earlier report, and not of this one
+            path.unlink()
+    names = {layout.name for layout in run.suite.tables}
+    lacking = tuple(name for name in KINDS if name in analyses.asked(run.suite) and analyses.read(folder, name) is None)
+    return Published(folder, tuple(made), tuple(sorted(names)), run.results.fixture, run.suite.name, lacking)
+
+
+def _written(folder: Path) -> dict[Path, int]:
+    """List the files of tables and figures, with when they were last written."""
+    paths = [path for name in ("tables", "figures") for path in (folder / name).glob("*.*") if path.is_file()]
+    return {path: path.stat().st_mtime_ns for path in paths if path.suffix in OURS}
+
+
+def _draw(run: Run) -> None:
+    """Draw what every run has, and the figures that its suite names."""
+    target, metrics = run.folder / "figures", run.suite.metrics
+    figures.forest(Selection(run.scores, run.suite, "auc" if "auc" in metrics else metrics[0]), target)
+    logs = {entry["name"]: run.log(entry["name"]) for entry in run.manifest["fits"]}
+    figures.curves({name: log for name, log in logs.items() if log is not None}, target, fixture=run.results.fixture)
+    for layout in run.suite.figures:
+        block_figure(run, layout, target)

@@ -1,0 +1,73 @@
+"""Wins, ties and losses of two methods, of figures as a paper prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xrbench.rendering.numbers import MISSING, metric_title, number, signed
+from xrbench.rendering.table import Cell, Table
+from xrbench.report.score_grid import MEAN, Figure, Line, Selection
+
+
+def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: int = 2) -> Table:
+    """Subtract the baseline's printed figures from the challenger's, setting by setting, and count wins, ties and losses.
+
+    Figures are rounded as a paper prints them before they are compared, so a tie is a tie in print; whether a difference is
+    real is said by the comparison with intervals, not here.
+    """
+    rows = []
+    for ours, theirs in matching_lines(selection, challenger, baseline):
+        for title, protocol, label in _figures_compared(selection):
+            find = selection.validation if protocol == "validation" else selection.external
+            deltas = [
+                _delta(find(ours, column, label), find(theirs, column, label), digits) for column in selection.columns
+            ]
+            if not any(delta is not None for delta in deltas):
+                continue
+            texts = (signed(delta, digits) if delta is not None else MISSING for delta in deltas)
+            rows.append(tuple(Cell(text) for text in (title, *texts, "/".join(map(str, outcomes(deltas))))))
+    columns = selection.columns
+    return Table(
+        name=f"wins-{challenger}-{baseline}",
+        caption=f"{challenger} minus {baseline}, {metric_title(selection.metric)} as printed",
+        header=(
+            ("train", *(column.trained_on for column in columns), ""),
+            ("valid", *(column.valid for column in columns), ""),
+            ("test", *(column.test for column in columns), "win/tie/loss"),
+        ),
+        blocks=(tuple(rows),) if rows else (),
+        align="l" + "r" * (len(columns) + 1),
+        notes=(f"Differences of figures rounded to {digits} decimals; a tie prints the same.",),
+        stamp=selection.stamp,
+    )
+
+
+def outcomes(deltas: Sequence[float | None]) -> tuple[int, int, int]:
+    """Count wins, ties and losses; None counts as neither.
+
+    >>> outcomes([0.06, 0.0, -0.02, None])
+    (1, 1, 1)
+    """
+    measured = [delta for delta in deltas if delta is not None]
+    return sum(d > 0 for d in measured), sum(d == 0 for d in measured), sum(d < 0 for d in measured)
+
+
+def matching_lines(selection: Selection, challenger: str, baseline: str) -> list[tuple[Line, Line]]:
+    """Pair the lines of two methods: the same model on both sides, or the only model of each."""
+    ours = [line for line in selection.lines if line.method == challenger]
+    theirs = [line for line in selection.lines if line.method == baseline]
+    same = [(a, b) for a in ours for b in theirs if a.model == b.model]
+    return same or ([(ours[0], theirs[0])] if len(ours) == len(theirs) == 1 else [])
+
+
+def _figures_compared(selection: Selection) -> list[tuple[str, str, str]]:
+    metric = metric_title(selection.metric)
+    mean = [(f"Avg Test {metric}", "external", MEAN)] if MEAN in selection.with_mean else []
+    labels = [(label, "external", label) for label in selection.labels]
+    return [(f"Best Valid {metric}", "validation", MEAN), *mean, *labels]
+
+
+def _delta(ours: Figure | None, theirs: Figure | None, digits: int) -> float | None:
+    if ours is None or theirs is None or not ours.defined or not theirs.defined or ours.seen or theirs.seen:
+        return None
+    return round(float(number(ours.value, digits)) - float(number(theirs.value, digits)), digits)
