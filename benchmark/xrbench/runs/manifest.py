@@ -155,7 +155,7 @@ def environment() -> dict[str, Any]:
 
 def _git_state() -> str:
     """Return commit and whether there are uncommitted changes, if the code is a checkout."""
-    top = Path(__file__).parents[2]
+    top = Path(__file__).parents[3]
     if not (top / ".git").exists():
         return ""
     try:
