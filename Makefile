@@ -25,8 +25,8 @@ validation: $(READY)
 	$(BIN)/python tests/validation/simulate.py
 
 lock:
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --extra train --extra dev --extra cluster pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --extra train --extra dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv runs
