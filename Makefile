@@ -4,7 +4,7 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test check perf validation lock clean
+.PHONY: run test check perf validation mutation lock clean
 
 run: $(READY)
 	$(BIN)/xrbench run --suite ood-cxr
@@ -23,6 +23,9 @@ perf: $(READY)
 
 validation: $(READY)
 	$(BIN)/python tests/validation/simulate.py
+
+mutation: $(READY)
+	$(BIN)/python -m tests.mutation run
 
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
