@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
 from xrbench import cards, scoring
 from xrbench.runs import store
 
