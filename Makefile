@@ -3,14 +3,19 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 READY := .venv/.ready
+FLOOR := 90
 
-.PHONY: run test check perf validation mutation lock clean
+.PHONY: run test coverage check perf validation mutation lock clean
 
 run: $(READY)
 	$(BIN)/xrbench run --suite ood-cxr
 
 test: check
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not perf"
+
+# Fails where the tests reach less of the code than FLOOR says, in percent of its lines.
+coverage: check
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not perf" --cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR)
 
 check: $(READY)
 	$(BIN)/ruff check .
