@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 FLOOR := 90
 
-.PHONY: run test coverage check perf validation mutation lock clean
+.PHONY: run test coverage check perf validation mutation docs lock clean
 
 run: $(READY)
 	$(BIN)/xrbench run --suite ood-cxr
@@ -22,6 +22,11 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) docs
+
+# Only pages whose code has changed are made again; after a warning all are, so that it is not forgotten.
+docs: $(READY)
+	$(BIN)/sphinx-build -q -W --keep-going -j auto docs docs/_build || { rm -rf docs/_build; exit 1; }
 
 perf: $(READY)
 	$(BIN)/pytest -q -p no:xdist -m perf tests/perf
@@ -37,7 +42,7 @@ lock:
 	  --extra train --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs docs/_build docs/api
 
 # The installer is pinned like everything else; it fills the environment by hard links where it can.
 $(READY): requirements.lock pyproject.toml
