@@ -1,12 +1,18 @@
-"""How figures are judged: intervals, declared comparisons, and what else is concluded from the predictions."""
+"""How scores are judged: intervals, declared comparisons, and further analyses of the predictions."""
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
 import msgspec
 
-from xrbench.cards.base import Blank, Uncertain
+from xrbench.cards.base import Blank, NonNegativeFloat, OpenShare, Positive, Share, Uncertain
+from xrbench.errors import CardError
+
+TARGETS = ("sensitivity", "specificity")
+OWN_POLICY = "as judged"
+"""Name of the suite's own label policy in tables."""
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,8 +31,8 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         "default"
     )
     unit: Literal["patient", "image"] = "patient"
-    replicates: int = 1000
-    level: float = 0.95
+    replicates: Positive = 1000
+    level: OpenShare = 0.95
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,8 +48,19 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     challenger: str
     baseline: str
     metric: str = "auc"
-    margin: float = 0.0
+    margin: NonNegativeFloat = 0.0
     question: Literal["superiority", "non-inferiority", "equivalence"] = "superiority"
+
+    def check(self, where: str) -> None:
+        """Refuse a claim of non-inferiority or equivalence without the difference that would matter.
+
+        Raises:
+            CardError: The question needs a margin and there is none.
+        """
+        if self.question != "superiority" and not self.margin > 0:
+            raise CardError(
+                f"{where}.margin: the question {self.question!r} wants a margin above 0: the smallest difference that matters"
+            )
 
 
 class SubgroupRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,8 +75,18 @@ class SubgroupRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     column: str
     bands: tuple[float, ...] = ()
-    minimum: int = 20
+    minimum: Annotated[int, msgspec.Meta(ge=1)] = 20
     metrics: tuple[str, ...] = ()
+
+    def check(self, where: str) -> None:
+        """Refuse bands that are not whole numbers above 0, each larger than the one before.
+
+        Raises:
+            CardError: The message lists the bands.
+        """
+        if any(edge <= 0 or edge != int(edge) for edge in self.bands) or any(a >= b for a, b in pairwise(self.bands)):
+            listed = ", ".join(f"{edge:g}" for edge in self.bands)
+            raise CardError(f"{where}.bands: wanted rising whole numbers above 0, where bands begin; got {listed}")
 
 
 class PolicyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,8 +110,35 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """
 
     operating: tuple[str, ...] = ()
-    prevalences: tuple[float, ...] = ()
-    decision_thresholds: tuple[float, ...] = ()
+    prevalences: tuple[OpenShare, ...] = ()
+    decision_thresholds: tuple[Share, ...] = ()
     subgroups: tuple[SubgroupRule, ...] = ()
     policies: tuple[PolicyRule, ...] = ()
     across: tuple[Literal["seeds", "ranks", "signed-rank", "variance", "matrix"], ...] = ()
+
+    def check(self, where: str) -> None:
+        """Refuse targets that cannot be met, bands that do not rise and policies with the same name.
+
+        Raises:
+            CardError: One of them; the message names the field.
+        """
+        for number, target in enumerate(self.operating):
+            _check_target(target, f"{where}.operating[{number}]")
+        for number, rule in enumerate(self.subgroups):
+            rule.check(f"{where}.subgroups[{number}]")
+        names = [rule.name for rule in self.policies]
+        for number, name in enumerate(names):
+            if name == OWN_POLICY:
+                raise CardError(f"{where}.policies[{number}].name: {name!r} is what the suite's own policy is called")
+            if names.count(name) > 1:
+                raise CardError(f"{where}.policies[{number}].name: {name!r} stands twice")
+
+
+def _check_target(target: str, where: str) -> None:
+    condition, _, share = target.partition("=")
+    try:
+        valid = condition in TARGETS and 0 < float(share) <= 1
+    except ValueError:
+        valid = False
+    if not valid:
+        raise CardError(f"{where}: wanted sensitivity=SHARE or specificity=SHARE with 0 < SHARE <= 1, got {target!r}")

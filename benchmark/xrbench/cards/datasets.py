@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xrbench.cards.base import Card
+from xrbench.errors import CardError
 
 
 class DatasetCard(Card, frozen=True):
@@ -39,3 +40,12 @@ class DatasetCard(Card, frozen=True):
     where: dict[str, Any] = {}
     synthetic: bool = False
     shareable: bool = False
+
+    def check(self, where: str) -> None:
+        """Refuse a dataset that is neither read from files nor a slice of another one, or both.
+
+        Raises:
+            CardError: It has both fields ``reader`` and ``base``, or neither.
+        """
+        if bool(self.reader) == bool(self.base):
+            raise CardError(f"{where}: a dataset has either a field 'reader' or, as a slice, a field 'base'")

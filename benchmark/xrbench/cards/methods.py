@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from xrbench.cards.base import BlockSpec, Card
+from xrbench.cards.base import BlockSpec, Card, NonNegative, NonNegativeFloat, Positive
 
 
 class MethodCard(Card, frozen=True):
@@ -33,13 +33,13 @@ class MethodCard(Card, frozen=True):
     sampler: BlockSpec = "random-batches"
     objective: BlockSpec = "masked-bce"
     task_weights: Literal["none", "rarity"] = "none"
-    l2_in_loss: float = 0.0
+    l2_in_loss: NonNegativeFloat = 0.0
     optimiser: BlockSpec = "adam"
     schedule: BlockSpec = "constant"
     augmentation: tuple[BlockSpec, ...] = ()
     selection: Literal["best-mean-auc", "last"] = "best-mean-auc"
-    patience: int = 0
-    accumulate: int = 1
+    patience: NonNegative = 0
+    accumulate: Positive = 1
     validation: Literal["fixed", "as-released"] = "fixed"
-    epochs: int = 0
+    epochs: NonNegative = 0
     parent: str = ""

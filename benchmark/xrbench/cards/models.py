@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from xrbench.cards.base import BlockSpec, Card
+from xrbench.errors import CardError
 
 
 class ModelCard(Card, frozen=True):
@@ -32,3 +33,14 @@ class ModelCard(Card, frozen=True):
     std: tuple[float, ...] = ()
     outputs: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
+
+    def check(self, where: str) -> None:
+        """Refuse a normalisation whose mean and standard deviation are not of the same channels.
+
+        Raises:
+            CardError: ``mean`` and ``std`` differ in length.
+        """
+        if len(self.mean) != len(self.std):
+            raise CardError(
+                f"{where}: 'mean' and 'std' have {len(self.mean)} and {len(self.std)} values; one a channel is wanted"
+            )

@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from xrbench.cards.base import Name, NonNegative, Positive, Share, refuse_duplicates
+from xrbench.errors import CardError
+
 
 class SplitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the patients of one dataset are divided.
@@ -21,8 +24,8 @@ class SplitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """
 
     kind: Literal["patients", "sequential", "everything"] = "patients"
-    test_fraction: float = 0.2
-    valid_fraction: float = 0.1
+    test_fraction: Share = 0.2
+    valid_fraction: Share = 0.1
     stratify: bool = False
     seed: int | None = None
 
@@ -98,6 +101,58 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     external: tuple[str, ...] = ()
     internal: bool = True
 
+    def check(self, where: str) -> None:
+        """Refuse fields of the other kind of protocol, training sets without data, and tests on what was trained on.
+
+        Raises:
+            CardError: One of them; the message names the field.
+        """
+        if self.kind == "internal-external":
+            self._check_configurations(where)
+        else:
+            self._check_settings(where)
+
+    def _check_configurations(self, where: str) -> None:
+        for field in ("settings", "datasets"):
+            if getattr(self, field):
+                raise CardError(
+                    f'{where}.{field}: means nothing in kind "internal-external"; wanted configurations and external'
+                )
+        for field in ("configurations", "external"):
+            if not getattr(self, field):
+                raise CardError(f'{where}.{field}: kind "internal-external" wants at least one')
+        refuse_duplicates(f"{where}.external", self.external)
+        refuse_duplicates(f"{where}.configurations", [configuration.name for configuration in self.configurations])
+        for number, configuration in enumerate(self.configurations):
+            place = f"{where}.configurations[{number}]"
+            if not Name.fullmatch(configuration.name):
+                raise CardError(
+                    f"{place}.name: wanted lower-case letters, digits, '.', '_' and '-', got {configuration.name!r}"
+                )
+            if not configuration.train:
+                raise CardError(f"{place}.train: at least one dataset is wanted")
+            refuse_duplicates(place, (*configuration.train, *self.external))
+
+    def _check_settings(self, where: str) -> None:
+        for field in ("configurations", "external"):
+            if getattr(self, field):
+                raise CardError(
+                    f'{where}.{field}: means nothing in kind "{self.kind}"; wanted kind = "internal-external"'
+                )
+        refuse_duplicates(f"{where}.datasets", self.datasets)
+        # a setting also needs a test dataset, and one to validate on unless patients are held out for that
+        largest = len(self.datasets) - (2 if self.valid == "dataset" else 1)
+        if self.datasets and not 0 < self.train_size <= largest:
+            raise CardError(
+                f"{where}.train_size: wanted 1 to {largest} of {len(self.datasets)} datasets, got {self.train_size}"
+            )
+        for number, setting in enumerate(self.settings):
+            place = f"{where}.settings[{number}]"
+            if not setting.train:
+                raise CardError(f"{place}.train: at least one dataset is wanted")
+            refuse_duplicates(f"{place}.train", setting.train)
+            refuse_duplicates(place, (*setting.train, setting.valid, setting.test))
+
 
 class ClassRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How images that may have several findings come to have exactly one class.
@@ -129,13 +184,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         limits, split: See there.
     """
 
-    image_size: int = 224
-    epochs: int = 10
-    batch_size: int = 32
-    steps_per_epoch: int = 0
+    image_size: Positive = 224
+    epochs: Positive = 10
+    batch_size: Positive = 32
+    steps_per_epoch: NonNegative = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = True
-    threads: int = 0
+    threads: NonNegative = 0
     models: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     limits: Limits = Limits()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from xrbench.cards.analyses import Comparison, Interval, Judgement
-from xrbench.cards.base import Blank, BlockSpec, Card, Task, Uncertain
+from xrbench.cards.base import Blank, BlockSpec, Card, Task, Uncertain, refuse_duplicates
 from xrbench.cards.layouts import FigureLayout, TableLayout
 from xrbench.cards.protocols import ClassRule, Profile, Protocol
+from xrbench.errors import CardError
 
 
 class SuiteCard(Card, frozen=True):
@@ -52,3 +53,20 @@ class SuiteCard(Card, frozen=True):
     tables: tuple[TableLayout, ...] = ()
     figures: tuple[FigureLayout, ...] = ()
     profiles: dict[str, Profile] = {}
+
+    def check(self, where: str) -> None:
+        """Refuse names that stand twice, classes in a suite without classes, and parts that contradict themselves.
+
+        Raises:
+            CardError: One of them; the message names the field.
+        """
+        for field in ("labels", "models", "methods", "metrics"):
+            refuse_duplicates(f"{where}: {field}", getattr(self, field))
+        if self.task == "multiclass" and 0 < len(self.labels) < 2:
+            raise CardError(f"{where}: labels: exclusive classes are wanted, so at least two")
+        if self.task != "multiclass" and self.classes != ClassRule():
+            raise CardError(f'{where}: classes: a rule for exclusive classes wants task = "multiclass"')
+        self.judgement.check(f"{where}: judgement")
+        for number, comparison in enumerate(self.comparisons):
+            comparison.check(f"{where}: comparisons[{number}]")
+        self.protocol.check(f"{where}: protocol")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xrbench.cards import SubgroupRule
-from xrbench.cards.analyses_ranges import check_subgroup
 from xrbench.errors import CardError, UsageError, suggestion
 from xrbench.metrics import parse
 from xrbench.statistics.clinical.subgroups import MINIMUM
@@ -88,9 +87,9 @@ def read_group(text: str, minimum: int = MINIMUM) -> SubgroupRule:
         column=column.strip(), bands=_numbers(listed, f"--subgroup {text}") if equals else (), minimum=minimum
     )
     try:
-        check_subgroup(rule, f"--subgroup {text}")
+        rule.check(f"--subgroup {text}")
     except CardError as error:
-        raise UsageError(str(error).replace(f"{text}.bands", text).replace(f"{text}.minimum", "minimum")) from error
+        raise UsageError(str(error).replace(f"{text}.bands", text)) from error
     return rule
 
 
