@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 from xrbench import cards, catalogue, planning
 from xrbench.data.datasets.sources import DataRoots
 from xrbench.progress import Reporter, Silent
-from xrbench.runs import bound_plan as assembling
-from xrbench.runs import runner
-from xrbench.runs.bound_plan import Assembly
+from xrbench.runs import bound_plan, runner
+from xrbench.runs.bound_plan import BoundPlan
 from xrbench.runs.runner import Options, RunResult
 
 if TYPE_CHECKING:
@@ -45,24 +44,6 @@ class Suite:
     card: cards.SuiteCard
     catalogue: catalogue.Catalogue
     profile: str | None = None
-
-
-@dataclass(frozen=True)
-class BoundPlan:
-    """A plan with its data: what would be trained and measured."""
-
-    assembly: Assembly
-    suite: Suite
-
-    @property
-    def fits(self) -> tuple[planning.Fit, ...]:
-        """What is trained once."""
-        return self.assembly.plan.fits
-
-    @property
-    def cells(self) -> tuple[planning.Cell, ...]:
-        """What is measured."""
-        return self.assembly.plan.cells
 
 
 def suite(name: str, *, profile: str | None = None, catalogues: Sequence[str | Path] = ()) -> Suite:
@@ -118,8 +99,7 @@ def plan(
 
         root = write_fixture(Path(out) / FIXTURE_FOLDER, reporter=reporter or Silent())
     expanded = planning.make_plan(of.card, of.catalogue, profile=of.profile, fixture=fixture, only=only, seeds=seeds)
-    bound = assembling.assemble(expanded, of.catalogue, DataRoots(root, folders), allow_missing=allow_missing)
-    return BoundPlan(bound, of)
+    return bound_plan.bind(expanded, of.catalogue, DataRoots(root, folders), allow_missing=allow_missing)
 
 
 def run(
@@ -133,7 +113,7 @@ def run(
         options: Device, jobs and the like.
         reporter: Where progress goes.
     """
-    return runner.run(of.assembly, of.suite.catalogue, options or Options(out=Path(out)), reporter=reporter)
+    return runner.run(of, options or Options(out=Path(out)), reporter=reporter)
 
 
 def score(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> pd.DataFrame:

@@ -218,10 +218,10 @@ def test_a_suite_s_figure_is_computed_once_and_drawn_without_torch(
     folder = next((lab.out / "classes").iterdir())
     suite = api.suite("classes", catalogues=[lab.catalogue])
     bound = api.plan(suite, data_root=lab.data, out=lab.out)
-    (made,) = explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu")
+    (made,) = explain_for_suite(folder, bound, suite.catalogue, device="cpu")
     assert made == folder.resolve() / "explained" / "figure6"
     before = {path.name: path.stat().st_mtime_ns for path in made.iterdir()}
-    assert explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu") == [made]
+    assert explain_for_suite(folder, bound, suite.catalogue, device="cpu") == [made]
     assert {path.name: path.stat().st_mtime_ns for path in made.iterdir()} == before
     publish(folder, suite.catalogue)
     (picture,) = (folder / "figures").glob("figure6*.svg")
@@ -249,10 +249,10 @@ def test_a_figure_that_cannot_be_explained_does_not_end_the_run(classes: Lab, tm
     suite = api.suite("classes", catalogues=[classes.catalogue])
     bound = api.plan(suite, data_root=classes.data, out=classes.out)
     wrong = FigureLayout(name="wrong", kind="explain", options={"layer": "layer9"})
-    changed = msgspec.structs.replace(bound.assembly.plan.suite, figures=(wrong,))
-    bound.assembly.plan = msgspec.structs.replace(bound.assembly.plan, suite=changed)
+    changed = msgspec.structs.replace(bound.plan.suite, figures=(wrong,))
+    bound.plan = msgspec.structs.replace(bound.plan, suite=changed)
     told = Listening()
-    assert explain_for_suite(folder, bound.assembly, suite.catalogue, device="cpu", reporter=told) == []
+    assert explain_for_suite(folder, bound, suite.catalogue, device="cpu", reporter=told) == []
     assert any(line.startswith("figure wrong: not explained: model tiny-net: unknown layer") for line in told.said)
 
 

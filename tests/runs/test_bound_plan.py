@@ -13,7 +13,8 @@ from xrbench.catalogue import Catalogue, open_catalogue
 from xrbench.data.datasets.sources import DataRoots
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import make_plan, without_datasets
-from xrbench.runs.bound_plan import Assembly, assemble
+from xrbench.runs.bound_plan import BoundPlan, bind
+from xrbench.runs.fit_keys import fit_key
 
 SUITE = """
 title = "Tiny"
@@ -70,10 +71,8 @@ def catalogue(tmp_path: Path) -> Catalogue:
     return open_catalogue([tmp_path / "lab"])
 
 
-def bound(catalogue: Catalogue, root: Path, *, allow_missing: bool = False) -> Assembly:
-    return assemble(
-        make_plan(catalogue.suite("tiny"), catalogue), catalogue, DataRoots(root), allow_missing=allow_missing
-    )
+def bound(catalogue: Catalogue, root: Path, *, allow_missing: bool = False) -> BoundPlan:
+    return bind(make_plan(catalogue.suite("tiny"), catalogue), catalogue, DataRoots(root), allow_missing=allow_missing)
 
 
 def test_rows_are_counted_and_keys_follow_pixels(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -86,19 +85,19 @@ def test_rows_are_counted_and_keys_follow_pixels(catalogue: Catalogue, tmp_path:
     assert [len(rows) for rows in parts.valid.values()] == [6, 6]
     assert [len(rows) for rows in parts.internal.values()] == [6, 6]
     assert len(parts.external["three"]) == 24
-    assert not first.reopen_caches(catalogue, tmp_path / "cache"), "nothing is prepared yet"
-    first.open_caches(catalogue, tmp_path / "cache", jobs=1)
-    before = {fit.name: first.fit_key(fit) for fit in first.plan.fits}
+    assert not first.reopen_caches(tmp_path / "cache"), "nothing is prepared yet"
+    first.open_caches(tmp_path / "cache", jobs=1)
+    before = {fit.name: fit_key(first, fit) for fit in first.plan.fits}
     again = bound(catalogue, tmp_path / "data")
-    assert again.reopen_caches(catalogue, tmp_path / "cache")
-    assert {fit.name: again.fit_key(fit) for fit in again.plan.fits} == before
+    assert again.reopen_caches(tmp_path / "cache")
+    assert {fit.name: fit_key(again, fit) for fit in again.plan.fits} == before
 
     trained = again.domains["one"].frame["path"].iloc[int(parts.train["one"][0])]
     Image.fromarray(np.full((10, 12), 255, np.uint8)).save(tmp_path / "data" / "one" / trained)
     changed = bound(catalogue, tmp_path / "data")
-    assert not changed.reopen_caches(catalogue, tmp_path / "cache")
-    changed.open_caches(catalogue, tmp_path / "cache", jobs=1)
-    after = {fit.name: changed.fit_key(fit) for fit in changed.plan.fits}
+    assert not changed.reopen_caches(tmp_path / "cache")
+    changed.open_caches(tmp_path / "cache", jobs=1)
+    after = {fit.name: fit_key(changed, fit) for fit in changed.plan.fits}
     differing = {changed.plan.fit(name).train for name in before if before[name] != after[name]}
     assert differing == {("one", "two"), ("one", "three")}, "only fits that learn from the image are others now"
 
@@ -107,7 +106,7 @@ def test_images_and_frames_agree_row_by_row(catalogue: Catalogue, tmp_path: Path
     for name in ("one", "two", "three"):
         hospital(tmp_path / "data", name)
     found = bound(catalogue, tmp_path / "data")
-    found.open_caches(catalogue, tmp_path / "cache", jobs=1)
+    found.open_caches(tmp_path / "cache", jobs=1)
     cell = next(cell for cell in found.plan.cells if cell.protocol == "validation")
     part = found.part(cell)
     images, frame = found.image_set(part, catalogue.model(cell.model)), found.frame(part)

@@ -124,10 +124,8 @@ def prepare(quiet: bool, verbose: bool, **given: Any) -> None:
     chosen = options.settings(**{name: given[name] for name in ("out", "jobs", "cache")})
     bound = bind({**given, "only": (), "seeds": ()}, chosen, say, planning=False)
     folder = Path(chosen["cache"].value or Path(chosen["out"].value) / "cache").expanduser()
-    bound.assembly.open_caches(
-        bound.suite.catalogue, folder, jobs=chosen["jobs"].value, reporter=say, skip_unreadable=given["skip_unreadable"]
-    )
-    for (base, size), cache in bound.assembly.caches.items():
+    bound.open_caches(folder, jobs=chosen["jobs"].value, reporter=say, skip_unreadable=given["skip_unreadable"])
+    for (base, size), cache in bound.caches.items():
         click.echo(f"{base} {size} px   {len(cache):,} images   in {folder}")
 
 

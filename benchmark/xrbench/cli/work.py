@@ -37,8 +37,7 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     chosen = options.settings(out=given["out"], cache=given["cache"])
     bound = bind(given, chosen, say, planning=True)
     found = outline(
-        bound.assembly,
-        bound.suite.catalogue,
+        bound,
         out=_path(chosen["out"].value),
         cache=chosen["cache"].value,
         skip_unreadable=given["skip_unreadable"],
@@ -89,14 +88,14 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
         api.judge(result, reporter=say)
         explain.explain_for_suite(
             result.folder,
-            bound.assembly,
-            bound.suite.catalogue,
+            bound,
+            bound.catalogue,
             cache=how.cache,
             device=how.device,
             jobs=how.jobs,
             reporter=say,
         )
-        click.echo(publish(result.folder, bound.suite.catalogue, reporter=say).summary())
+        click.echo(publish(result.folder, bound.catalogue, reporter=say).summary())
     except MeasureError:
         if not result.failed:
             raise

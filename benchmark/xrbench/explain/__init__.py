@@ -26,7 +26,7 @@ from xrbench.explain.run_cells import Explorable, open_run
 from xrbench.explain.storage import ABOUT, Explained, clear, write
 from xrbench.fixture_notice import FIXTURE
 from xrbench.progress import Reporter, Silent
-from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.bound_plan import BoundPlan
 from xrbench.runs.store import read_json, without_nan
 
 __all__ = [
@@ -95,7 +95,7 @@ def explain(
 
 def explain_for_suite(
     folder: Path,
-    assembly: Assembly,
+    assembly: BoundPlan,
     catalogue: Catalogue,
     *,
     cache: Path | None = None,

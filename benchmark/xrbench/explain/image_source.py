@@ -20,7 +20,7 @@ from xrbench.data.images.decode import decode
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import DataError, MissingDataError
 from xrbench.progress import Reporter, Silent
-from xrbench.runs.bound_plan import Assembly, cache_folder
+from xrbench.runs.bound_plan import BoundPlan, cache_folder
 
 Picture = tuple[str, str]
 """Dataset and image id."""
@@ -147,7 +147,7 @@ class Places:
         return to_cached(boxes, self.suite.preprocessing, image_size, sizes)
 
 
-def from_assembly(assembly: Assembly) -> Callable[[str], Place]:
+def from_assembly(assembly: BoundPlan) -> Callable[[str], Place]:
     """Find the datasets of a plan that was brought together with its data."""
 
     def find(dataset: str) -> Place:

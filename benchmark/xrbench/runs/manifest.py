@@ -12,19 +12,19 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from xrbench import cards
-from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import FIXTURE
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter
 from xrbench.runs import cache_keys, store
-from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.bound_plan import BoundPlan
+from xrbench.runs.fit_keys import Keys, rows_digest
+from xrbench.runs.provenance import describe_ages, describe_datasets, describe_splits
 from xrbench.runs.store import Store
 from xrbench.version import __version__
 
@@ -45,34 +45,19 @@ LIBRARIES = (
 )
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Name -> key, of fits and of cells."""
-
-    fits: Mapping[str, str]
-    cells: Mapping[str, str]
-
-
-def keys_of(assembly: Assembly, catalogue: Catalogue) -> Keys:
-    """Compute the keys of all fits and cells; caches must be open."""
-    fits = {fit.name: assembly.fit_key(fit) for fit in assembly.plan.fits}
-    return Keys(fits, {cell.name: assembly.cell_key(cell, catalogue, fits) for cell in assembly.plan.cells})
-
-
-def run_folder(assembly: Assembly, results: Store) -> Path:
+def run_folder(bound: BoundPlan, results: Store) -> Path:
     """Return the folder that a run of this plan on these data writes to."""
-    suite = assembly.plan.suite
-    digests = {name: domain.digest for name, domain in assembly.domains.items()}
+    suite = bound.plan.suite
+    digests = {name: domain.digest for name, domain in bound.domains.items()}
     return results.run_folder(
-        suite.name, cache_keys.run_key(suite, assembly.plan.profile_name, assembly.plan.profile, digests)
+        suite.name, cache_keys.run_key(suite, bound.plan.profile_name, bound.plan.profile, digests)
     )
 
 
 def write_manifest(
-    assembly: Assembly,
-    catalogue: Catalogue,
+    bound: BoundPlan,
     results: Store,
-    keyed: Keys,
+    keys: Keys,
     *,
     failed: Mapping[str, str],
     device: str,
@@ -82,39 +67,38 @@ def write_manifest(
     """Write what the run consists of, and return its folder; nothing is written when all of it stands there already.
 
     Args:
-        assembly: The plan with its data; caches are open.
-        catalogue: Where the cards of models are.
+        bound: The plan with its data; caches are open.
         results: The ``--out`` folder.
-        keyed: Keys of all fits and cells.
+        keys: Keys of all fits and cells.
         failed: Name of a fit or cell -> why it failed.
         device: Where it was computed.
         command: The command line.
         reporter: Told when an earlier manifest cannot be read.
     """
-    folder = run_folder(assembly, results)
+    folder = run_folder(bound, results)
     before = _before(folder, reporter)
-    fits = {fit.name: _fit_entry(fit, assembly, keyed, failed) for fit in assembly.plan.fits}
-    cells = {cell.name: _cell_entry(cell, assembly, catalogue, keyed, failed) for cell in assembly.plan.cells}
+    fits = {fit.name: _fit_entry(fit, bound, keys, failed) for fit in bound.plan.fits}
+    cells = {cell.name: _cell_entry(cell, bound, keys, failed) for cell in bound.plan.cells}
     there = {entry["cell"]: entry for entry in before.get("cells", [])}
-    plan = assembly.plan
+    plan = bound.plan
     same_suite = before.get("suite") == store.without_nan(cards.plain(plan.suite))
     if same_suite and all(there.get(name) == store.without_nan(entry) for name, entry in cells.items()):
         return folder
     old_fits, old_cells = _still_valid(before, fits, cells)
     settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
-    missing = {name: text for name, text in before.get("missing", {}).items() if name not in assembly.domains}
+    missing = {name: text for name, text in before.get("missing", {}).items() if name not in bound.domains}
     manifest = {
         "format": FORMAT,
         "suite": cards.plain(plan.suite),
         "profile_name": plan.profile_name,
         "profile": cards.plain(plan.profile),
-        "data": data_of(assembly),
+        "data": data_of(bound),
         "settings": list(settings.values()),
-        "datasets": _merged_by("dataset", before.get("datasets", []), assembly.used()),
-        "splits": _merged_splits(before.get("splits", []) if old_cells else [], assembly.divided()),
-        "ages": _merged_ages(before.get("ages", []), assembly.ages()),
-        "missing": {**(missing if old_cells else {}), **assembly.missing},
-        "notes": list(dict.fromkeys([*(before["notes"] if old_cells else ()), *assembly.notes])),
+        "datasets": _merged_by("dataset", before.get("datasets", []), describe_datasets(bound)),
+        "splits": _merged_splits(before.get("splits", []) if old_cells else [], describe_splits(bound)),
+        "ages": _merged_ages(before.get("ages", []), describe_ages(bound)),
+        "missing": {**(missing if old_cells else {}), **bound.missing},
+        "notes": list(dict.fromkeys([*(before["notes"] if old_cells else ()), *bound.notes])),
         "fits": list({**old_fits, **fits}.values()),
         "cells": list({**old_cells, **cells}.values()),
         "command": shlex.join(command),
@@ -131,9 +115,9 @@ def describe_cell(cell: Cell) -> dict[str, Any]:
     return {**plain, "cell": plain.pop("name"), "members": max(1, len(cell.fits))}
 
 
-def data_of(assembly: Assembly) -> str:
+def data_of(bound: BoundPlan) -> str:
     """Say whether figures come from synthetic images."""
-    return FIXTURE if assembly.fixture else "real"
+    return FIXTURE if bound.fixture else "real"
 
 
 def environment() -> dict[str, Any]:
@@ -207,21 +191,21 @@ def _role(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     return ("external", entry["test"]) if entry["protocol"] == "external" else (entry["protocol"], *split)
 
 
-def _fit_entry(fit: Fit, assembly: Assembly, keyed: Keys, failed: Mapping[str, str]) -> Entry:
-    parts, model = assembly.parts[fit.name], assembly.plan.recipes[fit.name].model
+def _fit_entry(fit: Fit, bound: BoundPlan, keys: Keys, failed: Mapping[str, str]) -> Entry:
+    parts, model = bound.parts[fit.name], bound.plan.recipes[fit.name].model
     sizes = {
         side: {name: len(rows) for name, rows in getattr(parts, side).items()}
         for side in ("train", "valid", "internal", "external")
     }
-    rows = [assembly.rows_digest(part, model) for part in (parts.train, parts.valid)]
-    entry = {**cards.plain(fit), "key": keyed.fits[fit.name], "rows": rows, "images": sizes}
+    rows = [rows_digest(bound, part, model) for part in (parts.train, parts.valid)]
+    entry = {**cards.plain(fit), "key": keys.fits[fit.name], "rows": rows, "images": sizes}
     return {**entry, "excluded": parts.excluded, "failed": failed.get(fit.name, "")}
 
 
-def _cell_entry(cell: Cell, assembly: Assembly, catalogue: Catalogue, keyed: Keys, failed: Mapping[str, str]) -> Entry:
-    key = keyed.cells[cell.name]
-    rows = assembly.rows_digest(assembly.part(cell), catalogue.model(cell.model))
-    entry = {**describe_cell(cell), "key": key, "rows": rows, "fit_keys": [keyed.fits[name] for name in cell.fits]}
+def _cell_entry(cell: Cell, bound: BoundPlan, keys: Keys, failed: Mapping[str, str]) -> Entry:
+    key = keys.cells[cell.name]
+    rows = rows_digest(bound, bound.part(cell), bound.catalogue.model(cell.model))
+    entry = {**describe_cell(cell), "key": key, "rows": rows, "fit_keys": [keys.fits[name] for name in cell.fits]}
     reasons = [f"its fit failed: {failed[name]}" for name in cell.fits if name in failed]
     return {**entry, "file": f"../../cells/{key}.parquet", "failed": failed.get(cell.name, "".join(reasons[:1]))}
 

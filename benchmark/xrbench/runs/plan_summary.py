@@ -11,13 +11,13 @@ import pandas as pd
 
 from xrbench import blocks
 from xrbench.cards import MethodCard
-from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.planning import Fit
 from xrbench.progress import clock
 from xrbench.rendering.differences import many
-from xrbench.runs.bound_plan import Assembly
+from xrbench.runs.bound_plan import BoundPlan
+from xrbench.runs.fit_keys import cell_key, fit_key
 from xrbench.runs.store import Store, read_manifest
 
 PROTOCOLS = ("external", "internal", "resubstitution", "validation")
@@ -126,8 +126,7 @@ class Outline:
 
 
 def outline(
-    assembly: Assembly,
-    catalogue: Catalogue,
+    bound: BoundPlan,
     *,
     out: str | Path,
     cache: str | Path | None = None,
@@ -136,32 +135,32 @@ def outline(
     """Say what a run of this plan would do, given what is already in ``out``."""
     results = Store(Path(out).expanduser())
     folder = Path(cache).expanduser() if cache else results.out / "cache"
-    keyed = assembly.reopen_caches(catalogue, folder, skip_unreadable=skip_unreadable)
-    fit_keys = {fit.name: assembly.fit_key(fit) if keyed else "" for fit in assembly.plan.fits}
+    keyed = bound.reopen_caches(folder, skip_unreadable=skip_unreadable)
+    fit_keys = {fit.name: fit_key(bound, fit) if keyed else "" for fit in bound.fits}
     cells = []
-    for cell in assembly.plan.cells:
-        key = assembly.cell_key(cell, catalogue, fit_keys) if keyed else ""
-        images = sum(len(rows) for rows in assembly.part(cell).values())
+    for cell in bound.cells:
+        key = cell_key(bound, cell, fit_keys) if keyed else ""
+        images = sum(len(rows) for rows in bound.part(cell).values())
         cells.append(CellOutline(cell.name, cell.protocol, cell.fits, images, key, bool(key) and results.has_cell(key)))
-    fits = [_fit(fit, assembly, fit_keys[fit.name], results) for fit in assembly.plan.fits]
+    fits = [_fit(fit, bound, fit_keys[fit.name], results) for fit in bound.fits]
     return Outline(
-        head=_head(assembly, catalogue, cells),
+        head=_head(bound, cells),
         fits=tuple(fits),
         cells=tuple(cells),
-        missing=assembly.missing,
-        notes=(*assembly.notes, *_ensembles(assembly, catalogue), *_shared(assembly)),
-        left=assembly.settings_left_out,
-        settings=assembly.settings_left_out + len(assembly.plan.settings),
-        images_per_second=_speed(results, assembly),
+        missing=bound.missing,
+        notes=(*bound.notes, *_ensembles(bound), *_shared(bound)),
+        left=bound.settings_left_out,
+        settings=bound.settings_left_out + len(bound.plan.settings),
+        images_per_second=_speed(results, bound),
         keyed=keyed,
-        fixture=assembly.fixture,
+        fixture=bound.fixture,
     )
 
 
-def _head(assembly: Assembly, catalogue: Catalogue, cells: list[CellOutline]) -> str:
-    plan = assembly.plan
-    trained = [method for method in plan.methods if not _untrained(catalogue.method(method))]
-    as_is = [method for method in plan.methods if _untrained(catalogue.method(method))]
+def _head(bound: BoundPlan, cells: list[CellOutline]) -> str:
+    plan = bound.plan
+    trained = [method for method in plan.methods if not _untrained(bound.catalogue.method(method))]
+    as_is = [method for method in plan.methods if _untrained(bound.catalogue.method(method))]
     models = len({fit.model for fit in plan.fits})
     product = f"{many(len(plan.settings), 'setting')} x {many(len(trained), 'method')}"
     product += f" x {models} models" if models > 1 else ""
@@ -177,12 +176,12 @@ def _untrained(card: MethodCard) -> bool:
     return bool(card.inference or card.ensemble)
 
 
-def _ensembles(assembly: Assembly, catalogue: Catalogue) -> list[str]:
+def _ensembles(bound: BoundPlan) -> list[str]:
     """Say what an ensemble costs: nothing, since it averages scores that are stored anyway."""
     lines = []
-    for method in assembly.plan.methods:
-        of = catalogue.method(method).ensemble
-        cells = [cell for cell in assembly.plan.cells if cell.method == method]
+    for method in bound.plan.methods:
+        of = bound.catalogue.method(method).ensemble
+        cells = [cell for cell in bound.cells if cell.method == method]
         if of and cells:
             lines.append(
                 f"{method}: {many(len(cells), 'cell')}, each the mean of {len(cells[0].fits)} stored predictions of {of}; no training"
@@ -190,11 +189,11 @@ def _ensembles(assembly: Assembly, catalogue: Catalogue) -> list[str]:
     return lines
 
 
-def _shared(assembly: Assembly) -> list[str]:
+def _shared(bound: BoundPlan) -> list[str]:
     """Say which named training sets hold out the very same images of a dataset."""
     groups: dict[tuple[str, int, bytes], dict[str, None]] = {}
-    for fit in assembly.plan.fits:
-        for name, rows in assembly.parts[fit.name].internal.items():
+    for fit in bound.fits:
+        for name, rows in bound.parts[fit.name].internal.items():
             if fit.configuration:
                 groups.setdefault((name, len(rows), rows.tobytes()), {})[fit.configuration] = None
     return [
@@ -204,8 +203,8 @@ def _shared(assembly: Assembly) -> list[str]:
     ]
 
 
-def _fit(fit: Fit, assembly: Assembly, key: str, results: Store) -> FitOutline:
-    parts, made_of = assembly.parts[fit.name], assembly.plan.recipes[fit.name]
+def _fit(fit: Fit, bound: BoundPlan, key: str, results: Store) -> FitOutline:
+    parts, made_of = bound.parts[fit.name], bound.plan.recipes[fit.name]
     train = {name: len(rows) for name, rows in parts.train.items()}
     _, drawn = blocks.split("sampler", made_of.method.sampler)
     groups = int(drawn.get("groups", 0)) or len(train)
@@ -223,10 +222,10 @@ def _fit(fit: Fit, assembly: Assembly, key: str, results: Store) -> FitOutline:
     )
 
 
-def _speed(results: Store, assembly: Assembly) -> float:
+def _speed(results: Store, bound: BoundPlan) -> float:
     """Take the median speed that earlier fits of this suite logged in this folder."""
     speeds = []
-    for run in results.runs(assembly.plan.suite.name)[:1]:
+    for run in results.runs(bound.plan.suite.name)[:1]:
         for entry in _fits_of(run):
             log = results.fit_folder(entry["key"]) / "log.csv"
             if log.is_file():

@@ -1,4 +1,4 @@
-"""From an assembled plan to predictions on disk: caches, fits, cells; only what is missing is done.
+"""From a bound plan to predictions on disk: caches, fits, cells; only what is missing is done.
 
 The same command, given again, finds finished fits and cells by their keys and goes on where it stopped. A fit or cell that
 fails is named and the others go on; the manifest says which.
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from xrbench.catalogue import Catalogue
 from xrbench.errors import StoreError, XrbenchError, disk_is_full
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
 from xrbench.runs import cache_keys, store
-from xrbench.runs.bound_plan import Assembly
-from xrbench.runs.manifest import Keys, data_of, describe_cell, keys_of, write_manifest
+from xrbench.runs.bound_plan import BoundPlan
+from xrbench.runs.fit_keys import Keys, keys_of, member_keys
+from xrbench.runs.manifest import data_of, describe_cell, write_manifest
 from xrbench.runs.store import Store
 from xrbench.version import __version__
 
@@ -67,8 +67,8 @@ class RunResult:
     measured: int
 
 
-def run(assembly: Assembly, catalogue: Catalogue, options: Options, *, reporter: Reporter | None = None) -> RunResult:
-    """Train and predict what is missing of an assembled plan.
+def run(bound: BoundPlan, options: Options, *, reporter: Reporter | None = None) -> RunResult:
+    """Train and predict what is missing of a bound plan.
 
     Raises:
         DataError: Images cannot be read (before anything is trained).
@@ -77,28 +77,27 @@ def run(assembly: Assembly, catalogue: Catalogue, options: Options, *, reporter:
     """
     say = reporter or Silent()
     results = Store(options.out)
-    with results.lock(assembly.plan.suite.name):
-        return _run(assembly, catalogue, options, results, say)
+    with results.lock(bound.plan.suite.name):
+        return _run(bound, options, results, say)
 
 
-def _run(assembly: Assembly, catalogue: Catalogue, options: Options, results: Store, say: Reporter) -> RunResult:
+def _run(bound: BoundPlan, options: Options, results: Store, say: Reporter) -> RunResult:
     device = _device(options.device)
-    _check_weights(assembly, catalogue, say)
+    _check_weights(bound, say)
     cache = options.cache or options.out / "cache"
-    assembly.open_caches(catalogue, cache, jobs=options.jobs, reporter=say, skip_unreadable=options.skip_unreadable)
-    for note in assembly.notes:
+    bound.open_caches(cache, jobs=options.jobs, reporter=say, skip_unreadable=options.skip_unreadable)
+    for note in bound.notes:
         say.line(note)
-    work = _Work(assembly, results, keys_of(assembly, catalogue), device, say)
-    pending = [cell for cell in assembly.plan.cells if not work.is_there(cell)]
-    total = len(assembly.plan.cells)
+    work = _Work(bound, results, keys_of(bound), device, say)
+    pending = [cell for cell in bound.cells if not work.is_there(cell)]
+    total = len(bound.cells)
     say.line(f"{total - len(pending):,} of {total:,} cells are there, {len(pending):,} to do")
     trained = work.train(pending) if pending else 0
     measured = work.measure(pending) if pending else 0
     folder = write_manifest(
-        assembly,
-        catalogue,
+        bound,
         results,
-        work.keyed,
+        work.keys,
         failed=work.failed,
         device=device,
         command=options.command,
@@ -107,28 +106,28 @@ def _run(assembly: Assembly, catalogue: Catalogue, options: Options, results: St
     return RunResult(folder, work.failed, trained, measured)
 
 
-def _check_weights(assembly: Assembly, catalogue: Catalogue, say: Reporter) -> None:
+def _check_weights(bound: BoundPlan, say: Reporter) -> None:
     """Refuse what could not start, before any pixel is read: blocks that are not there, weights that cannot be had."""
     from xrbench.training.models.weights import obtain
 
-    for fit in assembly.plan.fits:
-        cache_keys.check_blocks(catalogue.method(fit.method))
-        cache_keys.check_blocks(catalogue.model(fit.model))
-    for name in dict.fromkeys(cell.model for cell in assembly.plan.cells):
-        if catalogue.model(name).weights != "none":
-            obtain(catalogue.model(name), reporter=say)
+    for fit in bound.fits:
+        cache_keys.check_blocks(bound.catalogue.method(fit.method))
+        cache_keys.check_blocks(bound.catalogue.model(fit.model))
+    for name in dict.fromkeys(cell.model for cell in bound.cells):
+        if bound.catalogue.model(name).weights != "none":
+            obtain(bound.catalogue.model(name), reporter=say)
 
 
 class _Work:
     """Fits and cells as they are done; one that fails is named and the others go on."""
 
-    def __init__(self, assembly: Assembly, results: Store, keyed: Keys, device: str, say: Reporter) -> None:
-        self.assembly, self.results, self.keyed, self.device, self.say = assembly, results, keyed, device, say
+    def __init__(self, bound: BoundPlan, results: Store, keys: Keys, device: str, say: Reporter) -> None:
+        self.bound, self.results, self.keys, self.device, self.say = bound, results, keys, device, say
         self.failed: dict[str, str] = {}
 
     def is_there(self, cell: Cell) -> bool:
         """Say whether a cell's predictions are there and whole; damaged ones are measured again."""
-        key = self.keyed.cells[cell.name]
+        key = self.keys.cells[cell.name]
         if not self.results.has_cell(key):
             return False
         try:
@@ -144,24 +143,24 @@ class _Work:
         from xrbench.training.fitting.fit import fit as train
 
         needed = {name for cell in pending if not cell.is_ensemble for name in cell.fits}
-        todo = [fit for fit in self.assembly.plan.fits if fit.name in needed and not self._is_finished(fit)]
-        for recipe in {(fit.method, fit.model): self.assembly.plan.recipes[fit.name] for fit in todo}.values():
+        todo = [fit for fit in self.bound.fits if fit.name in needed and not self._is_finished(fit)]
+        for recipe in {(fit.method, fit.model): self.bound.plan.recipes[fit.name] for fit in todo}.values():
             rehearse(recipe)
         if not todo:
             return 0
         with self.say.bar("fits", len(todo)) as bar:
             for number, fit in enumerate(todo, 1):
                 recipe, parts, key = (
-                    self.assembly.plan.recipes[fit.name],
-                    self.assembly.parts[fit.name],
-                    self.keyed.fits[fit.name],
+                    self.bound.plan.recipes[fit.name],
+                    self.bound.parts[fit.name],
+                    self.keys.fits[fit.name],
                 )
                 try:
-                    images = self.assembly.image_set(parts.train, recipe.model)
+                    images = self.bound.image_set(parts.train, recipe.model)
                     train(
                         recipe,
                         images,
-                        self.assembly.image_set(parts.valid, recipe.model) if fit.validated else images.first(0),
+                        self.bound.image_set(parts.valid, recipe.model) if fit.validated else images.first(0),
                         key=key,
                         folder=self.results.fit_folder(key),
                         device=self.device,
@@ -197,8 +196,8 @@ class _Work:
         """Say whether a fit is there and whole; one that is damaged is trained again."""
         from xrbench.training.fitting.checkpoint import FitFolder
 
-        key = self.keyed.fits[fit.name]
-        kept = FitFolder(self.results.fit_folder(key), key=key, recipe=self.assembly.plan.recipes[fit.name])
+        key = self.keys.fits[fit.name]
+        kept = FitFolder(self.results.fit_folder(key), key=key, recipe=self.bound.plan.recipes[fit.name])
         try:
             return kept.finished(Silent()) is not None  # if it is damaged, training says so
         except StoreError:
@@ -207,17 +206,15 @@ class _Work:
     def _predictor(self, maker: str) -> Predictor:
         from xrbench.training.prediction.predict import Predictor
 
-        key = self.keyed.fits.get(maker, "")
+        key = self.keys.fits.get(maker, "")
         folder = self.results.fit_folder(key) if key else None
-        return Predictor(
-            self.assembly.plan.recipes[maker], folder=folder, key=key, device=self.device, reporter=self.say
-        )
+        return Predictor(self.bound.plan.recipes[maker], folder=folder, key=key, device=self.device, reporter=self.say)
 
     def _measure(self, cell: Cell, predict: Predictor) -> None:
         """Predict every row of a cell and store the predictions."""
-        part, recipe = self.assembly.part(cell), predict.recipe
-        scores = predict(self.assembly.image_set(part, recipe.model), label=f"predict {cell.test}")
-        frame = self.assembly.frame(part)
+        part, recipe = self.bound.part(cell), predict.recipe
+        scores = predict(self.bound.image_set(part, recipe.model), label=f"predict {cell.test}")
+        frame = self.bound.frame(part)
         if scores.shape != (len(frame), len(recipe.labels)):
             expected = (len(frame), len(recipe.labels))
             raise StoreError(f"{cell.name}: {expected} scores are expected, the model gave {scores.shape}")
@@ -227,7 +224,7 @@ class _Work:
 
     def _average(self, cell: Cell) -> None:
         """Store the mean of the scores that an ensemble's members gave the same images."""
-        made = self.assembly.member_keys(cell, self.keyed.fits)
+        made = member_keys(self.bound, cell, self.keys.fits)
         frames = [store.read_predictions(self.results.cell_file(key), key=key)[0] for key in made]
         frame = frames[0]
         for label in store.labels_of(frame):
@@ -237,9 +234,9 @@ class _Work:
         self._store(cell, frame)
 
     def _store(self, cell: Cell, frame: pd.DataFrame) -> None:
-        key = self.keyed.cells[cell.name]
-        about = {**describe_cell(cell), "key": key, "fit_keys": [self.keyed.fits[name] for name in cell.fits]}
-        about |= {"data": data_of(self.assembly), "xrbench": __version__}
+        key = self.keys.cells[cell.name]
+        about = {**describe_cell(cell), "key": key, "fit_keys": [self.keys.fits[name] for name in cell.fits]}
+        about |= {"data": data_of(self.bound), "xrbench": __version__}
         store.write_predictions(self.results.cell_file(key), frame, about)
 
     def _fail(self, name: str, error: Exception) -> None:

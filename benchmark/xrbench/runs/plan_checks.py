@@ -1,0 +1,92 @@
+"""Check that a bound plan can be trained, and note what a reader of its results should know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from xrbench import cards
+from xrbench.data.datasets.sources import Selected
+from xrbench.data.labels.single_class import check_classes
+from xrbench.data.splits import split
+from xrbench.errors import DataError
+from xrbench.planning import Fit, Plan
+
+
+def check_learnable(fit: Fit, parts: split.Parts, domains: Mapping[str, Selected], suite: cards.SuiteCard) -> list[str]:
+    """Refuse a training set that lacks positive or negative images of a label, or images of a class.
+
+    Returns:
+        A note for each class that has no image in a test set.
+
+    Raises:
+        DataError: A label or class cannot be learned; the message names it.
+    """
+    if suite.task == "multiclass":
+        tests = {"+".join(part): part for part in (parts.external, parts.internal) if part}
+        test_counts = {name: _positives(part, domains, suite.labels) for name, part in tests.items()}
+        where = "+".join(fit.train) + (f" ({fit.configuration})" if fit.configuration else "")
+        return list(check_classes(_positives(parts.train, domains, suite.labels), test_counts, suite.labels, where))
+    truth = np.concatenate([domains[name].truth[rows] for name, rows in parts.train.items()])
+    for number, label in enumerate(suite.labels):
+        positive, negative = int((truth[:, number] == 1).sum()), int((truth[:, number] == 0).sum())
+        if not positive or not negative:
+            raise DataError(
+                f"{'+'.join(fit.train)}: label {label!r} has {positive:,} positive and {negative:,} negative training images; "
+                "a classifier needs both"
+            )
+    return []
+
+
+def _positives(part: split.Part, domains: Mapping[str, Selected], labels: Sequence[str]) -> dict[str, int]:
+    """Count the positive images of each label in a part."""
+    counts = np.zeros(len(labels), np.int64)
+    for name, rows in part.items():
+        counts += (domains[name].truth[rows] == 1).sum(axis=0)
+    return dict(zip(labels, counts.tolist(), strict=True))
+
+
+def dataset_notes(domains: Mapping[str, Selected]) -> list[str]:
+    """Note datasets without patient ids, and labels that a dataset does not have."""
+    notes = [
+        f"{domain.name}: no patient ids; splits and intervals are by image"
+        for domain in domains.values()
+        if not domain.by_patient
+    ]
+    notes += [
+        f"{domain.name}: has no label {', '.join(domain.lacking)}; masked there"
+        for domain in domains.values()
+        if domain.lacking
+    ]
+    return notes
+
+
+def class_notes(domains: Mapping[str, Selected], rule: cards.ClassRule) -> list[str]:
+    """Note for each dataset how many images the class rule leaves out."""
+    notes = []
+    for domain in domains.values():
+        choice = domain.choice
+        if choice is None:
+            continue
+        capped = sum(choice.before.values()) - sum(choice.after.values())
+        notes.append(
+            f"{domain.name}: {len(domain.frame):,} of {len(choice.number):,} images have one class by the rule {rule.rule!r}: "
+            f"{choice.without:,} have none, {choice.several:,} several ({choice.left_out:,} left out), {capped:,} above the cap"
+        )
+    return notes
+
+
+def exclusion_notes(plan: Plan, parts: Mapping[str, split.Parts]) -> list[str]:
+    """Note once for each setting how many images are left out so that no patient is in more than one split."""
+    seeds: dict[tuple[str, str], dict[int, None]] = {}
+    for fit in plan.fits:
+        for name, count in parts[fit.name].excluded.items():
+            role = "training" if name in fit.train else "validation"
+            roles = f"train {'+'.join(fit.train)}, valid {fit.valid}, test {fit.test}"
+            cost = f"{count:,} {role} images of {name} left out, their patients are on another side"
+            seeds.setdefault((roles, cost), {})[fit.seed] = None
+    return [
+        f"{roles}, seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}: {cost}"
+        for (roles, cost), of in seeds.items()
+    ]
