@@ -139,7 +139,7 @@ def test_a_wrong_variable(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("jobs = 0", "xrbench.toml: Expected `int` >= 1 - at `$.jobs`"),
+        ("jobs = 0", "xrbench.toml: jobs: wanted 1 or more, got 0"),
         ('jobs = "two"', "xrbench.toml: Expected `int | null`, got `str` - at `$.jobs`"),
         ("jobz = 2", "xrbench.toml: Object contains unknown field `jobz`; did you mean 'jobs'?"),
         ("out =", "xrbench.toml: not TOML: "),

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import errno
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,34 +63,6 @@ def test_foreign_missing_and_torn_files_are_told_apart(tmp_path: Path) -> None:
     ):
         with pytest.raises(StoreError, match=words):
             store.read_predictions(tmp_path / f"{name}.parquet")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "scores.csv"
-    store.write_atomic(path, b"old")
-
-    def full(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        store.write_atomic(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
-
-
-def test_killed_in_the_middle_of_writing_a_file_is_old_or_new_never_half(tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    store.write_atomic(path, b"o" * 1000)
-    code = (
-        "import os, sys, pathlib; from xrbench.runs import store\n"
-        "real = os.fsync\n"
-        "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
-        f"store.write_atomic(pathlib.Path({str(path)!r}), b'n' * 1000)\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], check=False)
-    assert result.returncode == -9
-    assert path.read_bytes() == b"o" * 1000
 
 
 def test_two_commands_cannot_work_in_one_folder(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.errors import StoreError
+from xrbench.files import write_atomic
 from xrbench.runs import store
 
 FORMAT = "xrbench-explained-1"
@@ -94,7 +95,7 @@ def write(folder: Path, found: Explained, *, maps: bool = True, panels: Sequence
             arrays |= {f"map-{at}": one.astype(np.float16) for at, one in enumerate(found.maps)}
             content = io.BytesIO()
             np.savez_compressed(content, **arrays)
-            store.write_atomic(folder / MAPS, content.getvalue())
+            write_atomic(folder / MAPS, content.getvalue())
             paths.append(folder / MAPS)
         files = [path.name for path in (*paths, *panels)]
         store.write_json(folder / ABOUT, {"format": FORMAT, **found.about, "files": files})

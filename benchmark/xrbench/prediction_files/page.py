@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from xrbench.files import write_atomic
 from xrbench.rendering.table import Table
 from xrbench.runs import store
 
@@ -55,7 +56,7 @@ class Judgement:
         from jinja2 import Environment
 
         page = Environment(autoescape=True).from_string(PAGE)
-        store.write_atomic(path, page.render(notes=self.notes, tables=[table.html() for table in self.tables]).encode())
+        write_atomic(path, page.render(notes=self.notes, tables=[table.html() for table in self.tables]).encode())
 
 
 PAGE = """<!doctype html>

@@ -6,23 +6,18 @@ Layout below ``--out``::
     cells/<key>.parquet         predictions of one cell; its key, description and digest stand in the file
     <suite>/<run>/manifest.json what the run consists of and where it came from
     <suite>/<run>/scores.csv    and the tables, figures and pages made from it
-
-Files are written to a temporary name in the same folder, flushed to the disk and renamed, so that a reader sees the old
-file or the whole new one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
 import msgspec
 import pandas as pd
 import pyarrow as pa
@@ -30,6 +25,7 @@ import pyarrow.parquet as pq
 
 from xrbench.cards import SuiteCard
 from xrbench.errors import StoreError
+from xrbench.files import write_atomic
 
 FORMAT = "xrbench-predictions-1"
 COLUMNS = ("image", "patient_id", "dataset")
@@ -91,35 +87,14 @@ class Store:
         """
         path = self.out / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as held:
-            if not _try_lock(held.fileno()):
-                raise StoreError(
-                    f"{path}: another xrbench command is at work in {self.out}; wait for it, or choose another --out"
-                )
+        try:
+            held = filelock.FileLock(path).acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise StoreError(
+                f"{path}: another xrbench command is at work in {self.out}; wait for it, or choose another --out"
+            ) from error
+        with held:
             yield
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Raises:
-        OSError: The disk is full or the folder cannot be written; nothing is left behind.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder; a file is wanted", str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -238,15 +213,3 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, float) and value != value:
         return None
     return value
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # pragma: no cover - not on POSIX: several commands at once are the user's care
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

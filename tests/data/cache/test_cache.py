@@ -344,9 +344,9 @@ def test_two_processes_give_the_same_bytes_as_one(
 BUILD = """
 import sys
 from pathlib import Path
-from xrbench.data import cache_crew, cache_store
-from xrbench.data.cache import open_cache
-cache_crew.WORKER_SECONDS, cache_store.COMMIT_SECONDS = 1e-9, 0.05
+from xrbench.data.cache import storage, workers
+from xrbench.data.cache.build import open_cache
+workers.WORKER_SECONDS, storage.COMMIT_SECONDS = 1e-9, 0.05
 steps = ["centre-crop", {"block": "slow:slowly"}, "resize"]
 paths = [f"images/{number:05d}.png" for number in range(int(sys.argv[3]))]
 open_cache(Path(sys.argv[1]), root=Path(sys.argv[2]), paths=paths, steps=steps, image_size=16, channels=1, jobs=int(sys.argv[4]))
@@ -577,10 +577,10 @@ def test_an_index_cut_off_in_a_line_loses_only_its_end(
 FULL = """
 import resource, sys
 from pathlib import Path
-from xrbench.data import cache_store
-from xrbench.data.cache import open_cache
+from xrbench.data.cache import storage
+from xrbench.data.cache.build import open_cache
 from xrbench.errors import StoreError
-cache_store.COMMIT_SECONDS, cache_store.RESERVE_BYTES = 0.0, 100
+storage.COMMIT_SECONDS, storage.RESERVE_BYTES = 0.0, 100
 paths = [f"images/{number:05d}.png" for number in range(30)]
 folder, root = Path(sys.argv[1]), Path(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
@@ -663,8 +663,10 @@ def test_a_second_process_waits_and_says_for_whom(
 def test_the_lock_names_its_holder(tmp_path: Path) -> None:
     place, listener = tmp_path / "place", Listener()
     place.mkdir()
-    holder = "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); "
-    holder += "file.write('process 7 on host'); file.flush(); print('held', flush=True); sys.stdin.read(1)"
+    holder = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); "
+    holder += (
+        "open(sys.argv[1] + '-holder', 'w').write('process 7 on host'); print('held', flush=True); sys.stdin.read(1)"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", holder, str(place / "lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -697,7 +699,7 @@ def test_a_finished_cache_can_be_read_where_nothing_can_be_written(
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from xrbench.data.cache import open_cache
+from xrbench.data.cache.build import open_cache
 paths = [f"images/{number:05d}.png" for number in range(400)]
 steps = [{"block": "resize", "filter": "box"}]
 def peak():

@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from xrbench.files import write_atomic
+
 FORMAT = 1
 
 
@@ -158,15 +160,7 @@ class Index:
 
     def _write_whole(self, lines: Iterable[Line]) -> None:
         """Put a complete journal in place in one step."""
-        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as out:
-                out.write(b"".join(map(_render, lines)))
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(self.file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomic(self.file, b"".join(map(_render, lines)))
 
 
 def _render(line: Line) -> bytes:

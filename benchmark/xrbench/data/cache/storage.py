@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import socket
@@ -18,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+import filelock
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +32,9 @@ RESERVE_BYTES = 1 << 18
 """Space held back for the index, so that a disk filled by pixels can still take the records of those that fitted."""
 
 LOCK_POLL_SECONDS = 0.25
+HOLDER = "lock-holder"
+"""File that names the process that holds the lock."""
+
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -198,35 +201,29 @@ def locked(place: Path, reporter: Reporter, label: str) -> Iterator[None]:
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
-        file = (place / "lock").open("a+")
+        held = _acquire(place, reporter, label)
     except OSError as error:
         if error.errno not in READ_ONLY or not place.is_dir():
             raise StoreError(f"{place}: cannot be written: {(error.strerror or str(error)).lower()}") from error
-        yield
-        return
-    with file:
-        if _acquire(file, place, reporter, label):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+        held = contextlib.nullcontext()
+    with held:
         yield
 
 
-def _acquire(file: IO[str], place: Path, reporter: Reporter, label: str) -> bool:
-    said = False
-    while True:
+def _acquire(place: Path, reporter: Reporter, label: str) -> contextlib.AbstractContextManager[object]:
+    lock, holder = filelock.FileLock(place / "lock"), place / HOLDER
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if not said:
-                file.seek(0)
-                holder = file.read() or "another process"
-                reporter.line(f"{label}: {holder} is building it; waiting")
-                said = True
-            time.sleep(LOCK_POLL_SECONDS)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise StoreError(f"{place}: cannot be locked: {(error.strerror or str(error)).lower()}") from error
-            reporter.detail(f"{label}: no locks on this file system; do not build it twice at once")
-            return False
+            held = lock.acquire(timeout=0)
+        except filelock.Timeout:
+            name = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+            reporter.line(f"{label}: {name} is building it; waiting")
+            held = lock.acquire(poll_interval=LOCK_POLL_SECONDS)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        reporter.detail(f"{label}: no locks on this file system; do not build it twice at once")
+        return contextlib.nullcontext()
+    with contextlib.suppress(OSError):  # only read by those who wait
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    return held

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from xrbench.errors import StoreError
+from xrbench.files import write_atomic
 from xrbench.rng import seed_of
 from xrbench.runs import store
 
@@ -191,7 +192,7 @@ def save(canvas: Canvas, numbers: pd.DataFrame, folder: Path, name: str, stamp: 
             data = io.BytesIO()
             canvas.savefig(data, format=form, metadata=about, dpi=150)
             paths.append(folder / f"{name}.{form}")
-            store.write_atomic(paths[-1], data.getvalue())
+            write_atomic(paths[-1], data.getvalue())
         paths.append(folder / f"{name}.csv")
         store.write_csv(paths[-1], numbers.assign(stamp=stamp) if stamp else numbers)
     except OSError as error:

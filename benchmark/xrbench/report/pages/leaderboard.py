@@ -20,6 +20,7 @@ from xrbench.cards import SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.scores_io import META, PREDICTIONS, Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
+from xrbench.files import write_atomic
 from xrbench.fixture_notice import STAMP
 from xrbench.rendering.table import escape_markdown
 from xrbench.report.pages.reproduction import reproduction
@@ -65,13 +66,13 @@ def write(
     meta = meta_of(read_manifest(run), declared(results, suite_of(read_manifest(run))), caveats)
     folder = root / suite_of(meta).name
     try:
-        store.write_atomic(folder / store.SCORES, (run / store.SCORES).read_bytes())
+        write_atomic(folder / store.SCORES, (run / store.SCORES).read_bytes())
         store.write_json(folder / META, meta)
         _copy_judgement(run, folder)
         (folder / PREDICTIONS).unlink(missing_ok=True)
         if predictions:
             store.write_predictions(folder / PREDICTIONS, all_predictions(results), {"suite": suite_of(meta).name})
-        store.write_atomic(folder / PAGE, render(folder, catalogue).encode())
+        write_atomic(folder / PAGE, render(folder, catalogue).encode())
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
     return folder
@@ -82,7 +83,7 @@ def _copy_judgement(run: Path, folder: Path) -> None:
     for name in analyses.ANALYSES:
         there, here = (root / analyses.FOLDER / f"{name}.csv" for root in (run, folder))
         if there.is_file():
-            store.write_atomic(here, there.read_bytes())
+            write_atomic(here, there.read_bytes())
         else:
             here.unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xrbench import analyses
 from xrbench.catalogue import Catalogue
+from xrbench.files import write_atomic
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
 from xrbench.rendering.table import Table, save
@@ -21,7 +22,6 @@ from xrbench.report.score_grid import Selection
 from xrbench.report.tables import build
 from xrbench.report.tables.analysis_table import KINDS
 from xrbench.report.tables.dispatch import block_figure
-from xrbench.runs import store
 
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"
@@ -83,7 +83,7 @@ def publish(
         save(table, folder / "tables", forms)
     say.detail(f"{len(made)} tables in {folder / 'tables'}")
     _draw(run)
-    store.write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())
+    write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())
     for path, when in _written(folder).items():
         if before.get(path) == when:  # of an earlier report, and not of this one
             path.unlink()

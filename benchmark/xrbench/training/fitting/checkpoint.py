@@ -17,9 +17,7 @@ import hashlib
 import io
 import json
 import math
-import os
 import pickle
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +28,7 @@ import torch
 
 from xrbench.cards import Recipe, plain
 from xrbench.errors import StoreError
+from xrbench.files import write_atomic
 from xrbench.progress import Reporter
 from xrbench.training.models.state_dict import State
 
@@ -198,22 +197,10 @@ def write_bytes(path: Path, data: bytes | memoryview, *, keep: Path | None = Non
     Raises:
         StoreError: The folder cannot be written to, or the disk is full.
     """
-    part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            part = Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            path.replace(keep)
-        part.replace(path)
+        write_atomic(path, data, keep=keep)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:
