@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import http.server
 import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from xrbench.cards import ModelCard
 from xrbench.errors import CardError, WeightsError
+from xrbench.progress import Silent
 from xrbench.training.models import weights
 
 RESNET = {"block": "torchvision", "name": "resnet18"}
@@ -86,53 +88,135 @@ def test_a_file_whose_content_is_not_what_its_name_says_is_refused(weights_folde
         weights.obtain(card())
 
 
-def test_a_network_that_never_answers_is_given_up_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("XRBENCH_OFFLINE")
-    monkeypatch.setattr(weights, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(urllib.request, "getproxies", dict)
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answer with the server's ``content``, of which it promises ``size`` bytes; wait before the last byte if it ``stalls``."""
 
-    def never(*_: Any, **__: Any) -> Any:
-        time.sleep(2.5)
-        raise TimeoutError
+    server: Publisher
 
-    monkeypatch.setattr(socket, "create_connection", never)
-    started = time.monotonic()
-    with pytest.raises(WeightsError, match="cannot be reached from here"):
-        weights.obtain(card())
-    assert time.monotonic() - started < 2
+    def do_GET(self) -> None:
+        self.server.requests += 1
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(self.server.size or len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content[:-1] if self.server.stalls else self.server.content)
+        if self.server.stalls:
+            self.wfile.flush()
+            self.server.released.wait(10)
 
-
-class Answer(io.BytesIO):
-    def __init__(self, content: bytes, size: int | None = None) -> None:
-        super().__init__(content)
-        self.headers = {"Content-Length": str(len(content) if size is None else size)}
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
-def online(monkeypatch: pytest.MonkeyPatch, answer: Any, content: bytes) -> ModelCard:
-    """Let a made-up file be published, with the digest of this content in its name."""
-    digest = hashlib.sha256(content).hexdigest()[:8]
-    url = f"https://example.org/resnet18-{digest}.pth"
-    monkeypatch.setattr(weights, "PUBLISHED", {("torchvision", "resnet18"): url})
-    monkeypatch.setattr(weights, "_reachable", lambda _: True)
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: answer)
-    return card()
+class Publisher(http.server.ThreadingHTTPServer):
+    """A server on this machine that publishes one file."""
+
+    content, size, status, stalls, requests = b"the weights", 0, 200, False, 0
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.released = threading.Event()
+
+    @property
+    def url(self) -> str:
+        digest = hashlib.sha256(b"the weights").hexdigest()[:8]
+        return f"http://127.0.0.1:{self.server_port}/resnet18-{digest}.pth"
 
 
-def test_online_the_file_is_fetched_once(monkeypatch: pytest.MonkeyPatch, weights_folder: Path) -> None:
-    model = online(monkeypatch, Answer(b"the weights"), b"the weights")
-    path = weights.obtain(model)
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    with Publisher() as server:
+        monkeypatch.delenv("XRBENCH_OFFLINE")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(weights, "SCHEME", "http://")
+        monkeypatch.setattr(weights, "READ_SECONDS", 0.5)
+        monkeypatch.setattr(weights, "PUBLISHED", {("torchvision", "resnet18"): server.url})
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()
+
+
+class Bars(Silent):
+    """Record the bars that are drawn."""
+
+    def __init__(self) -> None:
+        self.bars: list[list[Any]] = []
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Any]:
+        steps: list[Any] = [label, total, 0]
+        self.bars.append(steps)
+
+        class Task:
+            def advance(self, number: int = 1, note: str = "") -> None:
+                steps[2] += number
+
+        yield Task()
+        steps.append("closed")
+
+
+def test_online_the_file_is_fetched_once(publisher: Publisher, weights_folder: Path) -> None:
+    path = weights.obtain(card())
     assert path.parent == weights_folder
     assert path.read_bytes() == b"the weights"
-    monkeypatch.setattr(urllib.request, "urlopen", None)
-    assert weights.obtain(model) == path
+    assert weights.obtain(card()) == path
+    assert publisher.requests == 1
     assert [file.name for file in weights_folder.iterdir()] == [path.name]
 
 
-def test_half_a_download_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, weights_folder: Path) -> None:
-    model = online(monkeypatch, Answer(b"the wei", 11), b"the weights")
-    with pytest.raises(WeightsError, match="fetching it failed: 7 of 11 bytes came"):
-        weights.obtain(model)
+def test_the_download_is_shown_by_the_megabyte(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "CHUNK", 4)
+    shown = Bars()
+    path = weights.obtain(card(), reporter=shown)
+    assert shown.bars == [[f"weights {path.name} (MB)", 3, 3, "closed"]]
+
+
+def test_half_a_download_leaves_nothing_behind(publisher: Publisher, weights_folder: Path) -> None:
+    publisher.content, publisher.size = b"the wei", 11
+    with pytest.raises(WeightsError, match=r"fetching it failed: .*7 bytes read, 4 more expected"):
+        weights.obtain(card())
     assert list(weights_folder.iterdir()) == []
+
+
+def test_a_server_that_falls_silent_is_given_up_in_seconds(publisher: Publisher, weights_folder: Path) -> None:
+    publisher.stalls = True
+    started = time.monotonic()
+    with pytest.raises(WeightsError, match="mine: weights 'imagenet' are not on this machine: fetch http"):
+        weights.obtain(card())
+    assert time.monotonic() - started < 5
+    assert list(weights_folder.iterdir()) == []
+
+
+def test_a_file_that_is_not_published_any_more_is_one_line(publisher: Publisher, weights_folder: Path) -> None:
+    publisher.status = 404
+    with pytest.raises(WeightsError, match=r"fetching it failed: 404 Client Error") as caught:
+        weights.obtain(card())
+    assert "\n" not in str(caught.value)
+    assert list(weights_folder.iterdir()) == []
+
+
+def test_a_server_that_is_not_there_is_one_line(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/resnet18-00000000.pth"
+        monkeypatch.setattr(weights, "PUBLISHED", {("torchvision", "resnet18"): url})
+        with pytest.raises(WeightsError, match=r"; 127\.0\.0\.1 cannot be reached from here$"):
+            weights.obtain(card())
+
+
+def test_weights_are_not_fetched_without_encryption(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "SCHEME", "https://")
+    with pytest.raises(WeightsError, match="cannot be reached from here"):
+        weights.obtain(card())
+    assert publisher.requests == 0
+
+
+def test_a_download_with_other_content_than_its_name_says_is_refused(publisher: Publisher) -> None:
+    publisher.content = b"other bytes"
+    with pytest.raises(WeightsError, match=r"SHA-256 begins with .*: broken; fetch it again"):
+        weights.obtain(card())
 
 
 def test_asking_for_the_weights_of_shipped_cards_imports_no_torch() -> None:

@@ -10,26 +10,25 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
-import tempfile
-import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from xrbench import blocks
 from xrbench.cards import ModelCard
 from xrbench.errors import CardError, WeightsError, suggestion
-from xrbench.progress import Reporter, Silent
+from xrbench.progress import Reporter, Silent, Task
 
 FOLDER = "XRBENCH_WEIGHTS"
 OFFLINE = "XRBENCH_OFFLINE"
 SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+SCHEME = "https://"
 CONNECT_SECONDS = 4.0
+READ_SECONDS = 20.0
 CHUNK = 1 << 20
 
 _TORCH = "https://download.pytorch.org/models/"
@@ -197,53 +196,59 @@ def _advice(card: ModelCard, source: Source) -> str:
 
 
 def _fetch(card: ModelCard, source: Source, reporter: Reporter) -> Path:
-    """Download to a temporary name beside the target, so that no half of a file is ever taken for one."""
-    address = urllib.parse.urlsplit(source.url)
-    if address.scheme != "https" or not _reachable(address.hostname or ""):
-        raise WeightsError(f"{_advice(card, source)}; {address.hostname} cannot be reached from here")
-    where = folder()
+    """Download a file; it takes its name only when all of it is there."""
+    import pooch
+    import requests
+
+    failed = f"{_advice(card, source)}; {urllib.parse.urlsplit(source.url).hostname} cannot be reached from here"
+    if os.environ.get(OFFLINE) or not source.url.startswith(SCHEME):
+        raise WeightsError(failed)
+    pooch.get_logger().setLevel("WARNING")
     try:
-        where.mkdir(parents=True, exist_ok=True)
-        with (
-            urllib.request.urlopen(source.url, timeout=20) as answer,  # noqa: S310 - https is checked above
-            tempfile.NamedTemporaryFile(dir=where, prefix=f".{source.file}.", delete=False) as part,
-        ):
-            try:
-                size = int(answer.headers.get("Content-Length") or 0)
-                with reporter.bar(f"weights {source.file} (MB)", -(-size // CHUNK)) as bar:
-                    while chunk := answer.read(CHUNK):
-                        part.write(chunk)
-                        bar.advance()
-                if size and part.tell() != size:
-                    raise OSError(f"{part.tell():,} of {size:,} bytes came")
-                part.close()
-                Path(part.name).replace(where / source.file)
-            finally:
-                Path(part.name).unlink(missing_ok=True)
+        with ExitStack() as stack:
+
+            def close_at_end(answer: requests.Response, **_: Any) -> None:
+                stack.callback(answer.close)  # pooch leaves it open when a download fails
+
+            bar = _Progress(reporter, f"weights {source.file} (MB)", stack)
+            timeout, hooks = (CONNECT_SECONDS, READ_SECONDS), {"response": close_at_end}
+            http = pooch.HTTPDownloader(bar, CHUNK, timeout=timeout, hooks=hooks)
+            return Path(pooch.retrieve(source.url, None, source.file, folder(), downloader=http))
+    except requests.ConnectionError as error:
+        raise WeightsError(failed) from error
     except OSError as error:
-        raise WeightsError(f"{_advice(card, source)}; fetching it failed: {error}") from error
-    return where / source.file
+        raise WeightsError(f"{_advice(card, source)}; fetching it failed: {_reason(error)}") from error
 
 
-def _reachable(host: str) -> bool:
-    """Try to connect within a few seconds; looking up a name has no time limit of its own, hence the thread."""
-    if os.environ.get(OFFLINE):
-        return False
-    if urllib.request.getproxies().get("https"):
-        return True
-    reached: list[bool] = []
+class _Progress:
+    """A reporter's bar behind the interface of a progress bar that pooch asks for: one step a chunk."""
 
-    def connect() -> None:
-        try:
-            socket.create_connection((host, 443), timeout=CONNECT_SECONDS).close()
-            reached.append(True)
-        except OSError:
-            reached.append(False)
+    def __init__(self, reporter: Reporter, label: str, stack: ExitStack) -> None:
+        self.reporter, self.label, self.stack = reporter, label, stack
+        self.total = 0
+        self._bar: Task | None = None
+        self._complete = False
 
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(CONNECT_SECONDS)
-    return bool(reached and reached[0])
+    def update(self, size: int) -> None:  # noqa: ARG002
+        """Move on by a chunk; the first one draws the bar, since its length is not known before."""
+        if self._bar is None:
+            self._bar = self.stack.enter_context(self.reporter.bar(self.label, -(-self.total // CHUNK)))
+        if not self._complete:
+            self._bar.advance()
+
+    def reset(self) -> None:
+        """Take no further steps: pooch fills its bar once more at the end."""
+        self._complete = True
+
+    def close(self) -> None:
+        """Leave the bar to the stack, which also closes it after an error."""
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost message of an error of requests, which wraps those of urllib3."""
+    while error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]
+    return str(error.args[0]) if error.args else str(error)
 
 
 def _verify(path: Path) -> None:
