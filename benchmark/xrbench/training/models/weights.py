@@ -12,16 +12,14 @@ import os
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from xrbench import blocks
 from xrbench.cards import ModelCard
 from xrbench.errors import CardError, WeightsError, suggestion
-from xrbench.progress import Reporter, Silent, Task
+from xrbench.progress import Reporter, Silent
 
 FOLDER = "XRBENCH_WEIGHTS"
 OFFLINE = "XRBENCH_OFFLINE"
@@ -200,48 +198,28 @@ def _fetch(card: ModelCard, source: Source, reporter: Reporter) -> Path:
     import pooch
     import requests
 
-    failed = f"{_advice(card, source)}; {urllib.parse.urlsplit(source.url).hostname} cannot be reached from here"
+    def download(url: str, file: str, _: object) -> None:
+        with (
+            requests.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer,
+            Path(file).open("wb") as out,
+        ):
+            answer.raise_for_status()
+            size = int(answer.headers.get("Content-Length") or 0)
+            with reporter.bar(f"weights {source.file} (MB)", -(-size // CHUNK)) as bar:
+                for chunk in answer.iter_content(CHUNK):
+                    out.write(chunk)
+                    bar.advance()
+
+    unreachable = f"{_advice(card, source)}; {urllib.parse.urlsplit(source.url).hostname} cannot be reached from here"
     if os.environ.get(OFFLINE) or not source.url.startswith(SCHEME):
-        raise WeightsError(failed)
-    pooch.get_logger().setLevel("WARNING")
+        raise WeightsError(unreachable)
+    pooch.get_logger().setLevel("WARNING")  # it would print the digest of every file
     try:
-        with ExitStack() as stack:
-
-            def close_at_end(answer: requests.Response, **_: Any) -> None:
-                stack.callback(answer.close)  # pooch leaves it open when a download fails
-
-            bar = _Progress(reporter, f"weights {source.file} (MB)", stack)
-            timeout, hooks = (CONNECT_SECONDS, READ_SECONDS), {"response": close_at_end}
-            http = pooch.HTTPDownloader(bar, CHUNK, timeout=timeout, hooks=hooks)
-            return Path(pooch.retrieve(source.url, None, source.file, folder(), downloader=http))
+        return Path(pooch.retrieve(source.url, None, source.file, folder(), downloader=download))
     except requests.ConnectionError as error:
-        raise WeightsError(failed) from error
+        raise WeightsError(unreachable) from error
     except OSError as error:
         raise WeightsError(f"{_advice(card, source)}; fetching it failed: {_reason(error)}") from error
-
-
-class _Progress:
-    """A reporter's bar behind the interface of a progress bar that pooch asks for: one step a chunk."""
-
-    def __init__(self, reporter: Reporter, label: str, stack: ExitStack) -> None:
-        self.reporter, self.label, self.stack = reporter, label, stack
-        self.total = 0
-        self._bar: Task | None = None
-        self._complete = False
-
-    def update(self, size: int) -> None:  # noqa: ARG002
-        """Move on by a chunk; the first one draws the bar, since its length is not known before."""
-        if self._bar is None:
-            self._bar = self.stack.enter_context(self.reporter.bar(self.label, -(-self.total // CHUNK)))
-        if not self._complete:
-            self._bar.advance()
-
-    def reset(self) -> None:
-        """Take no further steps: pooch fills its bar once more at the end."""
-        self._complete = True
-
-    def close(self) -> None:
-        """Leave the bar to the stack, which also closes it after an error."""
 
 
 def _reason(error: BaseException) -> str:
