@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from xrbench.catalogue import open_catalogue
 from xrbench.planning import make_plan
 from xrbench.runs import cache_keys
 
+Struct = TypeVar("Struct", bound=msgspec.Struct)
 ROWS = {"train": "t", "valid": "v", "preprocessing": "p"}
 
 
@@ -20,23 +22,92 @@ def recipe() -> cards.Recipe:
     return plan.recipes[plan.fits[0].name]
 
 
+OTHER_METHOD: dict[str, object] = {
+    "inference": "resnet18-imagenet",
+    "ensemble": "random-batching",
+    "sampler": "first-dataset-batches",
+    "objective": "cross-entropy",
+    "task_weights": "none",
+    "l2_in_loss": 0.25,
+    "optimiser": {"block": "adam", "lr": 0.5},
+    "schedule": "cosine",
+    "augmentation": ("horizontal-flip",),
+    "selection": "last",
+    "patience": 7,
+    "accumulate": 5,
+    "validation": "as-released",
+    "epochs": 11,
+    "parent": "random-batching",
+}
+OTHER_MODEL: dict[str, object] = {
+    "network": {"block": "torchvision", "name": "resnet50"},
+    "weights": "imagenet",
+    "channels": 3,
+    "stem": "mean",
+    "image_size": 99,
+    "scale": (-1024.0, 1024.0),
+    "mean": (0.5,),
+    "std": (0.25,),
+    "outputs": ("Edema",),
+    "seen": ("nih",),
+}
+OTHER_RECIPE: dict[str, object] = {
+    "labels": ("Edema",),
+    "image_size": 17,
+    "epochs": 23,
+    "batch_size": 29,
+    "steps_per_epoch": 31,
+    "precision": "bfloat16",
+    "seed": 37,
+    "threads": 3,
+    "task": "multiclass",
+    "identity": "another suite's",
+}
+OTHER_SUITE: dict[str, object] = {
+    "name": "other",
+    "task": "multiclass",
+    "classes": cards.ClassRule(rule="first"),
+    "labels": ("Edema",),
+    "uncertain": "ones",
+    "blank": "negative",
+    "where": {"view": "AP"},
+    "mappings": ("pneumonia-like",),
+    "preprocessing": ("pad-square", "resize"),
+}
+OTHER_PROFILE: dict[str, object] = {
+    "image_size": 17,
+    "epochs": 23,
+    "batch_size": 29,
+    "steps_per_epoch": 31,
+    "precision": "bfloat16",
+    "threads": 3,
+    "limits": cards.Limits(test=5),
+    "split": cards.SplitRule(seed=41),
+}
+"""Another value of each field that a key hashes; ``channels_last`` is negated in the tests."""
+
+
+def one_field_changed(card: Struct, values: dict[str, object]) -> list[Struct]:
+    """Change one field at a time, to a value that it does not have."""
+    assert [field for field, value in values.items() if getattr(card, field) == value] == []
+    return [msgspec.structs.replace(card, **{field: value}) for field, value in values.items()]
+
+
 def test_everything_that_decides_a_fit_changes_its_key(recipe: cards.Recipe) -> None:
     replace = msgspec.structs.replace
+    assert {*OTHER_METHOD, *cache_keys.WORDS} == set(cards.MethodCard.__struct_fields__)
+    assert {*OTHER_MODEL, *cache_keys.WORDS} == set(cards.ModelCard.__struct_fields__)
+    assert {*OTHER_RECIPE, "method", "model", "channels_last"} == set(cards.Recipe.__struct_fields__)
     others = [
-        replace(recipe, seed=recipe.seed + 1),
-        replace(recipe, epochs=recipe.epochs + 1),
-        replace(recipe, precision="bfloat16"),
-        replace(recipe, threads=3),
         replace(recipe, channels_last=not recipe.channels_last),
-        replace(recipe, labels=recipe.labels[::-1]),
-        replace(recipe, identity="another suite's"),
-        replace(recipe, method=replace(recipe.method, optimiser={"block": "adam", "lr": 0.5})),
-        replace(recipe, model=replace(recipe.model, stem="sum")),
+        *one_field_changed(recipe, OTHER_RECIPE),
+        *(replace(recipe, method=method) for method in one_field_changed(recipe.method, OTHER_METHOD)),
+        *(replace(recipe, model=model) for model in one_field_changed(recipe.model, OTHER_MODEL)),
     ]
-    found = {cache_keys.fit_key(other, **ROWS) for other in [recipe, *others]}
+    keys = {cache_keys.fit_key(changed, **ROWS) for changed in [recipe, *others]}
     for field in ROWS:
-        found.add(cache_keys.fit_key(recipe, **{**ROWS, field: "other"}))
-    assert len(found) == 1 + len(others) + len(ROWS)
+        keys.add(cache_keys.fit_key(recipe, **{**ROWS, field: "other"}))
+    assert len(keys) == 1 + len(others) + len(ROWS)
 
 
 def test_words_for_people_do_not(recipe: cards.Recipe) -> None:
@@ -78,17 +149,66 @@ def test_local_weights_count_by_content(recipe: cards.Recipe, tmp_path: Path) ->
     assert cache_keys.fit_key(local, **ROWS) != first
 
 
-def test_a_cell_depends_on_fits_rows_and_the_model_used_as_it_comes() -> None:
+def test_everything_that_decides_a_cell_changes_its_key() -> None:
     model = cards.ModelCard(title="m", name="m", network="timm")
-    found = {
-        cache_keys.cell_key(["f"], rows="r", preprocessing="p"),
-        cache_keys.cell_key(["g"], rows="r", preprocessing="p"),
-        cache_keys.cell_key(["f", "g"], rows="r", preprocessing="p"),
-        cache_keys.cell_key(["f"], rows="s", preprocessing="p"),
-        cache_keys.cell_key([], rows="r", preprocessing="p", model=model, labels=("a",)),
-        cache_keys.cell_key([], rows="r", preprocessing="p", model=model, labels=("b",)),
+    base: dict[str, Any] = {"rows": "r", "preprocessing": "p", "model": model, "labels": ("a", "b")}
+    keys = {cache_keys.cell_key(fits, **base) for fits in ([], ["f"], ["g"], ["f", "g"], ["g", "f"], ["fg"])} | {
+        cache_keys.cell_key([], **{**base, field: value})
+        for field, value in (("rows", "s"), ("preprocessing", "q"), ("model", None), ("labels", ("b", "a")))
     }
-    assert len(found) == 6
+    assert len(keys) == 6 + 4
+    models = one_field_changed(model, OTHER_MODEL)
+    assert len({cache_keys.cell_key([], **{**base, "model": changed}) for changed in [model, *models]}) == 11
+    reworded = msgspec.structs.replace(model, title="t", notes="n", name="o")
+    assert cache_keys.cell_key([], **{**base, "model": reworded}) == cache_keys.cell_key([], **base)
+
+
+def test_an_ensemble_is_that_of_its_members_in_any_order() -> None:
+    assert cache_keys.ensemble_key(["a", "b"]) == cache_keys.ensemble_key(["b", "a"])
+    assert len({cache_keys.ensemble_key(members) for members in (["a"], ["a", "b"], ["a", "c"], ["a", "a"])}) == 4
+
+
+def test_everything_that_decides_a_run_changes_its_key() -> None:
+    catalogue = open_catalogue()
+    suite = catalogue.suite("ood-cxr")
+    profile = suite.profiles["quick"]
+    suites = one_field_changed(suite, OTHER_SUITE)
+    profiles = [
+        *one_field_changed(profile, OTHER_PROFILE),
+        msgspec.structs.replace(profile, channels_last=not profile.channels_last),
+    ]
+    assert {*OTHER_PROFILE, "channels_last", "models", "methods"} == set(cards.Profile.__struct_fields__)
+    keys = {cache_keys.run_key(changed, "quick", profile, {"nih": "d"}) for changed in [suite, *suites]}
+    keys |= {cache_keys.run_key(suite, "quick", changed, {"nih": "d"}) for changed in profiles}
+    keys |= {cache_keys.run_key(suite, "full", profile, {"nih": "d"})}
+    datasets: list[dict[str, str]] = [{}, {"nih": "e"}, {"mimic": "d"}, {"nih": "d", "mimic": "d"}]
+    keys |= {cache_keys.run_key(suite, "quick", profile, data) for data in datasets}
+    assert len(keys) == 1 + len(suites) + len(profiles) + 1 + len(datasets)
+
+
+def test_what_can_be_added_to_a_run_or_is_judged_later_does_not_change_its_key() -> None:
+    suite = open_catalogue().suite("ood-cxr")
+    later: dict[str, object] = {
+        "title": "Another title",
+        "notes": "And notes",
+        "extends": "another",
+        "paper": "another",
+        "models": ("resnet50-imagenet",),
+        "methods": ("random-batching",),
+        "metrics": ("brier",),
+        "protocol": cards.Protocol(),
+        "interval": cards.Interval(level=0.9),
+        "comparisons": (cards.Comparison(challenger="a", baseline="b"),),
+        "adjustment": "bh",
+        "judgement": cards.Judgement(across=("ranks",)),
+        "tables": (),
+        "figures": (cards.FigureLayout(name="f", kind="roc"),),
+        "profiles": {},
+    }
+    assert {*OTHER_SUITE, *later} == set(cards.SuiteCard.__struct_fields__)
+    profile = suite.profiles["quick"]
+    changed = [suite, *one_field_changed(suite, later)]
+    assert len({cache_keys.run_key(card, "quick", profile, {"nih": "d"}) for card in changed}) == 1
 
 
 def test_a_run_is_the_same_when_methods_and_settings_are_added() -> None:
