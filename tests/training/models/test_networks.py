@@ -61,7 +61,7 @@ def test_importing_torchxrayvision_leaves_warnings_as_they_were() -> None:
     import warnings
 
     before = list(warnings.filters)
-    networks.torchxrayvision_models()
+    weights.torchxrayvision_models()
     assert warnings.filters == before
 
 
@@ -157,7 +157,7 @@ def test_a_model_of_ones_own_is_used_as_it_comes(tmp_path: Path) -> None:
 def test_published_probabilities_are_torchxrayvisions_own(
     weights_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = networks.torchxrayvision_models()
+    library = weights.torchxrayvision_models()
     known = library.model_urls["densenet121-res224-all"]
     with networks.isolated(3):
         original = library.DenseNet(num_classes=18)

@@ -13,7 +13,7 @@ from xrbench.runs.cache_keys import check_blocks
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-from xrbench.training.models import networks  # noqa: E402
+from xrbench.training.models import networks, weights  # noqa: E402
 
 KINDS = ("network", "sampler", "objective", "optimiser", "schedule", "augmentation")
 CATALOGUE = open_catalogue()
@@ -148,7 +148,7 @@ def test_the_papers_model_is_the_released_codes(catalogue: Catalogue) -> None:
 
 def test_the_outputs_of_the_pretrained_model_are_the_librarys_in_order(catalogue: Catalogue) -> None:
     card = catalogue.model(catalogue.method("xrv-all").inference)
-    targets = networks.torchxrayvision_models().model_urls[card.weights]["labels"]
+    targets = weights.torchxrayvision_models().model_urls[card.weights]["labels"]
     assert [name.replace("_", " ") for name in targets] == list(card.outputs)
     assert set(card.outputs) <= set(catalogue.vocabulary.pathologies)
     assert {"nih", "padchest", "chexpert", "mimic"} <= set(card.seen)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.train
 
 from torch import nn  # noqa: E402
 
-from xrbench.training.models import networks, state_dict  # noqa: E402
+from xrbench.training.models import state_dict, weights  # noqa: E402
 
 
 def small(channels: int = 1, outputs: int = 2) -> Any:
@@ -66,7 +66,7 @@ def test_a_program_in_a_file_is_not_run(legacy: bool, tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("legacy", [True, False])
 def test_a_pickled_network_gives_its_tensors_and_nothing_is_built(legacy: bool, tmp_path: Path) -> None:
-    network = networks.torchxrayvision_models().DenseNet(num_classes=18)
+    network = weights.torchxrayvision_models().DenseNet(num_classes=18)
     network.targets = ["Atelectasis"]
     torch.save(network, tmp_path / "whole.pt", _use_new_zipfile_serialization=not legacy)
     found, wanted = state_dict.read(tmp_path / "whole.pt"), network.state_dict()

@@ -237,7 +237,7 @@ assert not {"torch", "timm", "torchvision", "torchxrayvision"} & set(sys.modules
 def test_the_addresses_of_shipped_cards_are_the_libraries_own() -> None:
     from torchvision import models
 
-    from xrbench.training.models.networks import torchxrayvision_models
+    from xrbench.training.models.weights import torchxrayvision_models
 
     for (block, name), url in weights.PUBLISHED.items():
         if block == "torchvision":

@@ -8,7 +8,6 @@ as they were, and the same seed builds the same network.
 from __future__ import annotations
 
 import random
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -132,7 +131,7 @@ def torchxrayvision_network(*, name: str = "densenet121", channels: int = 1, out
     if channels != 1:
         raise CardError(f"torchxrayvision's networks take 1 channel, not {channels}")
     if name == "densenet121":
-        body: nn.Module = torchxrayvision_models().DenseNet(num_classes=outputs, in_channels=1, weights=None)
+        body: nn.Module = weights.torchxrayvision_models().DenseNet(num_classes=outputs, in_channels=1, weights=None)
     elif name == "resnet50":
         body = torchvision_network(name="resnet50", channels=1, outputs=outputs)
     else:
@@ -193,13 +192,6 @@ def first_and_head(network: nn.Module, outputs: int) -> tuple[str, str]:
     )
 
 
-def torchxrayvision_models() -> Any:
-    """Import torchxrayvision's models without letting it switch off all warnings of the program."""
-    with warnings.catch_warnings():
-        import torchxrayvision.models
-    return torchxrayvision.models
-
-
 def _random(card: ModelCard, outputs: int) -> nn.Module:
     where = f"model {card.name}"
     name, options = blocks.split("network", card.network, where=where)
@@ -256,9 +248,9 @@ def _new_first_layer(network: nn.Module, channels: int) -> None:
 
 
 def _with_published_outputs(network: nn.Module, card: ModelCard) -> Published:
-    known = torchxrayvision_models().model_urls.get(card.weights)
+    known = weights.torchxrayvision_models().model_urls.get(card.weights)
     if known is None:
-        urls = torchxrayvision_models().model_urls
+        urls = weights.torchxrayvision_models().model_urls
         raise CardError(f"model {card.name}: weights: no {card.weights!r}{suggestion(card.weights, urls)}")
     names = [str(name).replace("_", " ") for name in known["labels"]]
     for place, (wanted, published) in enumerate(zip(card.outputs, names, strict=False)):

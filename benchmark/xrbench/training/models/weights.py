@@ -11,10 +11,12 @@ import hashlib
 import os
 import re
 import urllib.parse
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from xrbench import blocks
 from xrbench.cards import ModelCard
@@ -48,6 +50,13 @@ PUBLISHED: Mapping[tuple[str, str], str] = MappingProxyType(
     }
 )
 """(network block, network or weights) -> address, for the shipped cards; others are read from the libraries' own metadata."""
+
+
+def torchxrayvision_models() -> Any:
+    """Import torchxrayvision's models without letting it switch off all warnings of the program."""
+    with warnings.catch_warnings():
+        import torchxrayvision.models
+    return torchxrayvision.models
 
 
 @dataclass(frozen=True)
@@ -136,8 +145,6 @@ def published(card: ModelCard) -> Source:
 
 
 def _torchxrayvision(card: ModelCard) -> Source:
-    from xrbench.training.models.networks import torchxrayvision_models
-
     urls = torchxrayvision_models().model_urls
     if card.weights not in urls:
         raise CardError(f"model {card.name}: weights: no {card.weights!r}{suggestion(card.weights, urls)}")
