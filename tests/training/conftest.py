@@ -48,6 +48,7 @@ def make_recipe(*, model: dict[str, Any] | None = None, **changes: Any) -> Recip
         "channels_last",
         "seed",
         "identity",
+        "task",
     }
     given = {name: changes.pop(name) for name in list(changes) if name in fields}
     method: dict[str, Any] = {

@@ -97,6 +97,12 @@ def test_no_finding_says_nothing_about_devices_or_itself(frame: pd.DataFrame) ->
     np.testing.assert_array_equal(found[:, 1], [NAN] * 4 + [1] * 4)
 
 
+def test_only_a_positive_no_finding_makes_blanks_negative() -> None:
+    frame = pd.DataFrame({"No Finding": STATES, "Edema": [NAN] * 4})
+    found = policies.truth(frame, ["Edema"], uncertain="ignore", blank="negative-when-no-finding")
+    np.testing.assert_array_equal(found[:, 0], [0, NAN, NAN, NAN])
+
+
 def test_a_policy_for_each_label(frame: pd.DataFrame) -> None:
     frame = frame.assign(Effusion=frame["Edema"])
     found = policies.truth(

@@ -52,6 +52,19 @@ def test_equal_counts_go_to_the_earlier_label() -> None:
     assert choose(truth, ClassRule(rule="most-frequent")).tolist() == [1, 1]
 
 
+def test_the_most_frequent_label_is_counted_over_all_images() -> None:
+    # 3 images have the first label, 4 the second, 3 the third; of images with one label only the first has any
+    truth = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 1], [0, 1, 1], [0, 1, 1], [1, 1, 0]], np.float32)
+    assert choose(truth, ClassRule(rule="most-frequent")).tolist() == [0, 0, 1, 1, 1, 1]
+
+
+def test_a_cap_that_was_published_stays_as_it_is() -> None:
+    # the hash decides which images every committed figure is made of
+    truth = np.tile(np.array([[0, 1, 0]], np.float32), (12, 1))
+    kept = [np.flatnonzero(choose(truth, ClassRule(caps={"*": 4}, seed=seed)) == 1).tolist() for seed in (0, 7)]
+    assert kept == [[2, 5, 6, 7], [3, 4, 6, 10]]
+
+
 @given(truth=truths, rule=st.sampled_from(RULES), cap=st.integers(0, 5), seed=st.integers(0, 3))
 @settings(max_examples=150, deadline=None)
 def test_truth_is_one_hot_where_a_row_takes_part(

@@ -19,6 +19,8 @@ from xrbench.errors import StoreError, TrainingError
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
+from xrbench.training.fitting import fit as fit_module  # noqa: E402
+from xrbench.training.fitting import validation  # noqa: E402
 from xrbench.training.fitting.checkpoint import FitFolder  # noqa: E402
 from xrbench.training.fitting.fast_auc import auc  # noqa: E402
 from xrbench.training.fitting.fit import fit  # noqa: E402
@@ -107,6 +109,89 @@ def test_patience_stops_early(recipe: Make, pair: ImageSet, valid: ImageSet, tmp
     assert done.stopped == "patience"
     assert done.epochs - done.best_epoch == 2
     assert done.epochs < 30
+
+
+@pytest.mark.parametrize(
+    ("aucs", "changes", "best_epoch", "epochs", "stopped"),
+    [
+        ([0.6, 0.7, 0.7, 0.65], {}, 2, 4, "epochs"),  # of equals the earlier one
+        ([0.5, 0.6, 0.6, 0.5, 0.9], {"patience": 2}, 2, 4, "patience"),  # an equal is no improvement
+        ([0.6, math.nan, 0.5, 0.9], {"patience": 2}, 1, 3, "patience"),  # an undefined one is none either
+        ([0.6, math.nan, 0.7], {}, 3, 3, "epochs"),
+        (
+            [math.nan, math.nan, 0.4, 0.3, math.nan, 0.9],
+            {"patience": 2},
+            3,
+            5,
+            "patience",
+        ),  # counted from the first defined
+        ([math.nan, 0.4, math.nan], {}, 2, 3, "epochs"),
+        ([0.7, 0.6, 0.5], {"patience": 2}, 1, 3, "epochs"),  # patience ends with the last epoch: nothing was cut off
+        ([0.7, 0.6, 0.5, 0.9], {"patience": 3}, 4, 4, "epochs"),
+        ([0.7, 0.6, math.nan], {"selection": "last"}, 3, 3, "epochs"),
+    ],
+)
+def test_epochs_are_chosen_by_their_validation_auc(
+    aucs: list[float],
+    changes: dict[str, Any],
+    best_epoch: int,
+    epochs: int,
+    stopped: str,
+    recipe: Make,
+    pair: ImageSet,
+    valid: ImageSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    listening: Any,
+) -> None:
+    weights = []
+
+    def validate(loop: Any, _valid: ImageSet, epoch: int) -> validation.Verdict:
+        weights.append(loop.network[0].weight.detach().clone())
+        return validation.Verdict(loss=1.0, aucs=np.full(2, aucs[epoch]), mean=aucs[epoch])
+
+    monkeypatch.setattr(fit_module, "_validate", validate)
+    made = recipe(epochs=len(aucs), steps_per_epoch=1, **changes)
+    done = fit(made, pair, valid, key="k", folder=tmp_path, reporter=listening)
+    assert (done.best_epoch, done.epochs, done.stopped) == (best_epoch, epochs, stopped)
+    assert done.best_auc == pytest.approx(aucs[best_epoch - 1], nan_ok=True)
+    kept = FitFolder(tmp_path, key="k", recipe=made).weights()
+    assert torch.equal(kept["0.weight"], weights[best_epoch - 1])
+    assert listening.lines == []
+
+
+def test_images_per_second_are_those_of_all_epochs_together(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    done = fit(recipe(epochs=3), pair, valid, key="k", folder=tmp_path)
+    log = rows(done.log)
+    images = sum(int(row["drawn:large"]) + int(row["drawn:small"]) for row in log)
+    assert images == 3 * 80
+    assert done.images_per_second == pytest.approx(images / sum(float(row["seconds"]) for row in log), rel=1e-5)
+
+
+def test_the_last_epoch_needs_no_validation_but_patience_does(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    none = replace(valid, domain=valid.domain[:0], row=valid.row[:0], truth=valid.truth[:0])
+    done = fit(recipe(epochs=2, selection="last"), pair, none, key="k", folder=tmp_path / "last")
+    assert done.best_epoch == 2
+    assert done.notes == ()
+    with pytest.raises(TrainingError, match="no validation images"):
+        fit(recipe(epochs=2, selection="last", patience=1), pair, none, key="k", folder=tmp_path / "patience")
+
+
+def test_a_class_without_a_training_image_is_refused(
+    recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path
+) -> None:
+    def one_hot(images: ImageSet, column: int) -> ImageSet:
+        truth = np.zeros_like(images.truth)
+        truth[:, column] = 1
+        return replace(images, truth=truth)
+
+    made = recipe(task="multiclass", objective="cross-entropy")
+    with pytest.raises(TrainingError, match=r"class 'Stripes' has no image in large\+small"):
+        fit(made, one_hot(pair, 0), one_hot(valid, 0), key="k", folder=tmp_path)
 
 
 def test_no_defined_validation_auc_keeps_the_last_and_says_so(

@@ -158,6 +158,111 @@ def test_the_schedule_moves_the_rate(recipe: Make, pair: ImageSet) -> None:
     assert loop.epoch(1).lr == pytest.approx(0.02 / 6)
 
 
+def test_the_schedule_counts_updates_not_batches(recipe: Make, pair: ImageSet) -> None:
+    # 6 batches of which 4 make an update: 2 updates an epoch, and torch's scheduler is moved on once an update
+    made = recipe(
+        accumulate=4, steps_per_epoch=6, epochs=3, schedule="one-cycle", optimiser={"block": "sgd", "lr": 0.1}
+    )
+    loop = Loop(made, pair, device=CPU)
+    rates: list[float] = []
+    loop.optimiser.register_step_pre_hook(lambda optimiser, *_: rates.append(optimiser.param_groups[0]["lr"]))
+    shown = [loop.epoch(number).lr for number in range(3)]
+    reference = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(reference, max_lr=0.1, total_steps=6, cycle_momentum=False)
+    expected = []
+    for _ in range(6):
+        expected.append(reference.param_groups[0]["lr"])
+        reference.step()
+        scheduler.step()
+    assert rates == pytest.approx(expected, rel=1e-6)
+    assert shown == pytest.approx(expected[1::2], rel=1e-6)
+
+
+def test_the_penalty_of_an_update_is_that_of_its_batches(recipe: Make, pair: ImageSet) -> None:
+    # d/dw of k * l2 * w^2 is 2 k l2 w, with k = 4 batches in the first update and the 2 that are left in the second
+    made = recipe(
+        accumulate=4,
+        steps_per_epoch=6,
+        l2_in_loss=0.01,
+        objective="mylab_blocks:flat",
+        optimiser={"block": "sgd", "lr": 0.5, "momentum": 0.0},
+    )
+    loop = Loop(made, pair, device=CPU)
+    before = [parameter.detach().clone() for parameter in loop.parameters]
+    loop.epoch(0)
+    shrunk = (1 - 0.5 * 2 * 0.01 * 4) * (1 - 0.5 * 2 * 0.01 * 2)
+    for start, parameter in zip(before, loop.parameters, strict=True):
+        assert torch.allclose(parameter, start * shrunk, rtol=1e-5, atol=1e-8)
+
+
+def test_a_parameter_that_the_loss_does_not_reach_is_penalised_alone(recipe: Make, pair: ImageSet) -> None:
+    made = recipe(
+        steps_per_epoch=1,
+        l2_in_loss=0.01,
+        model={"network": "mylab_blocks:network_with_an_unused_layer"},
+        optimiser={"block": "sgd", "lr": 0.5, "momentum": 0.0},
+    )
+    loop = Loop(made, pair, device=CPU)
+    loop.epoch(0)
+    assert torch.allclose(loop.network.unused, torch.full((3,), 1 - 0.5 * 2 * 0.01))
+
+
+def test_a_parameter_that_is_frozen_is_neither_trained_nor_penalised(recipe: Make, pair: ImageSet) -> None:
+    made = recipe(steps_per_epoch=1, l2_in_loss=0.01, model={"network": "mylab_blocks:frozen_norm"})
+    loop = Loop(made, pair, device=CPU)
+    assert not any(parameter is loop.network[1].weight for parameter in loop.parameters)
+    loop.epoch(0)
+    assert torch.equal(loop.network[1].weight, torch.ones(8))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"augmentation": ({"block": "affine", "degrees": 45.0},)},
+        {"model": {"network": {"block": "mylab_blocks:tiny_network", "dropout": 0.5}}},
+    ],
+    ids=["augmentation", "dropout"],
+)
+def test_each_epoch_draws_its_own_augmentation_and_dropout(
+    changes: dict[str, Any], recipe: Make, pair: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = recipe(steps_per_epoch=1, optimiser={"block": "sgd", "lr": 0.0}, **changes)
+    loop = Loop(made, pair, device=CPU)
+    same_images = loop.plan(0)
+    monkeypatch.setattr(loop, "plan", lambda _number: same_images)
+    losses = [loop.epoch(number).loss for number in (0, 1, 0)]
+    assert losses[0] != losses[1]
+    assert losses[0] == losses[2]
+
+
+def test_networks_of_other_options_start_from_other_weights(recipe: Make) -> None:
+    plain, wider = (
+        recipe(model={"network": {"block": "mylab_blocks:tiny_network", "width": width}}) for width in (8, 9)
+    )
+    assert network_seed(plain) != network_seed(wider)
+    assert network_seed(plain) == network_seed(recipe(model={"network": plain.model.network}, identity="other"))
+
+
+def test_losses_on_a_gpu_are_looked_at_now_and_then_and_at_the_end(recipe: Make, pair: ImageSet) -> None:
+    loop = Loop(recipe(), pair, device=CPU)
+    loop.device = torch.device("meta")  # any device but the CPU; nothing is computed on it here
+    losses = [torch.tensor(1.0) for _ in range(20)]
+    losses[4] = torch.tensor(torch.nan)
+    loop._check(losses[:5], 0, 4, last=False)  # not looked at yet
+    with pytest.raises(TrainingError, match="epoch 1, step 5: the loss is nan"):
+        loop._check(losses[:16], 0, 15, last=False)
+    losses[4], losses[18] = torch.tensor(1.0), torch.tensor(torch.inf)
+    loop._check(losses[:19], 0, 18, last=False)
+    with pytest.raises(TrainingError, match="epoch 1, step 19: the loss is inf"):
+        loop._check(losses, 0, 19, last=True)
+
+
+def test_an_epoch_counts_the_images_of_all_groups(recipe: Make, pair: ImageSet) -> None:
+    epoch = Loop(recipe(steps_per_epoch=3), pair, device=CPU).epoch(0)
+    assert epoch.images == 3 * 2 * 8
+    assert epoch.drawn.tolist() == [24, 24]
+
+
 def test_a_loss_that_is_no_number_names_epoch_and_step(recipe: Make, pair: ImageSet) -> None:
     loop = Loop(recipe(objective="mylab_blocks:not_a_number"), pair, device=CPU)
     with pytest.raises(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,59 @@ def test_fixed_validation_sees_the_same_images_and_the_released_one_others(
         found[kind] = [_validate(loop, valid, epoch).loss for epoch in (0, 1, 1)]
     assert len(set(found["fixed"])) == 1
     assert found["as-released"][0] != found["as-released"][1] == found["as-released"][2]
+
+
+def test_the_released_validation_over_all_images_is_the_fixed_one(recipe: Make, pair: ImageSet, images: Any) -> None:
+    whole_batches = images(64, 3)
+    verdicts = [
+        _validate(Loop(recipe(validation=kind), pair, device=torch.device("cpu")), whole_batches, 0)
+        for kind in ("fixed", "as-released")
+    ]
+    assert verdicts[0].aucs == pytest.approx(verdicts[1].aucs)
+    assert verdicts[0].loss == pytest.approx(verdicts[1].loss)
+
+
+def test_the_released_validation_draws_other_images_each_epoch(
+    recipe: Make, pair: ImageSet, valid: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = recipe(validation="as-released", steps_per_epoch=10)
+    loop = Loop(made, pair, device=torch.device("cpu"))
+    drawn: list[list[int]] = []
+    monkeypatch.setattr(ImageSet, "gather", seen_by(drawn))
+    for epoch in (0, 1, 0):
+        _validate(loop, valid, epoch)
+    first, second, again = (sorted(np.concatenate(drawn[start : start + 4])) for start in (0, 4, 8))
+    assert len(set(first)) == len(first) == 32  # 10 steps / 2.5 = 4 batches of 8
+    assert first != second
+    assert first == again
+
+
+def seen_by(drawn: list[list[int]]) -> Callable[..., Any]:
+    gather = ImageSet.gather
+
+    def noted(images: ImageSet, indices: Any) -> Any:
+        drawn.append(indices.tolist())
+        return gather(images, indices)
+
+    return noted
+
+
+def test_the_released_validation_augments_differently_each_epoch(recipe: Make, pair: ImageSet, images: Any) -> None:
+    # the same image throughout: which ones are drawn makes no difference, only how they are augmented
+    one = images(1, 3, blank=0.0)
+    repeated = replace(
+        one, domain=np.zeros(16, np.int64), row=np.zeros(16, np.int64), truth=np.ones((16, 2), np.float32)
+    )
+    made = recipe(validation="as-released", augmentation=({"block": "affine", "degrees": 45.0},))
+    loop = Loop(made, pair, device=torch.device("cpu"))
+    losses = [_validate(loop, repeated, epoch).loss for epoch in (0, 1, 0)]
+    assert losses[0] != losses[1]
+    assert losses[0] == losses[2]
+
+
+def test_without_a_given_number_of_steps_all_whole_batches_are_drawn(recipe: Make) -> None:
+    batches = list(validation.released_batches(203, recipe(batch_size=64, steps_per_epoch=0), stream("d")))
+    assert [len(batch) for batch in batches] == [64, 64, 64]
 
 
 def test_validation_is_in_float32_and_leaves_the_network_in_evaluation(

@@ -49,6 +49,24 @@ def not_a_number(scores: Tensor, truth: Tensor) -> Tensor:
     return scores.sum() * torch.nan
 
 
+def flat(scores: Tensor, truth: Tensor) -> Tensor:
+    """Give 0 with zero gradients, so that only the penalty on the parameters moves them."""
+    return (scores * 0).sum() + (torch.nan_to_num(truth) * 0).sum()
+
+
+def network_with_an_unused_layer(*, channels: int, outputs: int) -> nn.Module:
+    network = tiny_network(channels=channels, outputs=outputs)
+    network.register_parameter("unused", nn.Parameter(torch.ones(3)))
+    return network
+
+
+def frozen_norm(*, channels: int, outputs: int) -> nn.Module:
+    """Keep the factors of the first batch normalisation as they start."""
+    network = tiny_network(channels=channels, outputs=outputs)
+    network[1].weight.requires_grad_(False)  # type: ignore[index]
+    return network
+
+
 def one_by_one(domain: Any, *, batch_size: int, steps: int, rng: Any) -> Iterator[tuple[Any, ...]]:
     """Groups whose number changes: not what a sampler may do."""
     yield (np.arange(2),)
