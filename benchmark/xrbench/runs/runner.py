@@ -139,13 +139,13 @@ class _Work:
 
     def train(self, pending: Sequence[Cell]) -> int:
         """Train the fits that these cells need and that are not finished; return how many were."""
-        from xrbench.training.fitting.dry_run import rehearse
+        from xrbench.training.fitting.dry_run import dry_run
         from xrbench.training.fitting.fit import fit as train
 
         needed = {name for cell in pending if not cell.is_ensemble for name in cell.fits}
         todo = [fit for fit in self.bound.fits if fit.name in needed and not self._is_finished(fit)]
         for recipe in {(fit.method, fit.model): self.bound.plan.recipes[fit.name] for fit in todo}.values():
-            rehearse(recipe)
+            dry_run(recipe)
         if not todo:
             return 0
         with self.say.bar("fits", len(todo)) as bar:

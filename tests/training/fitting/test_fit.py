@@ -146,9 +146,9 @@ def test_epochs_are_chosen_by_their_validation_auc(
 ) -> None:
     weights = []
 
-    def validate(loop: Any, _valid: ImageSet, epoch: int) -> validation.Verdict:
+    def validate(loop: Any, _valid: ImageSet, epoch: int) -> validation.ValidationResult:
         weights.append(loop.network[0].weight.detach().clone())
-        return validation.Verdict(loss=1.0, aucs=np.full(2, aucs[epoch]), mean=aucs[epoch])
+        return validation.ValidationResult(loss=1.0, aucs=np.full(2, aucs[epoch]), mean_auc=aucs[epoch])
 
     monkeypatch.setattr(fit_module, "_validate", validate)
     made = recipe(epochs=len(aucs), steps_per_epoch=1, **changes)

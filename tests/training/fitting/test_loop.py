@@ -89,12 +89,12 @@ def test_task_weights_are_those_of_the_datasets_that_a_group_is_drawn_from(recip
 def test_drawn_images_are_counted_for_each_dataset(sampler: str, share: float, recipe: Make, pair: ImageSet) -> None:
     loop = Loop(recipe(sampler=sampler, steps_per_epoch=100), pair, device=CPU)
     plan = loop.plan(0)
-    drawn = samplers.histogram(plan, pair.domain, 2).sum(0)
-    assert drawn.sum() == 1600
+    images_by_domain = samplers.histogram(plan, pair.domain, 2).sum(0)
+    assert images_by_domain.sum() == 1600
     if sampler == "random-batches":
-        assert drawn[1] / 1600 == pytest.approx(share, abs=0.05)
+        assert images_by_domain[1] / 1600 == pytest.approx(share, abs=0.05)
     else:
-        assert drawn[1] / 1600 == share
+        assert images_by_domain[1] / 1600 == share
 
 
 def test_epochs_draw_differently_and_an_identity_draws_the_same_again(recipe: Make, pair: ImageSet) -> None:
@@ -248,19 +248,28 @@ def test_losses_on_a_gpu_are_looked_at_now_and_then_and_at_the_end(recipe: Make,
     loop.device = torch.device("meta")  # any device but the CPU; nothing is computed on it here
     losses = [torch.tensor(1.0) for _ in range(20)]
     losses[4] = torch.tensor(torch.nan)
-    loop._check(losses[:5], 0, 4, last=False)  # not looked at yet
+    loop._check_losses(losses[:5], 0, 4, last=False)  # not looked at yet
     with pytest.raises(TrainingError, match="epoch 1, step 5: the loss is nan"):
-        loop._check(losses[:16], 0, 15, last=False)
+        loop._check_losses(losses[:16], 0, 15, last=False)
     losses[4], losses[18] = torch.tensor(1.0), torch.tensor(torch.inf)
-    loop._check(losses[:19], 0, 18, last=False)
+    loop._check_losses(losses[:19], 0, 18, last=False)
     with pytest.raises(TrainingError, match="epoch 1, step 19: the loss is inf"):
-        loop._check(losses, 0, 19, last=True)
+        loop._check_losses(losses, 0, 19, last=True)
+
+
+def test_an_epoch_after_a_validation_trains_again_in_training_mode(recipe: Make, pair: ImageSet) -> None:
+    loop = Loop(recipe(steps_per_epoch=1), pair, device=CPU)
+    loop.network.eval()
+    modes: list[bool] = []
+    loop.network.register_forward_hook(lambda network, *_: modes.append(network.training))
+    loop.epoch(1)
+    assert modes == [True, True]
 
 
 def test_an_epoch_counts_the_images_of_all_groups(recipe: Make, pair: ImageSet) -> None:
     epoch = Loop(recipe(steps_per_epoch=3), pair, device=CPU).epoch(0)
     assert epoch.images == 3 * 2 * 8
-    assert epoch.drawn.tolist() == [24, 24]
+    assert epoch.images_by_domain.tolist() == [24, 24]
 
 
 def test_a_loss_that_is_no_number_names_epoch_and_step(recipe: Make, pair: ImageSet) -> None:

@@ -28,13 +28,13 @@ def test_an_epoch_is_judged_on_all_labelled_images_together() -> None:
     truth = (rng.random((50, 2)) < 0.4).astype(np.float32)
     truth[::7] = np.nan
     logits = rng.normal(0, 1, (50, 2)).astype(np.float32)
-    verdict = validation.judge(logits, truth, masked_bce)
+    verdict = validation.evaluate(logits, truth, masked_bce)
     known = ~np.isnan(truth[:, 0])
     probabilities = 1 / (1 + np.exp(-logits.astype(float)))
     assert verdict.loss == pytest.approx(sum(log_loss(truth[known, k], probabilities[known, k]) for k in (0, 1)))
     wanted = [roc_auc_score(truth[known, k], logits[known, k]) for k in (0, 1)]
     assert verdict.aucs == pytest.approx(wanted)
-    assert verdict.mean == pytest.approx(np.mean(wanted))
+    assert verdict.mean_auc == pytest.approx(np.mean(wanted))
 
 
 def test_the_released_code_validates_on_172_batches_of_a_redrawn_dataset(recipe: Make) -> None:

@@ -1,1 +1,1 @@
-"""Training one network: epochs, validation, checkpoints."""
+"""Training of one network: epochs, validation and checkpoints."""

@@ -1,13 +1,13 @@
-"""What a fit leaves on disk, so that it can go on after an interruption and is never taken for another one.
+"""Files of a fit: checkpoints to resume from, the log, and the selected weights, each tied to the fit's key.
 
-In the fit's folder::
+The fit's folder holds::
 
-    checkpoint.pt, checkpoint-previous.pt   all that is needed to go on, after each epoch; removed at the end
+    checkpoint.pt, checkpoint-previous.pt   the state to resume from, written after each epoch; removed at the end
     log.csv                                 one row an epoch
     weights.pt                              the weights that were selected, at the end
     done.json                               written last: the fit is finished
 
-Files are written beside their place, flushed to the disk and renamed. They are read with ``weights_only=True``.
+Every file is written under a temporary name, flushed to the disk and renamed. Tensors are read with ``weights_only=True``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from xrbench.training.models.state_dict import State
 FORMAT = "xrbench-fit-1"
 CHECKPOINTS = ("checkpoint.pt", "checkpoint-previous.pt")
 LOG, WEIGHTS, DONE = "log.csv", "weights.pt", "done.json"
-BROKEN = (
+READ_ERRORS = (
     OSError,
     RuntimeError,
     EOFError,
@@ -46,19 +46,19 @@ BROKEN = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
-"""What reading a damaged file can set off."""
+"""Errors that reading a damaged file can raise; torch and pickle document no common base class."""
 
 Row = dict[str, float]
 
 
 @dataclass
 class Progress:
-    """How far a fit has come.
+    """State of a fit between two epochs.
 
     Attributes:
-        epoch: Epochs that are finished.
-        best_epoch: The epoch whose weights would be kept now, from 1; 0 when there is none.
-        best_auc: Its mean validation AUC; NaN when it was not chosen by one.
+        epoch: Number of finished epochs.
+        best_epoch: The epoch that would be selected now, from 1; 0 when there is none.
+        best_auc: Its mean validation AUC; NaN when it was not selected by one.
         best: Its weights.
         rows: The log, one row for each finished epoch.
     """
@@ -74,16 +74,16 @@ class FitFolder:
     """The folder of one fit.
 
     Args:
-        path: The folder; made when something is first written.
+        path: The folder; created with the first file.
         key: The fit's key.
-        recipe: What decides the fit; stored to say what differs when the key does.
+        recipe: Specification of the fit; stored in every file, so that a mismatch of keys can be traced to a field.
     """
 
     def __init__(self, path: Path, *, key: str, recipe: Recipe) -> None:
         self.path, self.key, self.recipe = path, key, plain(recipe)
 
     def save(self, progress: Progress, network: State, optimiser: Mapping[str, Any]) -> None:
-        """Write a checkpoint, keeping the one before, and the log."""
+        """Write a checkpoint and the log; the checkpoint before it is kept under another name."""
         latest, previous = (self.path / name for name in CHECKPOINTS)
         values = {
             **self._identity(),
@@ -99,7 +99,7 @@ class FitFolder:
         self.write_log(progress.rows)
 
     def load(self, reporter: Reporter) -> tuple[Progress, State, dict[str, Any]] | None:
-        """Read the newest checkpoint that is whole, or None when there is none.
+        """Read the newest intact checkpoint, or return None when there is none.
 
         Raises:
             StoreError: It belongs to another specification; the first field that differs is named.
@@ -110,17 +110,17 @@ class FitFolder:
                 continue
             try:
                 values = _load(path)
-                self._refuse_other(values, path)
+                self._check_identity(values, path)
                 progress = Progress(
                     **{part: values[part] for part in ("epoch", "best_epoch", "best_auc", "best", "rows")}
                 )
                 return progress, values["network"], values["optimiser"]
-            except BROKEN as error:
+            except READ_ERRORS as error:
                 reporter.line(f"{path}: broken ({type(error).__name__}); going on without it")
         return None
 
     def write_log(self, rows: list[Row]) -> None:
-        """Write all epochs so far to ``log.csv``; whole numbers without a point, NaN as an empty cell."""
+        """Write all epochs so far to ``log.csv``; integers without a decimal point, NaN as an empty cell."""
         if not rows:
             return
         text = io.StringIO()
@@ -130,16 +130,17 @@ class FitFolder:
         write_bytes(self.path / LOG, text.getvalue().encode())
 
     def finish(self, weights: State, result: Mapping[str, Any]) -> None:
-        """Write the selected weights, then the mark that the fit is finished; checkpoints are no longer needed."""
+        """Write the selected weights, then ``done.json``, and remove the checkpoints."""
         path = self.path / WEIGHTS
         _save(path, {**self._identity(), "network": weights})
+        # done.json comes last and holds the digest of the weights: an interruption before it leaves an unfinished fit
         done = {**self._identity(), "weights": _digest(path), "result": result}
         write_bytes(self.path / DONE, json.dumps(done, indent=1).encode())
         for name in CHECKPOINTS:
             (self.path / name).unlink(missing_ok=True)
 
     def finished(self, reporter: Reporter) -> dict[str, Any] | None:
-        """Return the result of a finished fit, or None when there is work left.
+        """Return the stored result of a finished fit, or None when the fit is not finished.
 
         Raises:
             StoreError: As for ``load``.
@@ -149,7 +150,7 @@ class FitFolder:
             return None
         try:
             done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            self._refuse_other(done, path)
+            self._check_identity(done, path)
             if done["weights"] == _digest(self.path / WEIGHTS):
                 return dict(done["result"])
             reporter.line(f"{self.path / WEIGHTS}: not what was written; the fit is trained again")
@@ -166,26 +167,26 @@ class FitFolder:
         path = self.path / WEIGHTS
         try:
             values = _load(path)
-            self._refuse_other(values, path)
+            self._check_identity(values, path)
             return dict(values["network"])
         except FileNotFoundError as error:
             raise StoreError(f"{path}: no such file: the fit is not finished") from error
-        except BROKEN as error:
+        except READ_ERRORS as error:
             raise StoreError(f"{path}: broken ({type(error).__name__}); remove the folder to train again") from error
 
     def _identity(self) -> dict[str, Any]:
         return {"format": FORMAT, "key": self.key, "recipe": self.recipe}
 
-    def _refuse_other(self, values: Mapping[str, Any], path: Path) -> None:
+    def _check_identity(self, values: Mapping[str, Any], path: Path) -> None:
         if values["format"] != FORMAT:
             raise StoreError(f"{path}: format {values['format']!r}; this version reads {FORMAT!r}")
         if values["key"] == self.key:
             return
-        there, here = _flat(values["recipe"]), _flat(self.recipe)
-        differing = [name for name in {**there, **here} if there.get(name) != here.get(name) and _counts(name)]
+        stored, current = _flat(values["recipe"]), _flat(self.recipe)
+        differing = [name for name in {**stored, **current} if stored.get(name) != current.get(name) and _decides(name)]
         if differing:
             name = differing[0]
-            what = f"{name} is {there.get(name)!r} there, {here.get(name)!r} is wanted"
+            what = f"{name} is {stored.get(name)!r} there, {current.get(name)!r} is wanted"
         else:
             what = f"key is {values['key']!r} there, {self.key!r} is wanted: other images, or other code"
         raise StoreError(f"{path}: belongs to another specification: {what}")
@@ -215,7 +216,8 @@ def _save(path: Path, values: Mapping[str, Any], *, keep: Path | None = None) ->
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Read what ``_save`` wrote; torch does not compare the checksums that it writes, so that is done here."""
+    """Read a file that ``_save`` wrote."""
+    # torch writes the checksums of the archive's members but does not compare them when it reads
     with zipfile.ZipFile(path) as archive:
         broken = archive.testzip()
     if broken:
@@ -231,7 +233,7 @@ def _cell(value: float) -> str:
 
 
 def _flat(values: Any, name: str = "") -> dict[str, Any]:
-    """Spell nested fields as one path each.
+    """Flatten nested fields to dotted paths.
 
     >>> _flat({"method": {"epochs": 3}, "seed": 0})
     {'method.epochs': 3, 'seed': 0}
@@ -245,6 +247,6 @@ def _flat(values: Any, name: str = "") -> dict[str, Any]:
     }
 
 
-def _counts(name: str) -> bool:
-    """Say whether a field decides anything; titles and notes are words for people."""
+def _decides(name: str) -> bool:
+    """Return whether a field affects the result; titles, notes and names of cards do not."""
     return name.rpartition(".")[2] not in ("title", "notes") and name not in ("method.name", "model.name")

@@ -1,4 +1,4 @@
-"""Which processor is used, and that it gives the same figures twice."""
+"""Choice of the device, and reproducible computation on it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def find(name: str) -> torch.device:
     """Choose a device by name.
 
     Args:
-        name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for the fastest that is there.
+        name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for the fastest one available.
 
     Raises:
-        UsageError: There is no such device on this machine.
+        UsageError: The name is unknown, or this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -27,9 +27,9 @@ def find(name: str) -> torch.device:
     except RuntimeError as error:
         raise UsageError(f"--device {name}: wanted cpu, cuda, cuda:0, mps or auto") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        there = torch.cuda.device_count()
+        count = torch.cuda.device_count()
         raise UsageError(
-            f"--device {name}: PyTorch sees {there} CUDA device{'' if there == 1 else 's'} on this machine"
+            f"--device {name}: PyTorch sees {count} CUDA device{'' if count == 1 else 's'} on this machine"
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError(f"--device {name}: PyTorch sees no such device on this machine")
@@ -38,16 +38,17 @@ def find(name: str) -> torch.device:
 
 @contextmanager
 def deterministic(device: torch.device, *, threads: int = 0) -> Iterator[None]:
-    """Choose algorithms that give the same figures twice, and leave torch's generators and switches as they were.
+    """Use deterministic algorithms inside the block, and restore torch's generators and settings afterwards.
 
-    An operation that has no such algorithm is carried out all the same; PyTorch warns of it by name.
+    An operation without a deterministic algorithm still runs; PyTorch warns of it by name.
 
     Args:
-        device: Where the work is done.
-        threads: Processor threads of one operation; 0 leaves PyTorch's choice, one a processor.
+        device: The device of the computation.
+        threads: CPU threads of one operation; 0 keeps PyTorch's own choice.
     """
     before = torch.get_num_threads()
     if device.type == "cuda":
+        # cuBLAS is deterministic only with a fixed workspace, which it reads before its first call
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     cudnn, filling = torch.backends.cudnn, torch.utils.deterministic
     switches = cudnn.deterministic, cudnn.benchmark, filling.fill_uninitialized_memory  # type: ignore[attr-defined]
@@ -56,7 +57,7 @@ def deterministic(device: torch.device, *, threads: int = 0) -> Iterator[None]:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.use_deterministic_algorithms(True, warn_only=True)
             cudnn.deterministic, cudnn.benchmark = True, False
-            # Filling every new tensor with NaN finds bugs in operators; it costs time in each step and changes no figure.
+            # with deterministic algorithms torch fills every new tensor with NaN: a debugging aid that costs time in each step
             filling.fill_uninitialized_memory = False  # type: ignore[attr-defined]
             torch.set_num_threads(threads or before)
             yield

@@ -1,4 +1,4 @@
-"""Put together what a fit is made of, before any is trained: a slip in a card is told at once, not after hours."""
+"""Check of a recipe before any training: an error in a card is reported at once, not after hours of other fits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import torch
 from xrbench import rng
 from xrbench.cards import Recipe
 from xrbench.errors import CardError
-from xrbench.training.fitting.loop import made
+from xrbench.training.fitting.loop import call_block
 from xrbench.training.input import to_tensor
 from xrbench.training.models import networks
 
 
-def rehearse(recipe: Recipe) -> None:
-    """Build the network (with random weights) and the optimiser, augment an image, take the first and last learning rate.
+def dry_run(recipe: Recipe) -> None:
+    """Build the network with random weights and the optimiser, augment one image, and evaluate the schedule at both ends.
 
     Raises:
-        CardError: One of them does not take the options that its card gives.
+        CardError: A block does not accept the options that its card gives.
     """
     method, where = recipe.method, f"method {recipe.method.name}"
     _augment(recipe, where)
     bare = msgspec.structs.replace(recipe.model, weights="none")
     network = networks.build(bare, len(recipe.labels), seed=0)
-    made("optimiser", method.optimiser, where, list(network.parameters()))
+    call_block("optimiser", method.optimiser, where, list(network.parameters()))
     for step in (0, recipe.epochs - 1):
-        made("schedule", method.schedule, where, step, epochs=recipe.epochs, steps_per_epoch=1)
+        call_block("schedule", method.schedule, where, step, epochs=recipe.epochs, steps_per_epoch=1)
 
 
 def _augment(recipe: Recipe, where: str) -> None:

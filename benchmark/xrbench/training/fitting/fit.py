@@ -1,4 +1,4 @@
-"""From images to a trained network on disk, in steps that can be interrupted anywhere."""
+"""Training of one fit: epochs, selection of the best one, and resumption after an interruption."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from xrbench.training.models import state_dict
 
 @dataclass(frozen=True)
 class FitResult:
-    """What came of a fit.
+    """Summary of a finished fit.
 
     Attributes:
-        folder: Where its files are.
-        epochs: Epochs that were trained.
-        best_epoch: The epoch whose weights were kept, from 1.
+        folder: Folder of its files.
+        epochs: Number of epochs that were trained.
+        best_epoch: The selected epoch, from 1.
         best_auc: Its mean validation AUC; NaN when none was defined.
-        seconds: Time spent training and validating, over all starts.
-        images_per_second: Training images, without validation.
-        stopped: ``epochs`` when all were trained, ``patience`` when it stopped before.
-        notes: What a reader of the results should know, in sentences.
+        seconds: Training time, over all starts.
+        images_per_second: Training images per second of training time.
+        stopped: ``epochs`` when all epochs were trained, ``patience`` when training stopped early.
+        notes: Caveats for a reader of the results, in sentences.
         fresh: False when the fit had been finished before and nothing was done.
     """
 
@@ -49,12 +49,12 @@ class FitResult:
 
     @property
     def weights(self) -> Path:
-        """The file of the weights that were kept."""
+        """File of the selected weights."""
         return self.folder / checkpoint.WEIGHTS
 
     @property
     def log(self) -> Path:
-        """The table of epochs."""
+        """File of the log, one row an epoch."""
         return self.folder / checkpoint.LOG
 
 
@@ -69,120 +69,122 @@ def fit(
     reporter: Reporter | None = None,
     label: str = "fit",
 ) -> FitResult:
-    """Train a network, or go on after the last finished epoch; a finished fit is left alone.
+    """Train a network, or resume after the last finished epoch; a finished fit is only read.
 
-    On the CPU an interrupted fit ends with the same weights, bit for bit, as one that ran through.
+    On the CPU an interrupted fit ends with the same weights, bit for bit, as an uninterrupted one.
 
     Args:
-        recipe: What decides the fit besides images.
-        train: Training images; the order of ``domains`` is the order in which the setting names its datasets.
-        valid: Validation images; none when the method keeps the last epoch's weights.
-        key: Hash of all that decides the fit.
-        folder: Where the fit's files are kept.
+        recipe: Specification of the fit, apart from its images.
+        train: Training images; ``domains`` are in the order in which the setting names its datasets.
+        valid: Validation images; may be empty when the method selects the last epoch.
+        key: Hash of everything that decides the fit.
+        folder: Folder of the fit's files.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
         reporter: Where progress is shown.
-        label: Words at the front of the bar.
+        label: Text in front of the progress bar.
 
     Raises:
-        TrainingError: There is nothing to learn or to validate on, or a loss is not a number.
+        TrainingError: There are no images, or no label that can be learned, or a loss is not finite.
         StoreError: The folder holds another fit (the first differing field is named), or cannot be written to.
-        CardError, WeightsError, UsageError: The recipe or the device is not usable.
+        CardError, WeightsError, UsageError: The recipe or the device cannot be used.
     """
     reporter = reporter or Silent()
-    kept = FitFolder(folder, key=key, recipe=recipe)
-    result = kept.finished(reporter)
+    fit_folder = FitFolder(folder, key=key, recipe=recipe)
+    result = fit_folder.finished(reporter)
     if result is not None:
         return _result(folder, result, fresh=False)
-    notes = _check(recipe, train, valid)
+    notes = _check_images(recipe, train, valid)
     for note in notes:
         reporter.line(f"{label}: {note}")
-    place = devices.find(device)
-    with devices.deterministic(place, threads=recipe.threads):
-        loop = Loop(recipe, train, device=place, reporter=reporter)
-        progress = _restore(kept, loop, reporter, label)
+    torch_device = devices.find(device)
+    with devices.deterministic(torch_device, threads=recipe.threads):
+        loop = Loop(recipe, train, device=torch_device, reporter=reporter)
+        progress = _resume(fit_folder, loop, reporter, label)
         with reporter.bar(label, recipe.epochs * loop.steps) as bar:
             bar.advance(progress.epoch * loop.steps)
-            while not _over(progress, recipe):
-                _one_epoch(kept, loop, valid, progress, bar)
+            while not _is_over(progress, recipe):
+                _train_epoch(fit_folder, loop, valid, progress, bar)
     if math.isnan(progress.best_auc) and recipe.method.selection == "best-mean-auc":
         notes.append("no label has both a positive and a negative in validation: the last epoch was kept")
         reporter.line(f"{label}: {notes[-1]}")
     result = _summary(progress, recipe, notes)
-    kept.finish(progress.best, result)
+    fit_folder.finish(progress.best, result)
     return _result(folder, result, fresh=True)
 
 
-def _one_epoch(kept: FitFolder, loop: Loop, valid: ImageSet, progress: Progress, bar: Task) -> None:
-    figures = loop.epoch(progress.epoch, bar)
-    verdict = _validate(loop, valid, progress.epoch)
+def _train_epoch(fit_folder: FitFolder, loop: Loop, valid: ImageSet, progress: Progress, bar: Task) -> None:
+    epoch = loop.epoch(progress.epoch, bar)
+    result = _validate(loop, valid, progress.epoch)
     progress.epoch += 1
-    progress.rows.append(_row(progress.epoch, figures, verdict, loop))
+    progress.rows.append(_row(progress.epoch, epoch, result, loop))
+    # until an AUC is defined the latest epoch is selected; a comparison with NaN is False, so an undefined one never replaces it
     undecided = math.isnan(progress.best_auc)
-    if loop.recipe.method.selection == "last" or undecided or verdict.mean > progress.best_auc:
-        progress.best_epoch, progress.best_auc = progress.epoch, verdict.mean
+    if loop.recipe.method.selection == "last" or undecided or result.mean_auc > progress.best_auc:
+        progress.best_epoch, progress.best_auc = progress.epoch, result.mean_auc
         progress.best = state_dict.copy(loop.network)
-    kept.save(progress, loop.network.state_dict(), loop.optimiser.state_dict())
-    bar.advance(0, _note(progress, loop.recipe, figures, verdict))
+    fit_folder.save(progress, loop.network.state_dict(), loop.optimiser.state_dict())
+    bar.advance(0, _note(progress, loop.recipe, epoch, result))
 
 
-def _validate(loop: Loop, valid: ImageSet, epoch: int) -> validation.Verdict:
+def _validate(loop: Loop, valid: ImageSet, epoch: int) -> validation.ValidationResult:
     recipe = loop.recipe
     if not len(valid):
-        return validation.nothing(len(recipe.labels))
+        return validation.undefined_result(len(recipe.labels))
     if recipe.method.validation == "fixed":
-        order, augmentation, rng = list(validation.batches(len(valid), recipe.batch_size)), [], None
+        order, augmentation, rng = list(validation.ordered_batches(len(valid), recipe.batch_size)), [], None
     else:
-        drawn = stream(recipe.identity, "validation", epoch)
-        order = list(validation.released_batches(len(valid), recipe, drawn))
+        rng_of_images = stream(recipe.identity, "validation", epoch)
+        order = list(validation.released_batches(len(valid), recipe, rng_of_images))
         augmentation, rng = loop.augmentation, stream(recipe.identity, "validation-augmentation", epoch)
-    logits = validation.outputs(loop.network, valid, iter(order), loop.pixels, augmentation=augmentation, rng=rng)
-    return validation.judge(logits, valid.truth[np.concatenate(order)], loop.validation_objective)
+    logits = validation.run_network(loop.network, valid, iter(order), loop.pixels, augmentation=augmentation, rng=rng)
+    return validation.evaluate(logits, valid.truth[np.concatenate(order)], loop.validation_objective)
 
 
-def _restore(kept: FitFolder, loop: Loop, reporter: Reporter, label: str) -> Progress:
-    found = kept.load(reporter)
-    if found is None:
+def _resume(fit_folder: FitFolder, loop: Loop, reporter: Reporter, label: str) -> Progress:
+    saved = fit_folder.load(reporter)
+    if saved is None:
         return Progress()
-    progress, network, optimiser = found
+    progress, network, optimiser = saved
     loop.network.load_state_dict(network)
     loop.optimiser.load_state_dict(optimiser)
-    kept.write_log(progress.rows)
+    fit_folder.write_log(progress.rows)
     reporter.line(f"{label}: goes on after epoch {progress.epoch} of {loop.recipe.epochs}")
     return progress
 
 
-def _over(progress: Progress, recipe: Recipe) -> bool:
-    return progress.epoch >= recipe.epochs or _impatient(progress, recipe)
+def _is_over(progress: Progress, recipe: Recipe) -> bool:
+    return progress.epoch >= recipe.epochs or _out_of_patience(progress, recipe)
 
 
-def _impatient(progress: Progress, recipe: Recipe) -> bool:
+def _out_of_patience(progress: Progress, recipe: Recipe) -> bool:
+    # a patience of 0 never stops
     return 0 < recipe.method.patience <= progress.epoch - progress.best_epoch
 
 
-def _row(epoch: int, figures: Epoch, verdict: validation.Verdict, loop: Loop) -> checkpoint.Row:
+def _row(epoch: int, figures: Epoch, result: validation.ValidationResult, loop: Loop) -> checkpoint.Row:
     return {
         "epoch": epoch,
         "train_loss": figures.loss,
-        "valid_loss": verdict.loss,
-        "valid_auc": verdict.mean,
-        **{f"valid_auc:{label}": float(auc) for label, auc in zip(loop.recipe.labels, verdict.aucs, strict=True)},
+        "valid_loss": result.loss,
+        "valid_auc": result.mean_auc,
+        **{f"valid_auc:{label}": float(auc) for label, auc in zip(loop.recipe.labels, result.aucs, strict=True)},
         "lr": figures.lr,
         "images_per_second": figures.images / figures.seconds,
         "seconds": figures.seconds,
-        **{f"drawn:{name}": int(n) for name, n in zip(loop.train.domains, figures.drawn, strict=True)},
+        **{f"drawn:{name}": int(n) for name, n in zip(loop.train.domains, figures.images_by_domain, strict=True)},
     }
 
 
-def _note(progress: Progress, recipe: Recipe, figures: Epoch, verdict: validation.Verdict) -> str:
-    if np.isnan(verdict.loss):
+def _note(progress: Progress, recipe: Recipe, figures: Epoch, result: validation.ValidationResult) -> str:
+    if np.isnan(result.loss):
         return f"epoch {progress.epoch}/{recipe.epochs}  loss {figures.loss:.3f}"
-    auc = "undefined" if math.isnan(verdict.mean) else f"{verdict.mean:.3f}"
+    auc = "undefined" if math.isnan(result.mean_auc) else f"{result.mean_auc:.3f}"
     best = "" if math.isnan(progress.best_auc) else f" (best {progress.best_auc:.3f} @ {progress.best_epoch})"
     return f"epoch {progress.epoch}/{recipe.epochs}  loss {figures.loss:.3f}  valid AUC {auc}{best}"
 
 
-def _check(recipe: Recipe, train: ImageSet, valid: ImageSet) -> list[str]:
-    """Refuse what cannot be learnt or validated; note labels that cannot be learnt."""
+def _check_images(recipe: Recipe, train: ImageSet, valid: ImageSet) -> list[str]:
+    """Check the shapes of both sets; return a note for each label that lacks a positive or a negative in training."""
     for name, images in (("training", train), ("validation", valid)):
         if not len(images):
             if name == "validation" and recipe.method.selection == "last" and not recipe.method.patience:
@@ -195,8 +197,8 @@ def _check(recipe: Recipe, train: ImageSet, valid: ImageSet) -> list[str]:
             raise TrainingError(f"{name}: images of {side} px, the recipe has {recipe.image_size} px")
     notes, usable = [], 0
     for column, label in enumerate(recipe.labels):
-        there = train.truth[:, column]
-        lacking = [word for word, value in (("positive", 1), ("negative", 0)) if not (there == value).any()]
+        column_truth = train.truth[:, column]
+        lacking = [word for word, value in (("positive", 1), ("negative", 0)) if not (column_truth == value).any()]
         usable += not lacking
         if recipe.task == "multiclass" and "positive" in lacking:
             raise TrainingError(f"class {label!r} has no image in {'+'.join(train.domains)}")
@@ -209,6 +211,7 @@ def _check(recipe: Recipe, train: ImageSet, valid: ImageSet) -> list[str]:
 
 def _summary(progress: Progress, recipe: Recipe, notes: list[str]) -> dict[str, Any]:
     seconds = sum(row["seconds"] for row in progress.rows)
+    # the log has rates, not counts; rows of epochs before an interruption come from the checkpoint
     images = sum(row["seconds"] * row["images_per_second"] for row in progress.rows)
     return {
         "epochs": progress.epoch,
@@ -216,7 +219,7 @@ def _summary(progress: Progress, recipe: Recipe, notes: list[str]) -> dict[str, 
         "best_auc": None if math.isnan(progress.best_auc) else progress.best_auc,
         "seconds": seconds,
         "images_per_second": images / seconds if seconds else 0.0,
-        "stopped": "patience" if _impatient(progress, recipe) and progress.epoch < recipe.epochs else "epochs",
+        "stopped": "patience" if _out_of_patience(progress, recipe) and progress.epoch < recipe.epochs else "epochs",
         "notes": notes,
     }
 

@@ -1,4 +1,4 @@
-"""Train one network for one epoch at a time."""
+"""Training loop of one network, an epoch at a time."""
 
 from __future__ import annotations
 
@@ -28,39 +28,45 @@ from xrbench.training.models import networks
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 
 CHECK_EVERY = 16
-"""On a GPU losses are looked at this often, since looking waits for the device."""
+"""Steps between two checks of the losses on a GPU, since reading one waits for the device."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch was like.
+    """Figures of one epoch.
 
     Attributes:
-        loss: Mean over its steps of the objective's sum over groups, without the squared parameters.
-        lr: Learning rate of its last step.
-        images: Images that went through the network.
-        seconds: Time they took.
-        drawn: Images drawn from each dataset, shape (domains,).
+        loss: Mean over steps of the objective summed over groups, without the L2 penalty.
+        lr: Learning rate of the last update.
+        images: Number of training images, repeats included.
+        seconds: Time of the epoch.
+        images_by_domain: Images drawn from each dataset, shape (domains,).
     """
 
     loss: float
     lr: float
     images: int
     seconds: float
-    drawn: npt.NDArray[np.int64]
+    images_by_domain: npt.NDArray[np.int64]
 
 
 class Loop:
-    """A network, its optimiser, and the training images.
+    """A network with its optimiser and training images.
 
-    Every random number of an epoch comes from a stream that the fit's identity, a purpose and the epoch name, so nothing but
-    the network and the optimiser has to be kept to go on after an interruption.
+    Every random number of an epoch comes from a stream named by the fit's identity, a purpose and the epoch, so the state of
+    network and optimiser is all that is needed to resume.
 
     Args:
-        recipe: What decides the fit.
+        recipe: Specification of the fit.
         train: Training images.
-        device: Where to train.
+        device: Device to train on.
         reporter: Where a download of weights is shown.
+
+    Attributes:
+        steps: Steps (batches of all groups) of an epoch.
+        updates: Updates of the parameters in an epoch: one after every ``accumulate`` steps, and one for what is left.
+        network: The network, on the device.
+        task_weights: Weights of the labels in the objective for each group; None for equal weights.
     """
 
     def __init__(
@@ -69,12 +75,12 @@ class Loop:
         method = recipe.method
         self.recipe, self.train, self.device = recipe, train, device
         self.where = f"method {method.name}"
-        _, drawn = blocks.split("sampler", method.sampler, where=self.where)
+        _, sampler_options = blocks.split("sampler", method.sampler, where=self.where)
         self.steps = samplers.steps_in_epoch(
             train.domain,
             batch_size=recipe.batch_size,
             steps_per_epoch=recipe.steps_per_epoch,
-            groups=int(drawn.get("groups", 0)),
+            groups=int(sampler_options.get("groups", 0)),
         )
         self.updates = -(-self.steps // method.accumulate)
         self.pixels = to_tensor.Pixels(recipe.model, device=device, channels_last=recipe.channels_last)
@@ -84,19 +90,19 @@ class Loop:
             recipe.model, len(recipe.labels), seed=network_seed(recipe), reporter=reporter
         ).to(device, memory_format=self.pixels.layout)  # type: ignore[call-overload]
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self.optimiser = self._block("optimiser", method.optimiser, self.parameters)
-        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.optimiser = self._call_block("optimiser", method.optimiser, self.parameters)
+        self.base_rates = [group["lr"] for group in self.optimiser.param_groups]
         self.task_weights = self._task_weights()
 
     def epoch(self, number: int, bar: Task | None = None) -> Epoch:
         """Train for one epoch.
 
         Args:
-            number: Which one, from 0.
-            bar: Moved on at every step.
+            number: The epoch, from 0.
+            bar: Advanced at every step.
 
         Raises:
-            TrainingError: A loss is not a number, or memory is full.
+            TrainingError: A loss is not finite, or the device is out of memory.
         """
         plan = self.plan(number)
         rng = stream(self.recipe.identity, "augmentation", number)
@@ -105,11 +111,11 @@ class Loop:
         losses: list[Tensor] = []
         started = time.perf_counter()
         try:
-            for step, groups in enumerate(self._fetched(plan)):
+            for step, groups in enumerate(self._batches(plan)):
                 losses.append(self._gradients(groups, rng))
                 if (step + 1) % self.recipe.method.accumulate == 0 or step + 1 == len(plan):
                     lr = self._update(number, step)
-                self._check(losses, number, step, last=step + 1 == len(plan))
+                self._check_losses(losses, number, step, last=step + 1 == len(plan))
                 if bar is not None:
                     bar.advance()
         except torch.OutOfMemoryError as error:
@@ -123,17 +129,17 @@ class Loop:
             lr=lr,
             images=sum(len(group) for groups in plan for group in groups),
             seconds=time.perf_counter() - started,
-            drawn=samplers.histogram(plan, self.train.domain, len(self.train.domains)).sum(0),
+            images_by_domain=samplers.histogram(plan, self.train.domain, len(self.train.domains)).sum(0),
         )
 
     def plan(self, number: int) -> list[samplers.Step]:
-        """List which images make the steps of an epoch.
+        """Return the steps of an epoch: for each one, the positions of the images in each group.
 
         Raises:
             CardError: The sampler gave no step, or steps of different numbers of groups.
         """
         plan = list(
-            self._block(
+            self._call_block(
                 "sampler",
                 self.recipe.method.sampler,
                 self.train.domain,
@@ -150,49 +156,52 @@ class Loop:
         return plan
 
     def _gradients(self, groups: Sequence[Batch], rng: np.random.Generator) -> Tensor:
-        """Add the gradients of one step; group by group, so that only one has to be in memory."""
+        """Add the gradients of one step and return its loss, a scalar on the device."""
+        # the loss is a sum over groups: a backward pass for each keeps the activations of only one in memory
         total = torch.zeros((), device=self.device)
         for (batch, truth), weights in zip(groups, self.task_weights, strict=True):
             images = self.pixels(batch, self.augmentation, rng)
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
                 scores = self.network(images)
-            wanted = torch.from_numpy(truth).to(self.device, non_blocking=True)
-            loss = self.objective(scores.float(), wanted, task_weights=weights)
+            target = torch.from_numpy(truth).to(self.device, non_blocking=True)
+            loss = self.objective(scores.float(), target, task_weights=weights)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
     def _update(self, number: int, step: int) -> float:
-        """Move the parameters; return the learning rate."""
+        """Update the parameters with the gradients of the last ``accumulate`` steps; return the learning rate."""
         method, update = self.recipe.method, step // self.recipe.method.accumulate
         if method.l2_in_loss:
+            # each accumulated step has the penalty in its loss; the last update of an epoch may hold fewer steps
             self._add_l2_gradient(2 * method.l2_in_loss * (step - update * method.accumulate + 1))
-        factor = self._block(
+        factor = self._call_block(
             "schedule",
             method.schedule,
             number * self.updates + update,
             epochs=self.recipe.epochs,
             steps_per_epoch=self.updates,
         )
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+        for group, rate in zip(self.optimiser.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return float(self.optimiser.param_groups[0]["lr"])
 
     def _add_l2_gradient(self, factor: float) -> None:
-        """Add the gradient of the squared parameters, which is known: no need to send it through autograd."""
+        """Add ``factor`` times each parameter to its gradient: the penalty's derivative, without a pass through autograd."""
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         with torch.no_grad():
             torch._foreach_add_([parameter.grad for parameter in self.parameters], self.parameters, alpha=factor)
 
-    def _check(self, losses: list[Tensor], number: int, step: int, *, last: bool) -> None:
-        waiting = 1 if self.device.type == "cpu" else CHECK_EVERY
-        if (step + 1) % waiting and not last:
+    def _check_losses(self, losses: list[Tensor], number: int, step: int, *, last: bool) -> None:
+        interval = 1 if self.device.type == "cpu" else CHECK_EVERY
+        if (step + 1) % interval and not last:
             return
-        recent = torch.stack(losses[-waiting:]).tolist()
+        # one transfer for all steps since the last check
+        recent = torch.stack(losses[-interval:]).tolist()
         for at, loss in enumerate(recent, start=step + 2 - len(recent)):
             if not math.isfinite(loss):
                 raise TrainingError(
@@ -200,44 +209,45 @@ class Loop:
                     f"(lr was {self.optimiser.param_groups[0]['lr']:g})"
                 )
 
-    def _fetched(self, plan: list[samplers.Step]) -> Iterator[list[Batch]]:
+    def _batches(self, plan: list[samplers.Step]) -> Iterator[list[Batch]]:
         batches = ([(self.train.gather(group), self.train.truth[group]) for group in groups] for groups in plan)
-        # With the CPU as the device, a thread that gathers would take time from the cores that train.
+        # on the CPU a thread that gathers images would take time from the cores that train
         return batches if self.device.type == "cpu" else ahead(batches)
 
     def _task_weights(self) -> list[Tensor | None]:
-        """Weigh labels for each group by the positives of the datasets that it is drawn from."""
-        drawn = samplers.histogram(self.plan(0), self.train.domain, len(self.train.domains)) > 0
+        """Return each group's label weights, from the positives of the datasets that its images are drawn from."""
+        # shape (groups, domains): which datasets the first epoch draws a group from
+        uses_domain = samplers.histogram(self.plan(0), self.train.domain, len(self.train.domains)) > 0
         if self.recipe.method.task_weights == "none":
-            return [None] * len(drawn)
+            return [None] * len(uses_domain)
         return [
-            torch.from_numpy(rarity(self.train.truth[np.isin(self.train.domain, np.flatnonzero(row))])).to(self.device)
-            for row in drawn
+            torch.from_numpy(rarity(self.train.truth[group_domains[self.train.domain]])).to(self.device)
+            for group_domains in uses_domain
         ]
 
-    def _block(self, kind: str, spec: BlockSpec, *arguments: Any, **given: Any) -> Any:
-        return made(kind, spec, self.where, *arguments, **given)
+    def _call_block(self, kind: str, spec: BlockSpec, *arguments: Any, **arguments_by_name: Any) -> Any:
+        return call_block(kind, spec, self.where, *arguments, **arguments_by_name)
 
 
-def made(kind: str, spec: BlockSpec, where: str, *arguments: Any, **given: Any) -> Any:
-    """Call a block with these arguments and the options of its card.
+def call_block(kind: str, spec: BlockSpec, where: str, *arguments: Any, **arguments_by_name: Any) -> Any:
+    """Call a block with the given arguments and the options of its card.
 
     Raises:
-        CardError: The block does not take them.
+        CardError: The block does not accept them.
     """
     name, options = blocks.split(kind, spec, where=where)
-    found = blocks.check_options(kind, name, options, where=where)
+    block = blocks.check_options(kind, name, options, where=where)
     for option in options:
-        if option in given:
+        if option in arguments_by_name:
             raise CardError(f"{where}: {kind} {name!r}: {option!r} is not the card's to choose")
     try:
-        return found(*arguments, **given, **options)
+        return block(*arguments, **arguments_by_name, **options)
     except (TypeError, ValueError, ArithmeticError) as error:
         raise CardError(f"{where}: {kind} {name!r}: {error}") from error
 
 
 def network_seed(recipe: Recipe) -> int:
-    """Derive the seed of a network's first random values: the same for every method, so that they start alike."""
+    """Derive the seed of a network's initial weights; it leaves the method out, so that methods start from equal weights."""
     network, options = blocks.split("network", recipe.model.network)
-    spelled = [f"{name}={options[name]!r}" for name in sorted(options)]
-    return seed_of("network", recipe.seed, network, *spelled) % 2**63
+    option_texts = [f"{name}={options[name]!r}" for name in sorted(options)]
+    return seed_of("network", recipe.seed, network, *option_texts) % 2**63

@@ -1,4 +1,4 @@
-"""Score images without training on them, and judge an epoch by them."""
+"""Validation: outputs of a network without training, and the figures by which an epoch is selected."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from xrbench.training.input.to_tensor import Augmentation, Pixels
 
 Indices = npt.NDArray[np.int64]
 
-RELEASED_SHARE = 2.5
-"""The released code of Tetteh et al. validates on this fraction of an epoch's steps: 172 of 430."""
+RELEASED_DIVISOR = 2.5
+"""Training steps for each validation batch in the released code of Tetteh et al. 2021: 430 / 172."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What validation says of an epoch.
+class ValidationResult:
+    """Validation figures of one epoch.
 
     Attributes:
         loss: The objective over all validation images, without task weights.
         aucs: AUC of each label, NaN where it has no positive or no negative.
-        mean: Their mean over the labels that have one; NaN when none has.
+        mean_auc: Mean of the AUCs that are defined; NaN when none is.
     """
 
     loss: float
     aucs: npt.NDArray[np.float64]
-    mean: float
+    mean_auc: float
 
 
-def batches(count: int, size: int) -> Iterator[Indices]:
-    """Go through all positions once, in order.
+def ordered_batches(count: int, size: int) -> Iterator[Indices]:
+    """Yield the positions 0 to ``count - 1`` in order, ``size`` at a time, shape (at most size,).
 
-    >>> [batch.tolist() for batch in batches(5, 2)]
+    >>> [batch.tolist() for batch in ordered_batches(5, 2)]
     [[0, 1], [2, 3], [4]]
     """
     for start in range(0, count, size):
@@ -49,19 +49,22 @@ def batches(count: int, size: int) -> Iterator[Indices]:
 
 
 def released_batches(count: int, recipe: Recipe, rng: np.random.Generator) -> Iterator[Indices]:
-    """Draw shuffled whole batches without repeats, as many as the released code of Tetteh et al. takes.
+    """Yield shuffled whole batches without repeats, as many as the released code of Tetteh et al. 2021 takes.
 
-    That is the number of steps divided by 2.5 where the recipe has one, and never more than there are whole batches.
+    Args:
+        count: Number of validation images.
+        recipe: Gives the batch size and the steps of an epoch; without a number of steps all whole batches are taken.
+        rng: Generator of the permutation.
     """
     size = min(recipe.batch_size, count)
-    whole = count // size
-    wanted = int(recipe.steps_per_epoch // RELEASED_SHARE) if recipe.steps_per_epoch else whole
+    whole_batches = count // size
+    limit = int(recipe.steps_per_epoch // RELEASED_DIVISOR) if recipe.steps_per_epoch else whole_batches
     order = rng.permutation(count)
-    for number in range(max(min(whole, wanted), 1)):
+    for number in range(max(min(whole_batches, limit), 1)):
         yield order[number * size : (number + 1) * size]
 
 
-def outputs(
+def run_network(
     network: nn.Module,
     images: ImageSet,
     order: Iterator[Indices],
@@ -73,31 +76,37 @@ def outputs(
 ) -> npt.NDArray[np.float32]:
     """Run a network over batches of images, in float32 whatever the precision of training.
 
-    Evaluation is not rounded to bfloat16: its eight bits would tie many scores.
+    In bfloat16 the eight bits of the significand would tie many scores.
 
     Returns:
-        Its outputs, shape (images in all batches, outputs), in the order of the batches.
+        Outputs, float32, shape (images in all batches, outputs), in the order of the batches.
     """
     network.eval()
-    found = []
+    outputs = []
     with torch.inference_mode():
         for batch in order:
-            given = network(pixels(images.gather(batch), augmentation, rng))
-            found.append(given.float().cpu().numpy())
+            batch_outputs = network(pixels(images.gather(batch), augmentation, rng))
+            outputs.append(batch_outputs.float().cpu().numpy())
             if bar is not None:
                 bar.advance(len(batch))
-    return np.concatenate(found)
+    return np.concatenate(outputs)
 
 
-def nothing(labels: int) -> Verdict:
-    """Return what validation says without images."""
-    return Verdict(loss=float("nan"), aucs=np.full(labels, np.nan), mean=float("nan"))
+def undefined_result(labels: int) -> ValidationResult:
+    """Return the result of a validation without images."""
+    return ValidationResult(loss=float("nan"), aucs=np.full(labels, np.nan), mean_auc=float("nan"))
 
 
-def judge(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.float32], objective: Objective) -> Verdict:
-    """Compute loss and AUCs of logits, shape (images, labels) as the truth."""
+def evaluate(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.float32], objective: Objective) -> ValidationResult:
+    """Compute loss and AUCs.
+
+    Args:
+        logits: Shape (images, labels).
+        truth: 1, 0 or NaN (not labelled), same shape.
+        objective: The training objective, without task weights.
+    """
     with torch.inference_mode():
         loss = float(objective(torch.from_numpy(logits), torch.from_numpy(truth)))
     aucs = fast_auc.auc(truth, logits)
     defined = aucs[~np.isnan(aucs)]
-    return Verdict(loss=loss, aucs=aucs, mean=float(defined.mean()) if len(defined) else float("nan"))
+    return ValidationResult(loss=loss, aucs=aucs, mean_auc=float(defined.mean()) if len(defined) else float("nan"))

@@ -107,7 +107,7 @@ class Explainer:
         """
         found = []
         with devices.deterministic(self._predict.device, threads=self._predict.recipe.threads), self._cam() as cam:
-            for batch in validation.batches(len(images), batch_size):
+            for batch in validation.ordered_batches(len(images), batch_size):
                 given = self._predict.pixels(images.gather(batch))
                 found.append(cam(given, [self._target(targets[at]) for at in batch]))
                 if bar is not None:

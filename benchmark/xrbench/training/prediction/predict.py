@@ -73,10 +73,10 @@ class Predictor:
         """
         if not len(images):
             return np.empty((0, len(self.recipe.labels)), np.float32)
-        order = validation.batches(len(images), batch_size)
+        order = validation.ordered_batches(len(images), batch_size)
         exact = devices.deterministic(self.device, threads=self.recipe.threads)
         with exact, self.reporter.bar(label, len(images)) as bar:
-            found = validation.outputs(self.network, images, order, self.pixels, bar=bar)
+            found = validation.run_network(self.network, images, order, self.pixels, bar=bar)
         if not getattr(self.network, "gives_probabilities", False):
             logits = torch.from_numpy(found)
             found = (logits.softmax(1) if self.recipe.task == "multiclass" else torch.sigmoid(logits)).numpy()
