@@ -151,6 +151,12 @@ def test_a_mapping_is_a_three_valued_or() -> None:
         np.testing.assert_equal(value, expected)
 
 
+def test_a_mapping_joins_the_target_and_the_sources_that_are_there() -> None:
+    both = Mapping(target="Nodule/Mass", sources=("Nodule", "Mass"), reason="")
+    frame = pd.DataFrame({"Nodule/Mass": [1.0, 0.0, 0.0], "Nodule": [0.0, 0.0, -1.0]})
+    assert policies.with_mappings(frame, [both])["Nodule/Mass"].tolist() == [1, 0, -1]
+
+
 def test_mappings_use_what_the_dataset_has(vocabulary: Vocabulary) -> None:
     lesion = vocabulary.mappings["lung-lesion-as-nodule-mass"]
     own = pd.DataFrame({"Nodule/Mass": np.array([0, 1], np.float32)})

@@ -177,3 +177,5 @@ def test_a_class_that_no_test_set_has_is_said_once() -> None:
         "class 'Cardiomegaly' has 40 training images in vindr but none in chexpert: it cannot be judged there",
     )
     assert check_classes(train, {"mimic": tests["mimic"]}, LABELS, "vindr") == ()
+    counted = {"chexpert": {**tests["chexpert"], "Cardiomegaly": 0}}
+    assert len(check_classes(train, counted, LABELS, "vindr")) == 1

@@ -275,6 +275,186 @@ def test_a_split_that_was_published_stays_as_it_is() -> None:
     assert [p for p, side in found.items() if side == "valid"] == ["p10", "p4"]
 
 
+def test_equal_remainders_go_to_the_smaller_number() -> None:
+    assert apportion({2: 5, 0: 5, 1: 5}, 4) == {0: 2, 1: 1, 2: 1}
+    assert apportion({0: 1, 1: 1}, 1) == {0: 1, 1: 0}
+    # quotas of 0.5, 1.25 and 3.25: the largest remainder, not the largest stratum, is rounded up
+    assert apportion({0: 2, 1: 5, 2: 13}, 5) == {0: 1, 1: 1, 2: 3}
+
+
+def test_patients_of_unknown_class_are_a_stratum_of_their_own() -> None:
+    patients = [f"p{i}" for i in range(40)]
+    strata = dict.fromkeys(patients[:20], 0)
+    for seed in range(4):
+        found = sides("nih", patients, seed=seed, test=0.25, valid=0.2, strata=strata)
+        for part in (patients[:20], patients[20:]):
+            assert [found[patient] for patient in part].count("test") == 5
+            assert [found[patient] for patient in part].count("valid") == 3
+
+
+# Seeds, limits and what they leave out
+
+
+@pytest.mark.parametrize("kind", ["patients", "sequential"])
+def test_the_seed_of_a_rule_goes_before_that_of_the_setting(kind: str) -> None:
+    domains = {"a": members("a", [f"p{i}" for i in range(40)]), "t": members("t", ["x"])}
+
+    def validating(rule_seed: int | None, seed: int) -> list[int]:
+        rule = SplitRule(kind=kind, valid_fraction=0.5, seed=rule_seed)  # type: ignore[arg-type]
+        rows = divide(Roles(("a",), None, "t"), domains, rule=rule, limits=Limits(train=10), seed=seed).valid["a"]
+        return rows.tolist()
+
+    assert validating(None, 1) != validating(None, 2)
+    assert validating(0, 1) == validating(0, 2) == validating(None, 0)
+    assert validating(3, 1) == validating(None, 3)
+
+
+def test_each_part_has_a_limit_of_its_own_and_what_it_cuts_off_is_not_excluded() -> None:
+    domains = {
+        "a": members("a", [f"p{i}" for i in range(60)]),
+        "v": members("a", [f"p{i}" for i in range(6)] + [f"q{i}" for i in range(20)]),
+        "t": members("t", [f"t{i}" for i in range(9)]),
+    }
+    rule, limits = SplitRule(test_fraction=0.5), Limits(train=5, valid=2, test=3)
+    parts = divide(Roles(("a",), "v", "t"), domains, rule=rule, limits=limits, seed=0)
+    assert [len(rows) for rows in (parts.train["a"], parts.valid["v"])] == [5, 2]
+    assert [len(rows) for rows in (parts.internal["a"], parts.external["t"])] == [3, 3]
+    own = divide(Roles(("a",), None, "t"), domains, rule=rule, limits=limits, seed=0)
+    assert [len(own.train["a"]), len(own.valid["a"]), len(own.internal["a"])] == [5, 2, 3]
+    # the internal test keeps its first three images; nobody else of the 30 held-out patients trains
+    assert own.excluded == {}
+
+
+def test_excluded_images_are_counted_for_each_domain_before_any_limit() -> None:
+    domains = {
+        "a": members("x", ["1", "2", "3", "4", "4", "5"]),
+        "v": members("x", ["1", "1", "4", "6"]),
+        "t": members("x", ["1", "7"]),
+    }
+    parts = divide(
+        Roles(("a",), "v", "t"),
+        domains,
+        rule=SplitRule(test_fraction=0.0),
+        limits=Limits(train=1),
+        seed=0,
+        internal=False,
+    )
+    # patient 1 is in the test: one image leaves training and two validation; patient 4 then is in validation
+    assert parts.excluded == {"a": 3, "v": 2}
+    assert parts.valid["v"].tolist() == [2, 3]
+    assert parts.train["a"].tolist() == [1]
+    limited = divide(
+        Roles(("a",), "v", "t"),
+        domains,
+        rule=SplitRule(test_fraction=0.0),
+        limits=Limits(valid=1),
+        seed=0,
+        internal=False,
+    )
+    # of validation's four images the limit would have kept one, and one is left: nothing was lost
+    assert limited.excluded == {"a": 3}
+
+
+def test_patients_beyond_the_limit_of_the_test_may_train() -> None:
+    domains = {"a": members("x", ["1", "2", "3", "4"]), "t": members("x", ["1", "2", "3"])}
+    parts = divide(
+        Roles(("a",), "none", "t"),
+        domains,
+        rule=SplitRule(test_fraction=0.0),
+        limits=Limits(test=1),
+        seed=0,
+        internal=False,
+    )
+    assert parts.external["t"].tolist() == [0]
+    assert parts.train["a"].tolist() == [1, 2, 3]
+
+
+def test_without_an_internal_test_nobody_is_held_out_for_it() -> None:
+    domains = {"a": members("a", [f"p{i}" for i in range(40)]), "t": members("t", ["x"])}
+    for kind in ("patients", "everything"):
+        rule = SplitRule(kind=kind)  # type: ignore[arg-type]
+        parts = divide(Roles(("a",), "none", "t"), domains, rule=rule, limits=Limits(), seed=0, internal=False)
+        assert len(parts.train["a"]) == 40
+        assert not any(len(rows) for rows in parts.internal.values())
+        assert not parts.resubstitution
+
+
+def test_a_validation_set_of_its_own_takes_nobody_from_training() -> None:
+    domains = {"a": members("a", [f"p{i}" for i in range(40)]), "v": members("v", ["y"]), "t": members("t", ["x"])}
+    rule = SplitRule(test_fraction=0.25, valid_fraction=0.5)
+    parts = divide(Roles(("a",), "v", "t"), domains, rule=rule, limits=Limits(), seed=0)
+    assert (len(parts.train["a"]), len(parts.internal["a"])) == (30, 10)
+
+
+def test_slices_split_alike_whatever_else_is_in_the_setting() -> None:
+    everyone = [f"p{i}" for i in range(60)]
+    domains = {"pa": members("nih", everyone[:30]), "far": members("far", ["a"])}
+    parts = divide(
+        Roles(("pa",), None, "far"),
+        domains,
+        rule=SplitRule(test_fraction=0.4, valid_fraction=0.3),
+        limits=Limits(),
+        seed=3,
+        population={"nih": everyone},
+    )
+    whole = sides("nih", everyone, seed=3, test=0.4, valid=0.3)
+    for side, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.internal)):
+        assert {everyone[row] for row in rows["pa"]} == {p for p in everyone[:30] if whole[p] == side}
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "internal", "external", "message"),
+    [
+        ([0, 1], [1], [], [], "train and valid"),
+        ([0, 1], [], [1], [], "train and test"),
+        ([0, 1], [], [], [1], "train and test"),
+        ([0], [1], [1], [], "valid and test"),
+        ([0], [1], [], [1], "valid and test"),
+    ],
+)
+def test_each_pair_of_parts_is_compared(
+    train: list[int], valid: list[int], internal: list[int], external: list[int], message: str
+) -> None:
+    domains = {"a": members("a", ["1", "2"])}
+    rows = ({"a": np.array(part, np.int64)} for part in (train, valid, internal, external))
+    with pytest.raises(DataError, match=f"patient '2' of a stands in {message} \\(1 such patients\\)"):
+        check_disjoint(Parts(*rows, excluded={}), domains)
+
+
+def test_the_same_id_in_another_base_is_another_patient() -> None:
+    domains = {"a": members("a", ["1", "2"]), "v": members("v", ["1"]), "t": members("t", ["2"])}
+    parts = divide(Roles(("a",), "v", "t"), domains, rule=SplitRule(test_fraction=0.0), limits=Limits(), seed=0)
+    assert parts.train["a"].tolist() == [0, 1]
+    assert parts.excluded == {}
+
+
+def test_each_part_that_is_needed_has_images() -> None:
+    some, none = np.array([0]), np.array([], np.int64)
+    roles = Roles(("a", "b"), None, ("t", "u"))
+    good = {"train": {"a": some, "b": some}, "valid": {"a": none, "b": some}, "external": {"t": some, "u": some}}
+    check_filled(Parts(**good, internal={}, excluded={}), roles)  # one of two validation domains may be empty
+    for changes, message in [
+        ({"train": {"a": some, "b": none}}, "b: no image is left to train on when t \\+ u is the test"),
+        ({"valid": {"a": none, "b": none}}, "a \\+ b: no image is left to validate on"),
+        ({"external": {"t": some, "u": none}}, "u: no image to test on"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            check_filled(Parts(**{**good, **changes}, internal={}, excluded={}), roles)
+
+
+def test_resubstitution_is_refused_where_a_single_image_did_not_train() -> None:
+    domains = {"a": members("a", ["1", "2", "3"])}
+    train, internal = {"a": np.array([0, 1])}, {"a": np.array([1, 2])}
+    with pytest.raises(DataError, match="a: resubstitution is measured on training images"):
+        check_disjoint(Parts(train, {}, internal, {}, {}, resubstitution=True), domains)
+
+
+def test_a_digest_that_was_published_stays_as_it_is() -> None:
+    # it stands in the keys of finished fits: another one would train them again
+    truth = np.array([[1, 0], [np.nan, 1]], np.float32)
+    assert rows_digest(["a", "b"], truth) == "905fffcdd7bbef7b76d12eef2af0fca8"
+
+
 # No validation, several tests, and training on everything
 
 
