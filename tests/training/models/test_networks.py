@@ -149,9 +149,9 @@ def test_a_model_of_ones_own_is_used_as_it_comes(tmp_path: Path) -> None:
     torch.save(trained.state_dict(), tmp_path / "own.pt")
     model = card(SMALL, weights=str(tmp_path / "own.pt"), outputs=("A", "B", "C"))
     given = torch.rand(2, 1, 32, 32)
-    assert torch.equal(networks.build_as_it_comes(model)(given), trained(given))
+    assert torch.equal(networks.build_pretrained(model)(given), trained(given))
     with pytest.raises(CardError, match="'outputs' and 'weights' are wanted"):
-        networks.build_as_it_comes(card(SMALL, weights=str(tmp_path / "own.pt")))
+        networks.build_pretrained(card(SMALL, weights=str(tmp_path / "own.pt")))
 
 
 def test_published_probabilities_are_torchxrayvisions_own(
@@ -166,7 +166,7 @@ def test_published_probabilities_are_torchxrayvisions_own(
     monkeypatch.setattr(weights, "published", lambda _: weights.Source("https://example.org/all.pt", "all.pt"))
     outputs = tuple(name.replace("_", " ") for name in known["labels"])
     model = card("torchxrayvision", weights="densenet121-res224-all", outputs=outputs)
-    built = networks.build_as_it_comes(model)
+    built = networks.build_pretrained(model)
     original.eval().op_threshs = torch.tensor(known["op_threshs"])
     original.input_resolution = 224
     given = torch.rand(2, 1, 64, 64) * 2048 - 1024
@@ -185,4 +185,4 @@ def test_published_probabilities_are_torchxrayvisions_own(
 )
 def test_outputs_that_the_published_weights_do_not_have_are_refused(outputs: Any, message: str) -> None:
     with pytest.raises(CardError, match=message):
-        networks.build_as_it_comes(card("torchxrayvision", weights="densenet121-res224-all", outputs=outputs))
+        networks.build_pretrained(card("torchxrayvision", weights="densenet121-res224-all", outputs=outputs))

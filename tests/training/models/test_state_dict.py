@@ -21,8 +21,8 @@ def small(channels: int = 1, outputs: int = 2) -> Any:
     return nn.Sequential(nn.Conv2d(channels, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, outputs))
 
 
-def put(state: Any, network: nn.Module, **options: Any) -> None:
-    state_dict.put(state, network, **{"first": "0", "head": "3", "where": "file.pt", **options})
+def copy_into(state: Any, network: nn.Module, **options: Any) -> None:
+    state_dict.copy_into(state, network, **{"first": "0", "head": "3", "where": "file.pt", **options})
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.safetensors"])
@@ -102,7 +102,7 @@ def test_old_densenet_names_become_the_new_ones(tmp_path: Path) -> None:
 def test_everything_but_the_head_is_copied() -> None:
     given, network = small(outputs=7), small(outputs=2)
     before = network[3].weight.clone()
-    put(given.state_dict(), network)
+    copy_into(given.state_dict(), network)
     assert torch.equal(network[0].weight, given[0].weight)
     assert torch.equal(network[1].weight, given[1].weight)
     assert torch.equal(network[3].weight, before)
@@ -110,9 +110,9 @@ def test_everything_but_the_head_is_copied() -> None:
 
 def test_the_head_is_new_even_if_it_would_fit_unless_it_is_kept() -> None:
     given, network = small(), small()
-    put(given.state_dict(), network)
+    copy_into(given.state_dict(), network)
     assert not torch.equal(network[3].weight, given[3].weight)
-    put(given.state_dict(), network, keep_head=True)
+    copy_into(given.state_dict(), network, keep_head=True)
     assert torch.equal(network[3].weight, given[3].weight)
 
 
@@ -124,7 +124,7 @@ def test_three_channels_become_one_as_the_stem_says() -> None:
     for stem in ("new", "sum", "mean"):
         network = small()
         before = network[0].weight.clone()
-        put(colour.state_dict(), network, stem=stem)
+        copy_into(colour.state_dict(), network, stem=stem)
         found[stem] = network[0](grey)
         assert torch.equal(network[0].weight, before) == (stem == "new")
     assert torch.allclose(found["sum"], same_in_colour, atol=1e-6)
@@ -145,9 +145,9 @@ def test_what_does_not_fit_is_named_with_its_shape(change: Any, message: str) ->
     state = dict(small().state_dict())
     change(state)
     with pytest.raises(WeightsError, match=f"file.pt: .*{message}"):
-        put(state, small())
+        copy_into(state, small())
 
 
 def test_counts_of_batches_may_be_absent_in_old_files() -> None:
     state = {key: value for key, value in small().state_dict().items() if "num_batches" not in key}
-    put(state, small())
+    copy_into(state, small())

@@ -1,1 +1,1 @@
-"""Building blocks that a method card names: augmentation, losses, optimisers, samplers, schedules."""
+"""Components that a method card names: augmentations, losses, optimisers, samplers and schedules."""

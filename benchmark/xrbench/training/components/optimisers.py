@@ -1,4 +1,4 @@
-"""How gradients become steps: torch's optimisers under the names and options that cards use."""
+"""Optimisers of torch, under the names and options that cards use."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the learning rate moves: functions of a step's number that return the factor of the optimiser's rate.
+"""Learning-rate schedules: functions of the update's number that return a factor of the optimiser's learning rate.
 
-``f(step, *, epochs, steps_per_epoch, **options)`` with ``step`` counted from 0 over the whole training. A factor depends on nothing else,
-so that a fit which goes on after an interruption needs no state here.
+A schedule is a function ``f(step, *, epochs, steps_per_epoch, **options)``; ``step`` counts the updates of the parameters from 0 over
+the whole training, and ``steps_per_epoch`` those of an epoch. It has no state, so a resumed fit has nothing to restore here.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import math
 
 
 def constant(step: int, *, epochs: int, steps_per_epoch: int) -> float:  # noqa: ARG001
-    """Keep the rate as it is."""
+    """Keep the learning rate."""
     return 1.0
 
 
 def step(step: int, *, epochs: int, steps_per_epoch: int, every: int = 30, gamma: float = 0.1) -> float:  # noqa: ARG001
-    """Multiply the rate by ``gamma`` after every so many epochs.
+    """Multiply the learning rate by ``gamma`` after every ``every`` epochs.
 
     >>> [step(n, epochs=4, steps_per_epoch=2, every=2) for n in (0, 3, 4)]
     [1.0, 1.0, 0.1]
@@ -24,17 +24,18 @@ def step(step: int, *, epochs: int, steps_per_epoch: int, every: int = 30, gamma
 
 
 def cosine(step: int, *, epochs: int, steps_per_epoch: int, warmup: float = 0.0, floor: float = 0.0) -> float:
-    """Fall along half a cosine to ``floor`` (Loshchilov and Hutter 2017), after a straight rise.
+    """Decrease along half a cosine to ``floor`` (Loshchilov and Hutter 2017), after a linear warm-up.
 
     Args:
-        step: Number of the step, from 0.
+        step: Number of the update, from 0.
         epochs: Epochs of the training.
-        steps_per_epoch: Steps in each.
-        warmup: Epochs of the rise, which starts at one step's share of the rate.
-        floor: Factor that would be reached at the step after the last.
+        steps_per_epoch: Updates of an epoch.
+        warmup: Epochs of the warm-up, which starts at one update's share of the learning rate.
+        floor: Factor that would be reached at the update after the last.
     """
     rise = round(warmup * steps_per_epoch)
     if step < rise:
+        # never 0, which would waste the first update
         return (step + 1) / (rise + 1)
     share = (step - rise) / max(epochs * steps_per_epoch - rise, 1)
     return floor + (1 - floor) * (1 + math.cos(math.pi * share)) / 2
@@ -49,17 +50,18 @@ def one_cycle(
     start: float = 0.04,
     end: float = 4e-6,
 ) -> float:
-    """Rise along half a cosine from ``start`` to 1, then fall to ``end`` (Smith and Topin 2019), as torch's ``OneCycleLR`` does.
+    """Increase along half a cosine from ``start`` to 1, then decrease to ``end`` (Smith and Topin 2019), as torch's ``OneCycleLR``.
 
     Args:
-        step: Number of the step, from 0.
+        step: Number of the update, from 0.
         epochs: Epochs of the training.
-        steps_per_epoch: Steps in each.
-        rise: Share of the steps that the rise takes.
-        start: Factor at the first step (torch: 1 / div_factor).
-        end: Factor at the last step (torch: 1 / div_factor / final_div_factor).
+        steps_per_epoch: Updates of an epoch.
+        rise: Share of the updates before the maximum.
+        start: Factor at the first update (torch: 1 / div_factor).
+        end: Factor at the last update (torch: 1 / div_factor / final_div_factor).
     """
     total = epochs * steps_per_epoch
+    # torch counts from 0 to total - 1 and puts the maximum at this, not always whole, number
     top = max(rise * total - 1, 0.0)
     if step <= top and top > 0:
         low, high, share = start, 1.0, step / top
@@ -69,7 +71,7 @@ def one_cycle(
 
 
 def time_based(step: int, *, epochs: int, steps_per_epoch: int, decay: float = 1e-5) -> float:  # noqa: ARG001
-    """Divide the rate by ``1 + decay * step``, as Keras's optimisers did with ``decay``.
+    """Divide the learning rate by ``1 + decay * step``, as Keras's optimisers did with ``decay``.
 
     >>> time_based(100, epochs=1, steps_per_epoch=200, decay=0.01)
     0.5

@@ -1,1 +1,1 @@
-"""From cached pixels to tensors on the device."""
+"""Network input: cached pixels as tensors on the device."""

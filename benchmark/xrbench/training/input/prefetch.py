@@ -1,4 +1,4 @@
-"""Prepare what comes next while the last is used."""
+"""Preparation of batches in a thread while the network works on the last one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterator[T], depth: int = 3) -> Iterator[T]:
-    """Prepare items in a thread while the last one is used.
+    """Yield the items of an iterator that a thread prepares up to ``depth`` items ahead.
+
+    An error in the iterator is raised here, at the item that it prevented.
 
     >>> list(ahead(iter([1, 2, 3])))
     [1, 2, 3]
@@ -19,6 +21,7 @@ def ahead(items: Iterator[T], depth: int = 3) -> Iterator[T]:
     waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
     stop = threading.Event()
 
+    # a timeout, since a consumer that has left never empties the queue
     def put(entry: tuple[bool, Any]) -> None:
         while not stop.is_set():
             try:
@@ -34,7 +37,7 @@ def ahead(items: Iterator[T], depth: int = 3) -> Iterator[T]:
                 if stop.is_set():
                     return
             put((False, None))
-        except BaseException as error:  # handed over and raised where the items are used
+        except BaseException as error:  # raised again by the consumer
             put((False, error))
 
     thread = threading.Thread(target=work, daemon=True)

@@ -1,4 +1,4 @@
-"""From bytes to what a network is fed: on the device, scaled and normalised as the model card says."""
+"""Conversion of image bytes to a network's input: on the device, scaled and normalised as the model card says."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from xrbench.errors import CardError
 
 
 class Augmentation(Protocol):
-    """Change images at random: floats from 0 (black) to 1 (white), shape (images, channels, height, width)."""
+    """Random change of images: floats from 0 (black) to 1 (white), shape (images, channels, height, width)."""
 
     def __call__(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """Return changed images of the same shape."""
 
 
 class Pixels:
-    """Turn batches of bytes into a network's input.
+    """Convert batches of bytes to a network's input.
 
     Args:
-        card: Channels, scale, mean and std.
-        device: Where the network is.
+        card: Gives channels, scale, mean and std.
+        device: Device of the network.
         channels_last: Memory layout of the result.
 
     Raises:
@@ -43,7 +43,7 @@ class Pixels:
         low, high = card.scale
         mean = torch.tensor(card.mean or (0.0,), dtype=torch.float64)
         std = torch.tensor(card.std or (1.0,), dtype=torch.float64)
-        # scale, mean and std are one multiplication and one addition
+        # (image * (high - low) + low - mean) / std as one multiplication and one addition, computed in double precision
         self.factor = ((high - low) / std).float().view(1, -1, 1, 1).to(device)
         self.offset = ((low - mean) / std).float().view(1, -1, 1, 1).to(device)
 
@@ -57,15 +57,15 @@ class Pixels:
 
         Args:
             batch: Bytes of shape (images, 1 or channels, height, width).
-            augmentation: Applied in order, to brightness from 0 to 1.
-            rng: Where the augmentations draw from.
+            augmentation: Applied in order, to brightness from 0 to 1; only with a generator.
+            rng: Generator of the augmentations; None for none.
         """
         if batch.shape[1] not in (1, self.channels):
             raise CardError(f"images have {batch.shape[1]} channels, the model card says {self.channels}")
         images = self._move(batch).float().mul_(1 / 255)
         if rng is not None:
-            for change in augmentation:
-                images = change(images, rng)
+            for augment in augmentation:
+                images = augment(images, rng)
         images = torch.addcmul(self.offset, images, self.factor)
         if images.shape[1] != self.channels:
             images = images.expand(-1, self.channels, -1, -1)
@@ -79,9 +79,9 @@ class Pixels:
 
 
 def augmentations(specs: Sequence[BlockSpec], *, where: str) -> list[Augmentation]:
-    """Find the augmentation blocks that a method card names, with their options."""
-    found: list[Augmentation] = []
+    """Return the augmentations that a method card names, with their options bound."""
+    blocks_with_options: list[Augmentation] = []
     for spec in specs:
         name, options = blocks.split("augmentation", spec, where=where)
-        found.append(partial(blocks.check_options("augmentation", name, options, where=where), **options))
-    return found
+        blocks_with_options.append(partial(blocks.check_options("augmentation", name, options, where=where), **options))
+    return blocks_with_options

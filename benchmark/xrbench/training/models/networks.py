@@ -1,8 +1,8 @@
-"""Build networks by name, from timm, torchvision and torchxrayvision, with the weights that their card asks for.
+"""Networks by name, from timm, torchvision and torchxrayvision, with the initial weights of their card.
 
-A network block is a function ``f(*, channels, outputs, **options) -> nn.Module`` that returns random weights; what the card says
-about initial weights and about the first layer is done here, alike for all blocks. Building leaves the global generators
-as they were, and the same seed builds the same network.
+A network block is a function ``f(*, channels, outputs, **options) -> nn.Module`` that returns random weights; initial weights and
+the adaptation of the first layer are handled here, in the same way for all blocks. Building leaves the global generators as they
+were, and the same seed builds the same network.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from xrbench.training.models import state_dict, weights
 
 
 def build(card: ModelCard, outputs: int, *, seed: int, reporter: Reporter | None = None) -> nn.Module:
-    """Build the network of a card, with its initial weights, to be trained.
+    """Build the network of a card with its initial weights, for training.
 
     Args:
-        card: What to build.
-        outputs: Number of outputs; the layer that gives them is always new.
+        card: The model card.
+        outputs: Number of outputs; the output layer is always new.
         seed: Seed of all random values, from 0 to 2**63 - 1.
         reporter: Where a download is shown.
 
     Raises:
         CardError: The card names a network, an option or weights that do not exist.
-        WeightsError: The weights are not to be had, or do not fit.
+        WeightsError: The weights are not available, or do not fit.
     """
     with isolated(seed):
-        network = _random(card, outputs)
+        network = _build_random(card, outputs)
         if card.weights != "none":
             _start_from_weights(network, card, outputs, keep_head=False, reporter=reporter)
     return network
 
 
-def build_as_it_comes(card: ModelCard, *, reporter: Reporter | None = None) -> nn.Module:
-    """Build the network of a card with all its weights, to be used without training; one output for each of ``card.outputs``.
+def build_pretrained(card: ModelCard, *, reporter: Reporter | None = None) -> nn.Module:
+    """Build the network of a card with all its weights, for use without training; one output for each of ``card.outputs``.
 
     Raises:
         CardError: The card names no outputs or no weights, or names outputs that its published weights do not have.
@@ -55,7 +55,7 @@ def build_as_it_comes(card: ModelCard, *, reporter: Reporter | None = None) -> n
         raise CardError(f"model {card.name}: 'outputs' and 'weights' are wanted in a model that is used as it comes")
     block, _ = blocks.split("network", card.network, where=f"model {card.name}")
     with isolated(0):
-        network = _random(card, len(card.outputs))
+        network = _build_random(card, len(card.outputs))
         if block == "torchxrayvision" and not weights.is_local(card):
             network = _with_published_outputs(network, card)
         _start_from_weights(network, card, len(card.outputs), keep_head=True, reporter=reporter)
@@ -79,12 +79,12 @@ def timm_network(*, name: str, channels: int, outputs: int, norm_factors: bool =
     """Build a network of timm with random weights.
 
     Args:
-        name: Its name there, with the tag of the weights that are meant by ``imagenet`` if one is wanted: ``resnet18.a1_in1k``.
+        name: Its name in timm, optionally with the tag of the weights that ``imagenet`` means: ``resnet18.a1_in1k``.
         channels: Channels of its input.
         outputs: Number of its outputs.
         norm_factors: Whether batch normalisation learns a factor for each channel; False keeps those it starts with, as Keras's
             layers with ``scale=False``.
-        options: Passed on, such as ``drop_rate``; ``widths`` are what its residual networks call ``channels``, one a stage.
+        options: Passed on, such as ``drop_rate``; ``widths`` (one for each stage) is the option ``channels`` of timm's residual networks.
     """
     import timm
 
@@ -92,36 +92,36 @@ def timm_network(*, name: str, channels: int, outputs: int, norm_factors: bool =
         raise UnknownNameError("timm network", name, timm.list_models())
     if "widths" in options:
         options["channels"] = tuple(options.pop("widths"))
-    made: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=outputs, **options)
+    network: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=outputs, **options)
     if not norm_factors:
-        for layer in made.modules():
+        for layer in network.modules():
             if isinstance(layer, nn.BatchNorm2d) and layer.weight is not None:
                 layer.weight.requires_grad_(False)
-    return made
+    return network
 
 
 def torchvision_network(*, name: str, channels: int, outputs: int, pretrained: str = "", **options: Any) -> nn.Module:
     """Build a network of torchvision with random weights.
 
     Args:
-        name: Its name there, such as ``densenet121``.
-        channels: Channels of its input; for one, the first convolution is a new layer of the same shape otherwise.
+        name: Its name in torchvision, such as ``densenet121``.
+        channels: Channels of its input; other than three, the first convolution is replaced by one with that many.
         outputs: Number of its outputs.
         pretrained: Which of torchvision's weights ``imagenet`` means, such as ``IMAGENET1K_V1``; empty for its default.
         options: Passed on, such as ``drop_rate``.
     """
     from torchvision import models
 
-    del pretrained  # read where the weights are looked up
+    del pretrained  # an option of the card that only the look-up of weights reads
     if name not in models.list_models(module=models):
         raise UnknownNameError("torchvision network", name, models.list_models(module=models))
     network: nn.Module = models.get_model(name, weights=None, num_classes=outputs, **options)
-    _new_first_layer(network, channels)
+    _replace_first_layer(network, channels)
     return network
 
 
 def torchxrayvision_network(*, name: str = "densenet121", channels: int = 1, outputs: int) -> nn.Module:
-    """Build a network with the layers of torchxrayvision's (one channel) and random weights.
+    """Build a network of torchxrayvision (one channel) with random weights.
 
     Args:
         name: ``densenet121`` or ``resnet50``.
@@ -140,14 +140,14 @@ def torchxrayvision_network(*, name: str = "densenet121", channels: int = 1, out
 
 
 class Published(nn.Module):
-    """A network as torchxrayvision publishes it: images are resized to its resolution, and outputs are probabilities.
+    """Network as torchxrayvision publishes it: images are resized to its resolution, and outputs are probabilities.
 
-    The sigmoid of each output is stretched so that the published operating point lies at 0.5, as that library does; an
-    output without an operating point is 0.5 throughout there, and keeps its plain sigmoid here.
+    Each sigmoid p is calibrated so that the published operating point t is at 0.5, as in that library: p / 2t below t, and
+    1 - (1 - p) / 2(1 - t) above it. An output without an operating point, which is 0.5 throughout there, keeps p.
 
     Args:
-        body: The layers.
-        resolution: Side in pixels that the body takes.
+        body: The network with logits as outputs.
+        resolution: Side in pixels of the body's input.
         points: Operating point of each output, NaN for none, shape (outputs,).
     """
 
@@ -163,36 +163,36 @@ class Published(nn.Module):
         if images.shape[-2:] != (self.resolution, self.resolution):
             size = (self.resolution, self.resolution)
             images = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
-        found: Tensor = self.body(images)
-        return found
+        logits: Tensor = self.body(images)
+        return logits
 
     def forward(self, images: Tensor) -> Tensor:
         """Return probabilities, shape (images, outputs)."""
-        found = torch.sigmoid(self.logits(images))
-        points = self.points.expand_as(found)  # type: ignore[operator]
-        low = found / (2 * points)
-        high = 1 - (1 - found) / (2 * (1 - points))
-        return torch.where(points.isnan(), found, torch.where(found < points, low, high))
+        probabilities = torch.sigmoid(self.logits(images))
+        points = self.points.expand_as(probabilities)  # type: ignore[operator]
+        low = probabilities / (2 * points)
+        high = 1 - (1 - probabilities) / (2 * (1 - points))
+        return torch.where(points.isnan(), probabilities, torch.where(probabilities < points, low, high))
 
 
 def first_and_head(network: nn.Module, outputs: int) -> tuple[str, str]:
-    """Name the first convolution and the layer that gives the outputs; ``""`` where there is none.
+    """Return the names of the first convolution and of the output layer; ``""`` where there is none.
 
-    timm says so itself; elsewhere the latter is the last linear layer with that many outputs.
+    timm records both; elsewhere the output layer is the last linear layer with that many outputs.
     """
     layers = list(network.named_modules())
     first = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), "")
     heads = [name for name, layer in layers if isinstance(layer, nn.Linear) and layer.out_features == outputs]
-    said = getattr(network, "pretrained_cfg", None)
-    said = said if isinstance(said, dict) else {}
-    first_said, head_said = said.get("first_conv"), said.get("classifier")
+    config = getattr(network, "pretrained_cfg", None)
+    config = config if isinstance(config, dict) else {}
+    first_by_timm, head_by_timm = config.get("first_conv"), config.get("classifier")
     return (
-        first_said if isinstance(first_said, str) else first,
-        head_said if isinstance(head_said, str) else (heads[-1] if heads else ""),
+        first_by_timm if isinstance(first_by_timm, str) else first,
+        head_by_timm if isinstance(head_by_timm, str) else (heads[-1] if heads else ""),
     )
 
 
-def _random(card: ModelCard, outputs: int) -> nn.Module:
+def _build_random(card: ModelCard, outputs: int) -> nn.Module:
     where = f"model {card.name}"
     name, options = blocks.split("network", card.network, where=where)
     make = blocks.check_options("network", name, options, where=where)
@@ -214,23 +214,23 @@ def _start_from_weights(
     state = state_dict.read(path)
     block, options = blocks.split("network", card.network)
     if block == "timm" and card.weights == "imagenet":
-        state = _through_timm(state, str(options["name"]))
+        state = _renamed_by_timm(state, str(options["name"]))
     target = network.body if isinstance(network, Published) else network
     first, head = first_and_head(target, outputs)
-    state_dict.put(
+    state_dict.copy_into(
         state, target, first=first, head=head, stem=card.stem, keep_head=keep_head, where=f"model {card.name}: {path}"
     )
 
 
-def _through_timm(state: state_dict.State, name: str) -> state_dict.State:
-    """Let timm load the weights into its own network first: it renames what older files call otherwise."""
+def _renamed_by_timm(state: state_dict.State, name: str) -> state_dict.State:
+    """Load the weights into a network of timm and return its state: timm renames the tensors of older files."""
     import timm
 
-    made = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state, "file": None})
-    return dict(made.state_dict())
+    network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state, "file": None})
+    return dict(network.state_dict())
 
 
-def _new_first_layer(network: nn.Module, channels: int) -> None:
+def _replace_first_layer(network: nn.Module, channels: int) -> None:
     name, _ = first_and_head(network, 0)
     old = network.get_submodule(name)
     if not isinstance(old, nn.Conv2d) or old.in_channels == channels:
@@ -248,20 +248,20 @@ def _new_first_layer(network: nn.Module, channels: int) -> None:
 
 
 def _with_published_outputs(network: nn.Module, card: ModelCard) -> Published:
-    known = weights.torchxrayvision_models().model_urls.get(card.weights)
-    if known is None:
+    published = weights.torchxrayvision_models().model_urls.get(card.weights)
+    if published is None:
         urls = weights.torchxrayvision_models().model_urls
         raise CardError(f"model {card.name}: weights: no {card.weights!r}{suggestion(card.weights, urls)}")
-    names = [str(name).replace("_", " ") for name in known["labels"]]
-    for place, (wanted, published) in enumerate(zip(card.outputs, names, strict=False)):
-        if wanted.replace("_", " ") != published:
+    names = [str(name).replace("_", " ") for name in published["labels"]]
+    for place, (expected, name_there) in enumerate(zip(card.outputs, names, strict=False)):
+        if expected.replace("_", " ") != name_there:
             raise CardError(
-                f"model {card.name}: outputs[{place}]: {wanted!r} here, {published!r} in the published weights"
+                f"model {card.name}: outputs[{place}]: {expected!r} here, {name_there!r} in the published weights"
             )
     if len(names) != len(card.outputs):
         raise CardError(f"model {card.name}: outputs: {len(card.outputs)} here, {len(names)} in the published weights")
     return Published(
         network,
-        resolution=int(known["input_resolution"]),
-        points=torch.tensor(known["op_threshs"], dtype=torch.float32),
+        resolution=int(published["input_resolution"]),
+        points=torch.tensor(published["op_threshs"], dtype=torch.float32),
     )

@@ -1,1 +1,1 @@
-"""What a trained network says of images: scores and saliency maps."""
+"""Outputs of finished networks: scores and saliency maps."""

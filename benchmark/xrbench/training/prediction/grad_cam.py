@@ -1,8 +1,8 @@
-"""Where in an image a network found its evidence: Grad-CAM of a trained network, computed by the library grad-cam.
+"""Saliency maps: Grad-CAM and its relatives for a finished network, computed by the library grad-cam.
 
-A map belongs to one image and one target: an output before sigmoid or softmax, or its negative (evidence against). Values lie in
-0..1, highest 1; the library takes off the lowest value of the coarse map before it scales, so that a map of one value is 0
-throughout, as is one without any evidence for the target. Coarse maps are brought to the size of the image bilinearly.
+A map belongs to one image and one target: an output before sigmoid or softmax, or its negative (evidence against). Values are
+from 0 to 1 with the maximum 1: the library subtracts the minimum of the coarse map and divides by the maximum, so that a constant
+map, and one without any evidence for the target, is 0 throughout. Coarse maps are resized to the image bilinearly.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ TECHNIQUES: Mapping[str, str] = {
     "layercam": "LayerCAM",
     "xgradcam": "XGradCAM",
 }
-"""Name -> class of the library; all of them weigh a layer's activations by gradients of the target."""
-CONVENTIONS = ("layer4", "features.norm5", "conv2d_7b")
-"""Layers that papers explain: the last stage of residual networks, of DenseNet and of Inception-ResNet-v2."""
-PASSED_OVER = (nn.Identity, nn.Dropout, nn.Flatten)
+"""Technique -> class of the library; all of them weight a layer's activations by gradients of the target."""
+USUAL_LAYERS = ("layer4", "features.norm5", "conv2d_7b")
+"""Layers that papers use: the last stage of residual networks, of DenseNet and of Inception-ResNet-v2."""
+
+SHAPELESS = (nn.Identity, nn.Dropout, nn.Flatten)
+"""Modules without a map of their own, passed over in the search for the last one."""
 
 
 class Target(NamedTuple):
-    """What a map is of.
+    """Target of a map.
 
     Attributes:
         output: Position of the label among the recipe's labels.
@@ -50,11 +52,11 @@ class Target(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """The layer whose activations are weighed.
+    """Layer whose activations are weighted.
 
     Attributes:
         name: Its name among the network's modules.
-        height, width: Size of its maps.
+        height, width: Size of its maps in pixels.
     """
 
     name: str
@@ -63,20 +65,20 @@ class Layer(NamedTuple):
 
 
 class Explainer:
-    """A network that is ready to say where it found its evidence.
+    """Compute saliency maps of a finished network.
 
     Args:
-        predict: The network, ready to score images.
-        layer: Name of a layer; empty for the last convolutional one with more than one pixel (of ``CONVENTIONS``, where the network
+        predict: Predictor of the network.
+        layer: Name of a layer; empty for the last convolutional one with more than one pixel (of ``USUAL_LAYERS``, where the network
             has one of them, else the last one before the outputs).
         technique: One of ``TECHNIQUES``.
 
     Attributes:
-        layer: The layer that was found.
+        layer: The layer in use.
         labels: The recipe's labels, in the order that ``Target.output`` counts.
 
     Raises:
-        UnknownNameError: No such layer or technique; the nearest one is offered.
+        UnknownNameError: There is no such layer or technique; the message offers the nearest name.
         UsageError: The layer gives no map at this image size, or there is no convolutional one.
     """
 
@@ -88,45 +90,46 @@ class Explainer:
         self._body: nn.Module = predict.network.body if isinstance(predict.network, Published) else predict.network
         self._logits = _Logits(predict.network).eval()
         for weight in predict.network.parameters():
-            weight.requires_grad_(True)  # what a network's author froze would cut the gradient off
-        self.layer = _chosen(self._outputs(), layer, where=self._where, side=predict.recipe.image_size)
+            weight.requires_grad_(True)  # a frozen layer would cut the gradient off
+        self.layer = _choose_layer(self._outputs(), layer, where=self._where, side=predict.recipe.image_size)
 
     def __call__(
         self, images: ImageSet, targets: Sequence[Target], *, batch_size: int = BATCH, bar: Task | None = None
     ) -> npt.NDArray[np.float32]:
-        """Explain every image, in order.
+        """Compute one map for each image, in order.
 
         Args:
-            images: What is explained.
-            targets: One an image.
-            batch_size: Images at a time.
+            images: The images.
+            targets: Target of each image.
+            batch_size: Images of one forward and backward pass.
             bar: Advanced by each image.
 
         Returns:
             Maps from 0 to 1, float32, shape (images, height, width) of the cached images.
         """
-        found = []
+        maps = []
         with devices.deterministic(self._predict.device, threads=self._predict.recipe.threads), self._cam() as cam:
             for batch in validation.ordered_batches(len(images), batch_size):
-                given = self._predict.pixels(images.gather(batch))
-                found.append(cam(given, [self._target(targets[at]) for at in batch]))
+                inputs = self._predict.pixels(images.gather(batch))
+                maps.append(cam(inputs, [self._target(targets[at]) for at in batch]))
                 if bar is not None:
                     bar.advance(len(batch))
         self._logits.zero_grad(set_to_none=True)
-        return np.concatenate(found) if found else np.empty((0, 0, 0), np.float32)
+        return np.concatenate(maps) if maps else np.empty((0, 0, 0), np.float32)
 
     @contextmanager
     def _cam(self) -> Iterator[Any]:
-        """Set the library's hooks on the layer; what follows in place must not change what they have seen."""
+        """Attach the library's hooks to the layer for the length of the block."""
         import pytorch_grad_cam
 
         module = self._body.get_submodule(self.layer.name)
         cam = getattr(pytorch_grad_cam, TECHNIQUES[self.technique])(model=self._logits, target_layers=[module])
-        copied = module.register_forward_hook(lambda _module, _given, made: made.clone())
+        # a ReLU that works in place would overwrite the activations that the library keeps: later modules get a copy
+        copying = module.register_forward_hook(lambda _module, _inputs, output: output.clone())
         try:
             yield cam
         finally:
-            copied.remove()
+            copying.remove()
             cam.activations_and_grads.release()
 
     def _target(self, target: Target) -> Callable[[Tensor], Tensor]:
@@ -135,17 +138,17 @@ class Explainer:
         return lambda outputs: outputs[column] * target.sign
 
     def _outputs(self) -> list[_Output]:
-        """Run an empty image and list what each module gave, in the order in which they ended."""
-        listed: list[_Output] = []
+        """Run a blank image and list the output of each module, in the order in which the modules finished."""
+        outputs: list[_Output] = []
 
-        def note(name: str, module: nn.Module) -> Callable[..., None]:
-            def hook(_module: nn.Module, _given: Any, made: Any) -> None:
-                listed.append(_Output(name, module, tuple(made.shape) if isinstance(made, Tensor) else ()))
+        def record(name: str, module: nn.Module) -> Callable[..., None]:
+            def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+                outputs.append(_Output(name, module, tuple(output.shape) if isinstance(output, Tensor) else ()))
 
             return hook
 
         hooks = [
-            module.register_forward_hook(note(name, module)) for name, module in self._body.named_modules() if name
+            module.register_forward_hook(record(name, module)) for name, module in self._body.named_modules() if name
         ]
         recipe = self._predict.recipe
         blank = np.zeros((1, 1, recipe.image_size, recipe.image_size), np.uint8)
@@ -155,11 +158,12 @@ class Explainer:
         finally:
             for hook in hooks:
                 hook.remove()
-        ran = {output.name for output in listed}
-        listed[:0] = [
+        # modules that never ran go first, without a shape: their names are known, and the search goes from the end
+        ran = {output.name for output in outputs}
+        outputs[:0] = [
             _Output(name, module, ()) for name, module in self._body.named_modules() if name and name not in ran
         ]
-        return listed
+        return outputs
 
 
 class _Output(NamedTuple):
@@ -169,61 +173,61 @@ class _Output(NamedTuple):
 
     @property
     def is_map(self) -> bool:
-        """Whether it is one map a channel, with more than one pixel."""
+        """Whether the output is one map for each channel, with more than one pixel."""
         return len(self.shape) == 4 and self.shape[2] * self.shape[3] > 1 and not self.ends_in_channels
 
     @property
     def ends_in_channels(self) -> bool:
-        """Whether a layer norm shows that channels stand last, as in Swin transformers."""
+        """Whether a layer norm shows that the channels are the last axis, as in Swin transformers."""
         normed = tuple(getattr(self.module, "normalized_shape", ())) if isinstance(self.module, nn.LayerNorm) else ()
         return bool(normed) and normed == self.shape[-1:] and normed != self.shape[1:2]
 
 
 class _Logits(nn.Module):
-    """A network's outputs before any sigmoid, one column an output."""
+    """Network whose outputs are logits, shape (images, outputs), also where the published one gives probabilities."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.network.logits(images) if isinstance(self.network, Published) else self.network(images)
-        return found[:, None] if found.ndim == 1 else found
+        logits: Tensor = self.network.logits(images) if isinstance(self.network, Published) else self.network(images)
+        return logits[:, None] if logits.ndim == 1 else logits
 
 
-def _chosen(outputs: Sequence[_Output], name: str, *, where: str, side: int) -> Layer:
+def _choose_layer(outputs: Sequence[_Output], name: str, *, where: str, side: int) -> Layer:
     if name:
-        return _named(outputs, name, where=where, side=side)
+        return _layer_by_name(outputs, name, where=where, side=side)
     known = {output.name: output for output in outputs}
-    last = next((known[usual] for usual in CONVENTIONS if usual in known and known[usual].is_map), None)
+    last = next((known[usual] for usual in USUAL_LAYERS if usual in known and known[usual].is_map), None)
     last = last or _last_map(outputs)
     if last is None:
         raise UsageError(f"{where}: no convolutional layer before the outputs; name one by --layer")
     return Layer(last.name, *last.shape[2:])
 
 
-def _named(outputs: Sequence[_Output], name: str, *, where: str, side: int) -> Layer:
-    found = [output for output in outputs if output.name == name]
-    if not found:
+def _layer_by_name(outputs: Sequence[_Output], name: str, *, where: str, side: int) -> Layer:
+    matches = [output for output in outputs if output.name == name]
+    if not matches:
         raise UnknownNameError("layer", name, dict.fromkeys(output.name for output in outputs), where=where)
-    if len(found) > 1:
+    if len(matches) > 1:
         raise UsageError(
-            f"{where}: layer {name!r} is used {len(found)} times for one image; name one that is used once"
+            f"{where}: layer {name!r} is used {len(matches)} times for one image; name one that is used once"
         )
-    if not found[0].is_map:
-        shape = " x ".join(map(str, found[0].shape[1:])) or "nothing"
+    if not matches[0].is_map:
+        shape = " x ".join(map(str, matches[0].shape[1:])) or "nothing"
         raise UsageError(
             f"{where}: layer {name!r} gives no map of an image of {side} x {side} pixels, it gives {shape}"
         )
-    return Layer(name, *found[0].shape[2:])
+    return Layer(name, *matches[0].shape[2:])
 
 
 def _last_map(outputs: Sequence[_Output]) -> _Output | None:
-    """Go back from the outputs to the last map, past pooling and what changes nothing; None behind anything else."""
+    """Return the last map before the outputs, past pooling and flattening; None where another kind of layer comes after it."""
     for output in reversed(outputs):
         flat = len(output.shape) == 2 or (len(output.shape) == 4 and output.shape[2] * output.shape[3] == 1)
         pool = "pool" in type(output.module).__name__.lower()
-        if not output.shape or flat or pool or isinstance(output.module, PASSED_OVER):
+        if not output.shape or flat or pool or isinstance(output.module, SHAPELESS):
             continue
         return output if output.is_map else None
     return None

@@ -1,4 +1,4 @@
-"""From images to scores: a trained network, or one that is used as it comes."""
+"""Scores of images from a trained network, or from a pretrained one that is used without training."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ BATCH = 64
 
 
 class Predictor:
-    """A network that is ready to score images.
+    """Score images with a finished network.
 
     Args:
-        recipe: What the fit was made of; for a model that is used as it comes, its method names ``inference``, and its
-            outputs are matched with the recipe's labels by name.
-        folder: The finished fit's folder; None for a model that is used as it comes.
-        key: The fit's key; empty for a model that is used as it comes.
+        recipe: Specification of the fit; for a pretrained model its method has ``inference``, and the model's outputs are
+            matched with the recipe's labels by name.
+        folder: The finished fit's folder; None for a pretrained model.
+        key: The fit's key; empty for a pretrained model.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
         reporter: Where progress is shown.
 
     Raises:
         CardError: The model has no output for one of the labels.
-        StoreError: The fit is not finished, or is another one.
-        WeightsError: The weights of a model that is used as it comes are not to be had.
+        StoreError: The fit is not finished, or the folder holds another one.
+        WeightsError: The weights of a pretrained model are not available.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Predictor:
         self.columns: list[int] | None = None
         if recipe.method.inference:
             self.columns = columns_of(recipe.model, recipe.labels)
-            network = networks.build_as_it_comes(recipe.model, reporter=self.reporter)
+            network = networks.build_pretrained(recipe.model, reporter=self.reporter)
         elif folder is not None:
-            network = _trained(FitFolder(folder, key=key, recipe=recipe), recipe)
+            network = _trained_network(FitFolder(folder, key=key, recipe=recipe), recipe)
         else:
             raise CardError(f"method {recipe.method.name}: is trained: the folder of a finished fit is wanted")
         self.network = network.to(self.device, memory_format=self.pixels.layout).eval()  # type: ignore[call-overload]
@@ -69,26 +69,26 @@ class Predictor:
             Probabilities, float32, shape (images, labels).
 
         Raises:
-            TrainingError: A score is not a number.
+            TrainingError: A score is not finite.
         """
         if not len(images):
             return np.empty((0, len(self.recipe.labels)), np.float32)
         order = validation.ordered_batches(len(images), batch_size)
-        exact = devices.deterministic(self.device, threads=self.recipe.threads)
-        with exact, self.reporter.bar(label, len(images)) as bar:
-            found = validation.run_network(self.network, images, order, self.pixels, bar=bar)
+        determinism = devices.deterministic(self.device, threads=self.recipe.threads)
+        with determinism, self.reporter.bar(label, len(images)) as bar:
+            scores = validation.run_network(self.network, images, order, self.pixels, bar=bar)
         if not getattr(self.network, "gives_probabilities", False):
-            logits = torch.from_numpy(found)
-            found = (logits.softmax(1) if self.recipe.task == "multiclass" else torch.sigmoid(logits)).numpy()
+            logits = torch.from_numpy(scores)
+            scores = (logits.softmax(1) if self.recipe.task == "multiclass" else torch.sigmoid(logits)).numpy()
         if self.columns is not None:
-            found = np.ascontiguousarray(found[:, self.columns])
-        wrong = ~np.isfinite(found)
-        if wrong.any():
-            row, column = (int(place[0]) for place in np.nonzero(wrong))
+            scores = np.ascontiguousarray(scores[:, self.columns])
+        not_finite = ~np.isfinite(scores)
+        if not_finite.any():
+            row, column = (int(place[0]) for place in np.nonzero(not_finite))
             raise TrainingError(
-                f"{label}: the score of image {row} for {self.recipe.labels[column]!r} is {found[row, column]}"
+                f"{label}: the score of image {row} for {self.recipe.labels[column]!r} is {scores[row, column]}"
             )
-        return found
+        return scores
 
 
 def predict(
@@ -102,17 +102,17 @@ def predict(
     batch_size: int = BATCH,
     label: str = "predict",
 ) -> npt.NDArray[np.float32]:
-    """Score images once; ``Predictor`` says what is wanted and what can go wrong, and scores several sets.
+    """Score one set of images; arguments and errors are those of ``Predictor``, which scores several sets.
 
     Returns:
         Probabilities, float32, shape (images, labels), in the order of the images.
     """
-    ready = Predictor(recipe, folder=folder, key=key, device=device, reporter=reporter)
-    return ready(images, batch_size=batch_size, label=label)
+    predictor = Predictor(recipe, folder=folder, key=key, device=device, reporter=reporter)
+    return predictor(images, batch_size=batch_size, label=label)
 
 
 def columns_of(model: ModelCard, labels: tuple[str, ...]) -> list[int]:
-    """Find each label among a model's outputs, by name.
+    """Return the position of each label among a model's outputs, by name.
 
     Raises:
         CardError: There is no output of that name.
@@ -123,10 +123,10 @@ def columns_of(model: ModelCard, labels: tuple[str, ...]) -> list[int]:
     return [model.outputs.index(label) for label in labels]
 
 
-def _trained(kept: FitFolder, recipe: Recipe) -> nn.Module:
-    state = kept.weights()
-    # the layers only: the weights they start from would be overwritten
-    bare = msgspec.structs.replace(recipe.model, weights="none")
-    network = networks.build(bare, len(recipe.labels), seed=network_seed(recipe))
+def _trained_network(folder: FitFolder, recipe: Recipe) -> nn.Module:
+    state = folder.weights()
+    # without initial weights, which would be overwritten and may not be on this machine
+    without_weights = msgspec.structs.replace(recipe.model, weights="none")
+    network = networks.build(without_weights, len(recipe.labels), seed=network_seed(recipe))
     network.load_state_dict(state)
     return network
