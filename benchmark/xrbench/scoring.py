@@ -21,6 +21,8 @@ from xrbench.errors import MeasureError
 from xrbench.progress import Reporter, Silent
 from xrbench.rng import seed_of
 from xrbench.runs import store
+from xrbench.runs.prediction_frame import patients_of, truth_and_score
+from xrbench.runs.run_cell import RunCell
 
 COLUMNS = (
     "suite",
@@ -152,33 +154,6 @@ def class_of(truth: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(known, (truth == 1).argmax(axis=1), np.nan)
 
 
-def truth_and_score(
-    frame: pd.DataFrame, labels: Sequence[str]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Take truth and score out of a predictions frame, joined by name: two arrays of shape (n, labels).
-
-    Raises:
-        MeasureError: A column is not there.
-    """
-    for prefix in ("truth:", "score:"):
-        for label in labels:
-            if f"{prefix}{label}" not in frame.columns:
-                raise MeasureError(
-                    f"no column '{prefix}{label}'; labels with scores: {', '.join(store.labels_of(frame)) or 'none'}"
-                )
-    truth = frame[[f"truth:{label}" for label in labels]].to_numpy(np.float64)
-    score = frame[[f"score:{label}" for label in labels]].to_numpy(np.float64)
-    return truth, score
-
-
-def patients_of(frame: pd.DataFrame) -> npt.NDArray[np.str_] | None:
-    """Return who each image is of, dataset and patient id together; None when there are no patient ids."""
-    if "patient_id" not in frame.columns or frame["patient_id"].isna().all():
-        return None
-    dataset = frame["dataset"].astype(str) if "dataset" in frame.columns else ""
-    return np.asarray(dataset + "/" + frame["patient_id"].astype(str), dtype=np.str_)
-
-
 def interval_seed(frame: pd.DataFrame) -> int:
     """Derive the bootstrap's seed from the images judged, so that all methods on one test set meet the same resamples."""
     return seed_of("interval", *frame["image"].astype(str).tolist()) % 2**63
@@ -211,16 +186,10 @@ def _thresholds_of_fits(
 
 
 def _head(manifest: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    described = {
-        name: entry[name]
-        for name in ("setting", "method", "model", "valid", "test", "protocol", "seed", "seen", "cell", "key")
-    }
     return {
-        **described,
         "suite": manifest["suite"]["name"],
         "profile": manifest["profile_name"],
         "data": manifest["data"],
-        "configuration": entry.get("configuration", ""),
-        "members": entry.get("members", max(1, len(entry["fits"]))),
-        "train": "+".join(entry["train"]),
+        **asdict(RunCell.of_manifest(entry)),
+        "key": entry["key"],
     }

@@ -59,10 +59,10 @@ def test_ranks_and_their_agreement(table: pd.DataFrame) -> None:
 
 def test_images_that_the_weights_have_seen_do_not_compete(table: pd.DataFrame, material: Material) -> None:
     assert not table[(table["method"] == "ready") & (table["test"] == "c")].size
-    for heads in families(material):
-        assert not any(head["seen"] for head in heads)
-        assert len({head["test"] for head in heads}) == 1
-        assert len({head["method"] for head in heads}) == len(heads)
+    for family in families(material):
+        assert not any(cell.seen for cell in family)
+        assert len({cell.test for cell in family}) == 1
+        assert len({cell.method for cell in family}) == len(family)
 
 
 def reading(blank: object, own: object, frame: pd.DataFrame) -> list[float]:

@@ -64,7 +64,7 @@ def test_small_groups_are_suppressed_with_everything_that_is_in_them(table: pd.D
 def test_a_threshold_of_a_group_is_that_of_the_validation_images(table: pd.DataFrame, material: Material) -> None:
     metric = "recall@specificity=0.9"
     row = table[(table["cell"] == TEST) & (table["metric"] == metric) & (table["group"] == "40-79")].iloc[0]
-    valid = material.validation(TEST)
+    valid = material.validation(next(cell for cell in material.results.cells if cell.cell == TEST))
     frame = material.results.predictions(TEST)
     assert valid is not None
     assert frame is not None

@@ -16,12 +16,13 @@ import pandas as pd
 import pytest
 
 from xrbench import compare, statistics
-from xrbench.compare.pairs import CellRow, cells_of, facing, single
+from xrbench.compare.pairs import facing
 from xrbench.compare.regression_gate import outcome_of
 from xrbench.compare.rows import Row, Settings
 from xrbench.compare.scores_io import open_results, read_scores
 from xrbench.errors import XrbenchError
 from xrbench.runs import store
+from xrbench.runs.run_cell import RunCell
 
 LABELS = ("Edema", "Effusion")
 SETTINGS = ((("a", "b"), "c"), (("a", "c"), "b"))
@@ -337,15 +338,24 @@ def test_outcomes_by_hand(value: float, low: float, high: float, p: float, outco
     assert outcome_of(turned, Settings(metric="brier", margin=0.02)) == outcome
 
 
-def cell(method: str, model: str, train: str, test: str, *, seed: int = 0, protocol: str = "external") -> CellRow:
-    return CellRow(
-        f"{method}/{model}/{train}/{seed}/{test}", method, model, train, "v", test, protocol, seed, "s", seen=False
+def cell(method: str, model: str, train: str, test: str, *, seed: int = 0, protocol: str = "external") -> RunCell:
+    name = f"{method}/{model}/{train}/{seed}/{test}"
+    return RunCell(
+        cell=name,
+        method=method,
+        model=model,
+        train=train,
+        valid="v",
+        test=test,
+        protocol=protocol,
+        seed=seed,
+        setting="s",
     )
 
 
 def test_an_ensemble_faces_the_cell_of_every_seed() -> None:
     members = [cell("plain", "net", "nih", "mimic", seed=seed) for seed in (0, 1, 2)]
-    together = replace(cell("mean", "net", "nih", "mimic", seed=0), members=3.0)
+    together = replace(cell("mean", "net", "nih", "mimic", seed=0), members=3)
     found = facing([*members, together], "mean", "plain")
     assert [pair.a.seed for pair in found] == [0, 1, 2]
     other = replace(together, configuration="small")
@@ -364,7 +374,7 @@ def test_the_same_id_in_two_hospitals_of_one_test_set_is_two_patients(good: Path
             "score:Effusion": [0.9, 0.2, 0.1],
         }
     )
-    pooled = single(cells_of(results)[0], replace(results, predictions={name: frame}.get), ["Effusion"])
+    pooled = replace(results, predictions={name: frame}.get).predictions_of(results.cells[0], ["Effusion"])
     assert pooled is not None
     assert pooled.patient is not None
     assert list(np.asarray(pooled.patient, object)) == ["east/7", "west/7", None]

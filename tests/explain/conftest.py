@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench.explain.run_cells import Measured
+from xrbench.explain.run_cells import NetworkCell
 from xrbench.runs import store
 
-MakeCell = Callable[..., Measured]
+MakeCell = Callable[..., NetworkCell]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def make_cell(tmp_path: Path) -> MakeCell:
 
     def make(
         truth: Any, score: Any, *, name: str = "m/net/a/seed-0/here", dataset: str = "here", **changes: Any
-    ) -> Measured:
+    ) -> NetworkCell:
         labels = changes.pop("labels", ("Edema", "Effusion")[: np.shape(truth)[1]])
         frame = pd.DataFrame({"image": [f"i{at}" for at in range(len(truth))]})
         frame["patient_id"] = [f"p{at // 2}" for at in range(len(truth))]
@@ -47,6 +47,6 @@ def make_cell(tmp_path: Path) -> MakeCell:
             "thresholds": {},
             "exclusive": False,
         }
-        return Measured(name=name, path=path, key=name, labels=labels, **{**about, **changes})
+        return NetworkCell(cell=name, path=path, key=name, labels=labels, **{**about, **changes})
 
     return make

@@ -10,9 +10,9 @@ import pytest
 
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.explain.image_selection import by_rule, named, read_list
-from xrbench.explain.run_cells import Measured
+from xrbench.explain.run_cells import NetworkCell
 
-MakeCell = Callable[..., Measured]
+MakeCell = Callable[..., NetworkCell]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def many() -> tuple[np.ndarray, np.ndarray]:
     return truth, np.clip(0.5 + 0.3 * (truth - 0.5) + rng.normal(0, 0.25, truth.shape), 0.01, 0.99)
 
 
-def chosen(cell: Measured, count: int) -> list[str]:
+def chosen(cell: NetworkCell, count: int) -> list[str]:
     return [item.picture[1] for item in by_rule([cell], [0], count)]
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from xrbench import statistics
-from xrbench.analyses.inputs import HEAD, Sample
+from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, figure
 from xrbench.errors import MeasureError
+from xrbench.runs.run_cell import HEAD
 
 COLUMNS = (*HEAD, "threshold", *FIGURE, "treat_all", "above", *COUNTS)
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from xrbench import scoring, statistics
+from xrbench import statistics
 from xrbench.cards import SuiteCard
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
 from xrbench.metrics import MetricSpec, parse, parse_classes
-
-HEAD = (
-    *("setting", "configuration", "method", "model", "members"),
-    *("train", "valid", "test", "protocol", "seed", "seen", "cell"),
-)
-"""Columns that say which cell a row is about, as in ``scores.csv``."""
+from xrbench.runs.prediction_frame import patients_of, truth_and_score
+from xrbench.runs.run_cell import RunCell
 
 HELD_OUT = ("external", "internal")
 """Protocols whose images took no part in training: only these are ranked, averaged and compared."""
-
-VALIDATION = "validation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +37,7 @@ class Sample:
     labels: tuple[str, ...]
     truth: npt.NDArray[np.float64]
     score: npt.NDArray[np.float64]
-    patient: npt.NDArray[np.str_] | None
+    patient: npt.NDArray[np.object_] | None
     frame: pd.DataFrame
 
     def thresholds(self, metrics: Sequence[str]) -> dict[tuple[str, str], float]:
@@ -63,8 +56,8 @@ def sample_of(frame: pd.DataFrame, labels: Sequence[str], *, unit: str = "patien
     Raises:
         MeasureError: A label has no column of truth or scores.
     """
-    truth, score = scoring.truth_and_score(frame, labels)
-    return Sample(tuple(labels), truth, score, scoring.patients_of(frame) if unit == "patient" else None, frame)
+    truth, score = truth_and_score(frame, labels)
+    return Sample(tuple(labels), truth, score, patients_of(frame) if unit == "patient" else None, frame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,16 +87,9 @@ class Material:
         """Say what a metric's name means under the suite's task."""
         return parse_classes(metric) if self.suite.task == "multiclass" else parse(metric)
 
-    @cached_property
-    def cells(self) -> pd.DataFrame:
-        """List all cells, one row each, with the columns of ``HEAD``."""
-        found = self.results.scores.drop_duplicates("cell")
-        return found[list(HEAD)].reset_index(drop=True)
-
-    def heads(self, *protocols: str) -> Iterator[dict[str, Any]]:
-        """Go through the cells of these protocols, in the order of the scores."""
-        kept = self.cells[self.cells["protocol"].isin(protocols)]
-        yield from records(kept)
+    def cells(self, *protocols: str) -> list[RunCell]:
+        """List the cells of these protocols, in the order of the scores."""
+        return [cell for cell in self.results.cells if cell.protocol in protocols]
 
     def sample(self, cell: str) -> Sample:
         """Return the predictions of a cell.
@@ -122,15 +108,26 @@ class Material:
             raise MeasureError(f"{cell}: predictions are missing")
         return found
 
-    def validation(self, cell: str) -> Sample | None:
-        """Return the validation predictions of the fit (or ensemble) behind a cell; None where it has none."""
-        name = f"{cell.rpartition('/')[0]}/{VALIDATION}"
-        return self.sample(name) if name in set(self.cells["cell"]) else None
+    def labelled(self, cell: RunCell) -> statistics.Cell:
+        """Return the predictions of a cell with their domain and thresholds, as the statistics of several cells take them.
 
-    def line(self, head: Mapping[str, Any]) -> str:
+        Raises:
+            MeasureError: There are none.
+        """
+        found = self.results.predictions_of(cell, self.suite.labels)
+        if found is None:
+            raise MeasureError(f"{cell.cell}: predictions are missing")
+        return found if self.suite.interval.unit == "patient" else replace(found, patient=None)
+
+    def validation(self, cell: RunCell) -> Sample | None:
+        """Return the validation predictions of the fit (or ensemble) behind a cell; None where it has none."""
+        there = any(other.cell == cell.validation for other in self.results.cells)
+        return self.sample(cell.validation) if there else None
+
+    def line(self, cell: RunCell) -> str:
         """Name who made a cell: the method, with the model where the method has several."""
-        models = self.cells.loc[self.cells["method"] == head["method"], "model"].nunique()
-        return f"{head['method']} ({head['model']})" if models > 1 else str(head["method"])
+        models = {other.model for other in self.results.cells if other.method == cell.method}
+        return f"{cell.method} ({cell.model})" if len(models) > 1 else cell.method
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

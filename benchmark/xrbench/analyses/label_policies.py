@@ -6,29 +6,29 @@ Thresholds stay those that the suite's policy chose on validation images.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 
 from xrbench import statistics
-from xrbench.analyses.inputs import HEAD, HELD_OUT, Material, Sample
+from xrbench.analyses.inputs import HELD_OUT, Material, Sample
 from xrbench.analyses.relabelling import AS_JUDGED, truth_under
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.errors import MeasureError
+from xrbench.runs.run_cell import HEAD, RunCell
 
 COLUMNS = (*HEAD, "policy", *FIGURE, "rank", "tau", "lowest_tau", "stable", "n_methods", *COUNTS)
 OF_CLASSES = "the classes of a multi-class suite follow from its class rule, not from a label policy"
-Head = dict[str, Any]
 
 
-def rows_of(material: Material, heads: list[Head]) -> list[Row]:
+def rows_of(material: Material, family: Sequence[RunCell]) -> list[Row]:
     """Judge the methods of one setting and test set under every policy.
 
     Args:
         material: The run.
-        heads: Their cells: one a method, on the same images.
+        family: Their cells: one a method, on the same images.
 
     Returns:
         One row a policy, method and label (and their mean): the figure, the method's rank under the policy, Kendall's tau-b of the
@@ -38,49 +38,49 @@ def rows_of(material: Material, heads: list[Head]) -> list[Row]:
     Raises:
         MeasureError: Predictions are missing, their images differ, or the published states are not there.
     """
-    samples = {material.line(head): material.sample(head["cell"]) for head in heads}
-    metric = material.metric
-    found = statistics.policy_sensitivity(
-        _truths(material, next(iter(samples.values()))),
+    cells = {material.line(cell): cell for cell in family}
+    samples = {line: material.sample(cell.cell) for line, cell in cells.items()}
+    first = next(iter(samples.values()))
+    by_label = statistics.policy_sensitivity(
+        _truths(material, first),
         _aligned(samples),
-        next(iter(samples.values())).patient,
+        first.patient,
         labels=material.suite.labels,
-        metric=metric,
-        thresholds={material.line(head): _thresholds(material, head) for head in heads},
+        metric=material.metric,
+        thresholds={line: material.results.thresholds(cell.cell) for line, cell in cells.items()},
         level=material.level,
         kind=material.suite.interval.kind,
     )
-    by_line = {material.line(head): head for head in heads}
     return [
-        {**by_line[line], **figure(row), **_rank(one, policy, line), **_agreement(one, policy, len(heads))}
-        for one in found
+        {**asdict(cells[line]), **figure(row), **_rank(one, policy, line), **_agreement(one, policy, len(family))}
+        for one in by_label
         if not repeats(one.label, material.suite.labels)
         for (policy, line), row in one.figures.items()
     ]
 
 
-def families(material: Material) -> list[list[Head]]:
-    """Gather the cells that compete: one setting, seed, test set; a model that is used as it comes joins every setting.
+def families(material: Material) -> list[list[RunCell]]:
+    """Gather the cells that compete: one setting, seed, test set; a pretrained model joins every setting.
 
     Cells on images that the weights have seen, or that were trained on, are left out.
     """
-    fair = [head for head in material.heads(*HELD_OUT) if not head["seen"]]
-    groups: dict[tuple[Any, ...], list[Head]] = {}
-    for head in fair:
-        if head["train"]:
-            groups.setdefault(_key(head), []).append(head)
-    for head in fair:
-        if not head["train"]:
-            for key, members in groups.items():
-                if key[1:3] == (head["test"], head["protocol"]):
-                    members.append(head)
-            if not any(key[1:3] == (head["test"], head["protocol"]) for key in groups):
-                groups[_key(head)] = [head]
+    fair = [cell for cell in material.cells(*HELD_OUT) if not cell.seen]
+    groups: dict[tuple[str, str, str, int], list[RunCell]] = {}
+    for cell in fair:
+        if cell.train:
+            groups.setdefault(_key(cell), []).append(cell)
+    for cell in fair:
+        if not cell.train:
+            joined = [key for key in groups if key[1:3] == (cell.test, cell.protocol)]
+            for key in joined:
+                groups[key].append(cell)
+            if not joined:
+                groups[_key(cell)] = [cell]
     return list(groups.values())
 
 
-def _key(head: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (head["setting"], head["test"], head["protocol"], head["seed"])
+def _key(cell: RunCell) -> tuple[str, str, str, int]:
+    return (cell.setting, cell.test, cell.protocol, cell.seed)
 
 
 def _truths(material: Material, sample: Sample) -> dict[str, npt.NDArray[np.float64]]:
@@ -112,11 +112,6 @@ def _images(sample: Sample) -> list[tuple[str, str]]:
     frame = sample.frame
     datasets: Iterable[str] = frame["dataset"].astype(str) if "dataset" in frame.columns else [""] * len(frame)
     return list(zip(datasets, frame["image"].astype(str), strict=True))
-
-
-def _thresholds(material: Material, head: Head) -> dict[tuple[str, str], float]:
-    rows = material.results.scores[material.results.scores["cell"] == head["cell"]]
-    return dict(zip(zip(rows["label"], rows["metric"], strict=True), rows["threshold"], strict=True))
 
 
 def _rank(one: statistics.PolicySensitivity, policy: str, line: str) -> Row:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xrbench import statistics
-from xrbench.analyses.inputs import HEAD, Sample
+from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, nothing
+from xrbench.runs.run_cell import HEAD
 from xrbench.scoring import NO_VALIDATION
 
 PREVALENCE, DRIFT = "prevalence", "drift"

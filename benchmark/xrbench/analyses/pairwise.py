@@ -14,10 +14,11 @@ import pandas as pd
 from xrbench.analyses.inputs import Material, records
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing
 from xrbench.compare.differences import section
-from xrbench.compare.pairs import CellRow, Pair, cells_of, labels_of
+from xrbench.compare.pairs import Pair, labels_of
 from xrbench.compare.rows import Row as Difference
 from xrbench.compare.rows import Settings
 from xrbench.errors import XrbenchError
+from xrbench.runs.run_cell import RunCell
 
 COLUMNS = (
     *("setting", "train", "valid", "test", "protocol", "challenger", "model", "baseline", "other"),
@@ -33,22 +34,21 @@ def families(material: Material) -> list[Family]:
     Cells of one seed face each other; an ensemble and a model that is used as it comes, which stands in every setting with its
     test set, face all seeds. Cells on images that the weights have seen are left out.
     """
-    cells = [cell for cell in cells_of(material.results) if cell.protocol == "external" and not cell.seen]
-    ensembles = set(material.cells.loc[material.cells["members"] > 1, "cell"])
+    cells = [cell for cell in material.cells("external") if not cell.seen]
     places = dict.fromkeys((cell.setting, cell.test) for cell in cells if cell.train)
     places |= dict.fromkeys(("", cell.test) for cell in cells if cell.test not in {test for _, test in places})
     found = []
     for setting, test in places:
-        there: dict[Line, list[CellRow]] = {}
+        there: dict[Line, list[RunCell]] = {}
         for cell in cells:
             if cell.test == test and cell.setting in (setting, ""):
-                there.setdefault((cell.method, cell.model), []).append(cell)
+                there.setdefault(cell.line, []).append(cell)
         for baseline, challenger in combinations(there, 2):
             pairs = [
                 Pair(a, b)
                 for a in there[baseline]
                 for b in there[challenger]
-                if a.seed == b.seed or not a.train or not b.train or {a.cell, b.cell} & ensembles
+                if a.seed == b.seed or not a.train or not b.train or a.is_ensemble or b.is_ensemble
             ]
             found += [(challenger, baseline, setting, pairs)] if pairs else []
     return found
@@ -86,7 +86,7 @@ def rows_of(material: Material, family: Family) -> list[Row]:
     return found
 
 
-def _trained(cell: CellRow) -> dict[str, Any]:
+def _trained(cell: RunCell) -> dict[str, Any]:
     return {"train": cell.train, "valid": cell.valid, "test": cell.test}
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from xrbench.errors import MeasureError, StoreError, UsageError, XrbenchError
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
 from xrbench.runs import store
+from xrbench.runs.run_cell import RunCell
 from xrbench.scoring import NO_VALIDATION
 
 FOLDER = "judgement"
@@ -139,8 +140,9 @@ def _framed(found: list[rows.Row], columns: tuple[str, ...], *, stamp: str) -> p
     return frame.assign(stamp=stamp) if stamp else frame
 
 
-def _safely(head: Mapping[str, Any], make: Callable[[], list[rows.Row]], **known: Any) -> Step:
-    """Put the cell before each row; what cannot be made is one row with the reason."""
+def _step(make: Callable[[], Iterable[rows.Row]], cell: RunCell | None = None, **known: Any) -> Step:
+    """Put the columns of a cell before each row; what cannot be made is one row with the reason."""
+    head = {} if cell is None else asdict(cell)
 
     def step() -> list[rows.Row]:
         try:
@@ -152,59 +154,57 @@ def _safely(head: Mapping[str, Any], make: Callable[[], list[rows.Row]], **known
 
 
 def _operating(material: Material) -> Iterator[Step]:
-    how = material.suite.judgement
-    for head in material.heads(*JUDGED):
+    for cell in material.cells(*JUDGED):
+        yield _step(partial(_operating_of, material, cell), cell)
 
-        def make(cell: str = head["cell"]) -> list[rows.Row]:
-            return operating_points.rows_of(
-                material.validation(cell),
-                material.sample(cell),
-                targets=how.operating,
-                prevalences=how.prevalences,
-                level=material.level,
-                kind=material.suite.interval.kind,
-            )
 
-        yield _safely(head, make)
+def _operating_of(material: Material, cell: RunCell) -> list[rows.Row]:
+    return operating_points.rows_of(
+        material.validation(cell),
+        material.sample(cell.cell),
+        targets=material.suite.judgement.operating,
+        prevalences=material.suite.judgement.prevalences,
+        level=material.level,
+        kind=material.suite.interval.kind,
+    )
 
 
 def _decision_curve(material: Material) -> Iterator[Step]:
-    for head in material.heads(*JUDGED):
+    for cell in material.cells(*JUDGED):
+        yield _step(partial(_decision_curve_of, material, cell), cell)
 
-        def make(cell: str = head["cell"]) -> list[rows.Row]:
-            thresholds = material.suite.judgement.decision_thresholds
-            kind = material.suite.interval.kind
-            return decision_curves.rows_of(
-                material.sample(cell), thresholds=thresholds, level=material.level, kind=kind
-            )
 
-        yield _safely(head, make)
+def _decision_curve_of(material: Material, cell: RunCell) -> list[rows.Row]:
+    return decision_curves.rows_of(
+        material.sample(cell.cell),
+        thresholds=material.suite.judgement.decision_thresholds,
+        level=material.level,
+        kind=material.suite.interval.kind,
+    )
 
 
 def _subgroups(material: Material) -> Iterator[Step]:
-    suite = material.suite
-    for head in material.heads(*JUDGED):
-        for rule in suite.judgement.subgroups:
+    for cell in material.cells(*JUDGED):
+        for rule in material.suite.judgement.subgroups:
             for metric in rule.metrics or (material.metric,):
-
-                def make(
-                    cell: str = head["cell"], rule: cards.SubgroupRule = rule, metric: str = metric
-                ) -> list[rows.Row]:
-                    return subgroups.rows_of(
-                        material.sample(cell),
-                        rule,
-                        metric=metric,
-                        thresholds=_validated(material, cell, metric),
-                        adjustment=suite.adjustment,
-                        level=material.level,
-                        kind=suite.interval.kind,
-                        exclusive=suite.task == "multiclass",
-                    )
-
-                yield _safely(head, make, column=rule.column, metric=metric)
+                make = partial(_subgroups_of, material, cell, rule, metric)
+                yield _step(make, cell, column=rule.column, metric=metric)
 
 
-def _validated(material: Material, cell: str, metric: str) -> dict[tuple[str, str], float]:
+def _subgroups_of(material: Material, cell: RunCell, rule: cards.SubgroupRule, metric: str) -> list[rows.Row]:
+    return subgroups.rows_of(
+        material.sample(cell.cell),
+        rule,
+        metric=metric,
+        thresholds=_validated(material, cell, metric),
+        adjustment=material.suite.adjustment,
+        level=material.level,
+        kind=material.suite.interval.kind,
+        exclusive=material.suite.task == "multiclass",
+    )
+
+
+def _validated(material: Material, cell: RunCell, metric: str) -> dict[tuple[str, str], float]:
     """Choose a metric's thresholds on the validation images of the fit behind a cell."""
     if not material.spec(metric).from_validation:
         return {}
@@ -215,24 +215,24 @@ def _validated(material: Material, cell: str, metric: str) -> dict[tuple[str, st
 
 
 def _policies(material: Material) -> Iterator[Step]:
-    for heads in label_policies.families(material):
-        yield _safely(heads[0], partial(label_policies.rows_of, material, heads), metric=material.metric)
+    for family in label_policies.families(material):
+        yield _step(partial(label_policies.rows_of, material, family), family[0], metric=material.metric)
 
 
 def _seeds(material: Material) -> Iterator[Step]:
-    for heads in seed_variance.families(material):
-        yield _safely({}, partial(seed_variance.rows_of, material, heads))
-    yield _safely({}, lambda: seed_variance.over_settings(material))
+    for family in seed_variance.families(material):
+        yield _step(partial(seed_variance.rows_of, material, family))
+    yield _step(partial(seed_variance.over_settings, material))
 
 
 def _pairs(material: Material) -> Iterator[Step]:
     for family in pairwise.families(material):
-        yield _safely({}, partial(pairwise.rows_of, material, family))
+        yield _step(partial(pairwise.rows_of, material, family))
 
 
-def _once(make: Callable[[Material], Any]) -> Callable[[Material], Iterator[Step]]:
+def _once(make: Callable[[Material], Iterable[rows.Row]]) -> Callable[[Material], Iterator[Step]]:
     def steps(material: Material) -> Iterator[Step]:
-        yield _safely({}, lambda: list(make(material)))
+        yield _step(partial(make, material))
 
     return steps
 

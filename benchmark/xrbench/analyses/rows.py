@@ -68,6 +68,8 @@ def framed(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.Data
         if unknown:
             raise KeyError(f"no column for {sorted(unknown)}")
     frame = pd.DataFrame(listed, columns=list(columns))
+    if "members" in frame:  # of one type whether or not a row is about several cells
+        frame["members"] = frame["members"].astype(float)
     for name in TEXTS:
         if name in frame:
             frame[name] = frame[name].astype(object).where(frame[name].notna(), "")

@@ -7,7 +7,7 @@ settings with the sample standard deviation (ddof 1), as papers print it. Ensemb
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import asdict
 
 import pandas as pd
 
@@ -16,46 +16,46 @@ from xrbench.analyses.inputs import HELD_OUT, Material
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing, repeats, within
 from xrbench.compare.across_runs import fair, setting_means
 from xrbench.errors import XrbenchError
+from xrbench.runs.run_cell import RunCell
 
 COLUMNS = (
     *("over", "setting", "configuration", "method", "model", "train", "valid", "test", "protocol"),
     *(*FIGURE, "sd", "error", "patient_share", "seed_share", "df", "n_seeds", "n_settings", *COUNTS),
 )
 SEEDS, SETTINGS = "seeds", "settings"
-Head = dict[str, Any]
 
 
-def families(material: Material) -> list[list[Head]]:
+def families(material: Material) -> list[list[RunCell]]:
     """Gather the cells that differ in their seed only: held-out images that the weights have not seen, single fits."""
-    groups: dict[tuple[Any, ...], list[Head]] = {}
-    for head in material.heads(*HELD_OUT):
-        if head["train"] and not head["seen"] and not head["members"] > 1:
-            key = tuple(head[name] for name in ("method", "model", "setting", "protocol", "test"))
-            groups.setdefault(key, []).append(head)
+    groups: dict[tuple[str, ...], list[RunCell]] = {}
+    for cell in material.cells(*HELD_OUT):
+        if cell.train and not cell.seen and not cell.is_ensemble:
+            groups.setdefault((cell.method, cell.model, cell.setting, cell.protocol, cell.test), []).append(cell)
     return list(groups.values())
 
 
-def rows_of(material: Material, heads: Sequence[Head]) -> list[Row]:
+def rows_of(material: Material, family: Sequence[RunCell]) -> list[Row]:
     """Average over the seeds of one method, setting and test set.
 
     Args:
         material: The run.
-        heads: Cells that differ in their seed only.
+        family: Cells that differ in their seed only.
 
     Returns:
         One row a metric and label (and their mean), with the shares of the variance that patients and seeds contribute.
     """
-    head = {name: heads[0][name] for name in COLUMNS if name in heads[0]} | {"over": SEEDS, "n_settings": 1}
-    scores = material.results.scores[material.results.scores["cell"].isin([one["cell"] for one in heads])]
-    found: list[Row] = []
+    first = {name: value for name, value in asdict(family[0]).items() if name in COLUMNS}
+    head = {**first, "over": SEEDS, "n_settings": 1}
+    scores = material.results.scores[material.results.scores["cell"].isin([cell.cell for cell in family])]
+    table: list[Row] = []
     for metric in material.suite.metrics:
-        mine = scores[scores["metric"] == metric]
+        of_metric = scores[scores["metric"] == metric]
         try:
-            rows = _two_level(material, heads, metric)
-            found += [{**head, **_counts(mine, row["label"]), **row} for row in rows]
+            rows = _two_level(material, family, metric)
+            table += [{**head, **_counts(of_metric, row["label"]), **row} for row in rows]
         except XrbenchError as error:
-            found.append({**head, **nothing(str(error), label="", metric=metric, n_seeds=len(heads))})
-    return found
+            table.append({**head, **nothing(str(error), label="", metric=metric, n_seeds=len(family))})
+    return table
 
 
 def _counts(rows: pd.DataFrame, label: str) -> Row:
@@ -64,15 +64,8 @@ def _counts(rows: pd.DataFrame, label: str) -> Row:
     return {name: mine[name].max() for name in COUNTS} if len(mine) else {}
 
 
-def _two_level(material: Material, heads: Sequence[Head], metric: str) -> Iterator[Row]:
-    cells = []
-    for head in heads:
-        sample = material.sample(head["cell"])
-        rows = material.results.scores[material.results.scores["cell"] == head["cell"]]
-        thresholds = dict(zip(zip(rows["label"], rows["metric"], strict=True), rows["threshold"], strict=True))
-        domain = material.results.domain(head["test"])
-        image = sample.frame["image"].to_numpy(object)
-        cells.append(statistics.Cell(domain, sample.truth, sample.score, sample.patient, thresholds, image))
+def _two_level(material: Material, family: Sequence[RunCell], metric: str) -> Iterator[Row]:
+    cells = [material.labelled(cell) for cell in family]
     labels, level = material.suite.labels, material.level
     if material.suite.task == "multiclass":
         rows_of_metric = statistics.two_level_classes(cells, metric=metric, classes=labels, level=level)

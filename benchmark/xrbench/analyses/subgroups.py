@@ -9,12 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench import statistics
-from xrbench.analyses.inputs import HEAD, Sample
+from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.analyses.subgroups_multiclass import class_subgroups
 from xrbench.cards import SubgroupRule
 from xrbench.errors import MeasureError, suggestion
 from xrbench.metrics import parse, parse_classes
+from xrbench.runs.run_cell import HEAD
 from xrbench.statistics.resampling.jackknife import scale_of
 
 COLUMNS = (

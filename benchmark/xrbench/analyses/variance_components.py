@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from xrbench import statistics
-from xrbench.analyses.inputs import Material, records
+from xrbench.analyses.inputs import Material
 from xrbench.analyses.rows import FIGURE, NAN, Row, nothing, repeats
 from xrbench.compare.across_runs import fair
 from xrbench.errors import XrbenchError
@@ -30,8 +30,7 @@ def rows_of(material: Material) -> Iterator[Row]:
     """
     rows = fair(material.results.scores)
     rows = rows[(rows["metric"] == material.metric) & (rows["train"] != "") & ~(rows["members"] > 1)]
-    method = [material.line(row) for row in records(rows)]
-    rows = rows.assign(method=method)
+    rows = rows.assign(method=rows["cell"].map({cell.cell: material.line(cell) for cell in material.results.cells}))
     labels = [label for label in rows["label"].drop_duplicates() if not repeats(label, material.suite.labels)]
     if not labels:
         yield nothing("no trained method has an external score", metric=material.metric, label="", source="")

@@ -12,7 +12,7 @@ from xrbench.compare import pairs as pairing
 from xrbench.compare import tasks
 from xrbench.compare.across_runs import SHARED, Placed, fair, placed, placed_lines, table_of
 from xrbench.compare.differences import adjusted, gap_of, section
-from xrbench.compare.pairs import CellRow, Pair
+from xrbench.compare.pairs import Pair
 from xrbench.compare.rows import Row, Section, Settings
 from xrbench.compare.scores_io import Results
 from xrbench.compare.writing import section_lines
@@ -20,6 +20,7 @@ from xrbench.errors import UnknownNameError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.planning import parse_only
 from xrbench.progress import Reporter
+from xrbench.runs.run_cell import RunCell
 
 PROTOCOLS = ("external", "internal")
 ONE_SEED = "one seed a setting: how much two trainings of one method differ is not in these intervals"
@@ -103,7 +104,7 @@ def compare_runs(
         UsageError: ``only`` leaves nothing of a.
     """
     wanted = parse_only(only)
-    cells = [[c for c in _kept(pairing.cells_of(side), wanted) if c.protocol in PROTOCOLS] for side in (a, b)]
+    cells = [[c for c in side.cells if c.matches(wanted) and c.protocol in PROTOCOLS] for side in (a, b)]
     if wanted and not cells[0]:
         raise UsageError(f"--only {' '.join(only)}: nothing in {a.where} matches")
     found, missing = pairing.matched(*cells)
@@ -139,12 +140,12 @@ def compare_methods(
         raise UsageError(
             f"{results.where}: the suite declares no comparisons; name two with --methods CHALLENGER,BASELINE"
         )
-    every = pairing.cells_of(results)
-    cells = _kept(every, parse_only(only))
+    wanted = parse_only(only)
+    cells = [cell for cell in results.cells if cell.matches(wanted)]
     if only and not cells:
         raise UsageError(f"--only {' '.join(only)}: nothing in {results.where} matches")
     measured = {cell.method for cell in cells}
-    known = {cell.method for cell in every} | set(results.card.methods if results.card else ())
+    known = {cell.method for cell in results.cells} | set(results.card.methods if results.card else ())
     known |= {
         name for one in (results.card.comparisons if results.card else ()) for name in (one.challenger, one.baseline)
     }
@@ -191,7 +192,7 @@ def _ranks(results: Results, labels: Sequence[str], how: Settings) -> tuple[Plac
 def _with_gaps(
     part: Section,
     found: Sequence[Pair],
-    cells: Sequence[Sequence[CellRow]],
+    cells: Sequence[Sequence[RunCell]],
     sides: tuple[Results, Results],
     labels: Sequence[str],
     how: Settings,
@@ -207,10 +208,6 @@ def _with_gaps(
         notes.append(f"{left_out} pairs of cells left out: the weights have seen images of the test dataset")
     gaps = (gap_b, gap_a) if gap_a is not None and gap_b is not None else ()
     return replace(part, gaps=gaps, notes=tuple(notes))
-
-
-def _kept(cells: Sequence[CellRow], wanted: dict[str, tuple[str, ...]]) -> list[CellRow]:
-    return [cell for cell in cells if all(str(getattr(cell, name)) in values for name, values in wanted.items())]
 
 
 def _grouped(found: Sequence[Pair]) -> dict[tuple[str, str, str], list[Pair]]:

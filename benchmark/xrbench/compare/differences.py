@@ -13,11 +13,12 @@ from xrbench.compare import pairs as pairing
 from xrbench.compare import tasks
 from xrbench.compare.across_runs import SignedRow, signed_row
 from xrbench.compare.hypotheses import SUPERIORITY, answer, p_of
-from xrbench.compare.pairs import MEAN, CellRow, Pair, Sides
+from xrbench.compare.pairs import MEAN, Pair, Sides
 from xrbench.compare.rows import Row, Section, Settings
 from xrbench.compare.scores_io import Results
 from xrbench.metrics.names import Better
 from xrbench.progress import Reporter
+from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.delong import z_test
 from xrbench.statistics.intervals.formulas import normal, quantile
 
@@ -103,13 +104,13 @@ def _signed(title: str, label: str, found: Sequence[Pair], a: Results, b: Result
 
 
 def gap_of(
-    fits: Iterable[str], cells: Iterable[CellRow], results: Results, labels: Sequence[str], how: Settings
+    fits: Iterable[str], cells: Iterable[RunCell], results: Results, labels: Sequence[str], how: Settings
 ) -> statistics.Gap | None:
     """Compute the macro gap of some fits from their internal and external cells; None when predictions are missing."""
     names = set(fits)
     mine = [cell for cell in cells if cell.fit in names and not (cell.seen and cell.protocol == "external")]
     parts = {
-        protocol: [pairing.single(cell, results, labels) for cell in mine if cell.protocol == protocol]
+        protocol: [results.predictions_of(cell, labels) for cell in mine if cell.protocol == protocol]
         for protocol in ("internal", "external")
     }
     inside, outside = ([cell for cell in parts[name] if cell is not None] for name in ("internal", "external"))

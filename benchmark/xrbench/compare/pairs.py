@@ -17,44 +17,19 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
+from xrbench.runs.prediction_frame import images_of, patients_of
+from xrbench.runs.run_cell import RunCell
 
-FIELDS = (
-    *("cell", "method", "model", "train", "valid", "test", "protocol", "seed", "setting", "seen"),
-    *("configuration", "members"),
-)
 MEAN = "mean"
 GUARD = "/without-"
-
-
-@dataclass(frozen=True)
-class CellRow:
-    """A cell as the scores describe it."""
-
-    cell: str
-    method: str
-    model: str
-    train: str
-    valid: str
-    test: str
-    protocol: str
-    seed: int
-    setting: str
-    seen: bool
-    configuration: str = ""
-    members: float = 1.0
-
-    @property
-    def fit(self) -> str:
-        """Name of the fit it measures."""
-        return self.cell.rsplit("/", 1)[0]
 
 
 @dataclass(frozen=True)
 class Pair:
     """Two cells on the same test set: a is the older or the baseline, b the newer or the challenger."""
 
-    a: CellRow
-    b: CellRow
+    a: RunCell
+    b: RunCell
 
 
 @dataclass(frozen=True)
@@ -71,12 +46,6 @@ class Sides:
     only_b: int
 
 
-def cells_of(results: Results) -> list[CellRow]:
-    """List the cells that results hold, in order."""
-    found = results.scores.drop_duplicates("cell")
-    return [CellRow(**{str(name): row[name] for name in FIELDS}) for row in found.to_dict("records")]
-
-
 def labels_of(results: Results) -> tuple[str, ...]:
     """List the labels that were scored, in order, without figures over several of them."""
     if results.card is not None and results.card.task == "multiclass":
@@ -84,7 +53,7 @@ def labels_of(results: Results) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for label in results.scores["label"] if label != MEAN))
 
 
-def matched(a: Iterable[CellRow], b: Iterable[CellRow]) -> tuple[list[Pair], list[str]]:
+def matched(a: Iterable[RunCell], b: Iterable[RunCell]) -> tuple[list[Pair], list[str]]:
     """Match the cells of two runs by name; also return the names in a that are missing in b."""
     there = {cell.cell: cell for cell in b}
     listed = list(a)
@@ -92,7 +61,7 @@ def matched(a: Iterable[CellRow], b: Iterable[CellRow]) -> tuple[list[Pair], lis
     return pairs, [cell.cell for cell in listed if cell.cell not in there]
 
 
-def facing(cells: Sequence[CellRow], challenger: str, baseline: str) -> list[Pair]:
+def facing(cells: Sequence[RunCell], challenger: str, baseline: str) -> list[Pair]:
     """Match the cells of two methods in the same model, setting, seed and test set.
 
     An ensemble over the seeds faces the cell of every seed.
@@ -120,46 +89,27 @@ def sides(pair: Pair, a: Results, b: Results, labels: Sequence[str]) -> Sides | 
     left, right = a.predictions(pair.a.cell), b.predictions(pair.b.cell)
     if left is None or right is None:
         return None
-    rows_a, rows_b = _common(_images(left, pair.a.cell, a.where), _images(right, pair.b.cell, b.where))
+    rows_a, rows_b = _common(_images(left, pair.a.cell, a), _images(right, pair.b.cell, b))
     if not len(rows_a):
         raise MeasureError(f"{pair.b.cell}: no test image in common with {a.where}")
-    truth = _columns(left, "truth:", labels, a.where).iloc[rows_a].to_numpy(np.float64)
-    _check_truth(truth, _columns(right, "truth:", labels, b.where).iloc[rows_b].to_numpy(np.float64), labels, pair)
+    truth_a, score_a = (array[rows_a] for array in a.truth_and_score(left, labels))
+    truth_b, score_b = (array[rows_b] for array in b.truth_and_score(right, labels))
+    _check_truth(truth_a, truth_b, labels, pair)
+    patient = patients_of(left, a.domain)
     cell = statistics.PairedCell(
         domain=a.domain(pair.a.test),
-        truth=truth,
-        score_a=_columns(left, "score:", labels, a.where).iloc[rows_a].to_numpy(np.float64),
-        score_b=_columns(right, "score:", labels, b.where).iloc[rows_b].to_numpy(np.float64),
-        patient=_patients(left).iloc[rows_a].to_numpy(object),
-        thresholds_a=thresholds(a, pair.a.cell),
-        thresholds_b=thresholds(b, pair.b.cell),
-        image=_named_within(left, "image").iloc[rows_a].to_numpy(object),
+        truth=truth_a,
+        score_a=score_a,
+        score_b=score_b,
+        patient=None if patient is None else patient[rows_a],
+        thresholds_a=a.thresholds(pair.a.cell),
+        thresholds_b=b.thresholds(pair.b.cell),
+        image=images_of(left, a.domain)[rows_a],
     )
     return Sides(cell, len(left) - len(rows_a), len(right) - len(rows_b))
 
 
-def single(cell: CellRow, results: Results, labels: Sequence[str]) -> statistics.Cell | None:
-    """Return one cell's predictions, ready for the statistics; None when there are none."""
-    frame = results.predictions(cell.cell)
-    if frame is None:
-        return None
-    return statistics.Cell(
-        domain=results.domain(cell.test),
-        truth=_columns(frame, "truth:", labels, results.where).to_numpy(np.float64),
-        score=_columns(frame, "score:", labels, results.where).to_numpy(np.float64),
-        patient=_patients(frame).to_numpy(object),
-        thresholds=thresholds(results, cell.cell),
-        image=_named_within(frame, "image").to_numpy(object),
-    )
-
-
-def thresholds(results: Results, cell: str) -> dict[tuple[str, str], float]:
-    """Return (label, metric) -> threshold that was fixed on the validation images, as the scores carry it."""
-    rows = results.scores[results.scores["cell"] == cell]
-    return dict(zip(zip(rows["label"], rows["metric"], strict=True), rows["threshold"], strict=True))
-
-
-def _same_training(a: CellRow, b: CellRow) -> bool:
+def _same_training(a: RunCell, b: RunCell) -> bool:
     if not a.train or not b.train:
         return True
     guarded = (GUARD in a.cell) or (GUARD in b.cell)
@@ -168,15 +118,14 @@ def _same_training(a: CellRow, b: CellRow) -> bool:
     return same and (a.setting == b.setting or not guarded)
 
 
-def _images(frame: pd.DataFrame, cell: str, where: str) -> pd.Index:
+def _images(frame: pd.DataFrame, cell: str, results: Results) -> pd.Index:
     if "image" not in frame.columns:
-        raise MeasureError(f"{where}: {cell}: column 'image' missing")
-    image = frame["image"].astype(str)
-    keys = pd.Index(frame["dataset"].astype(str) + "\x1f" + image if "dataset" in frame.columns else image)
-    if keys.has_duplicates:
-        name = str(keys[keys.duplicated()][0]).rpartition("\x1f")[2]
-        raise MeasureError(f"{where}: {cell}: image {name!r} stands twice")
-    return keys
+        raise MeasureError(f"{results.where}: {cell}: column 'image' missing")
+    names = pd.Index(images_of(frame))
+    if names.has_duplicates:
+        name = str(frame["image"][names.duplicated()].iloc[0])
+        raise MeasureError(f"{results.where}: {cell}: image {name!r} stands twice")
+    return names
 
 
 def _common(a: pd.Index, b: pd.Index) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -184,14 +133,6 @@ def _common(a: pd.Index, b: pd.Index) -> tuple[npt.NDArray[np.intp], npt.NDArray
     at = b.get_indexer(a)
     kept = np.flatnonzero(at >= 0)
     return kept, at[kept]
-
-
-def _columns(frame: pd.DataFrame, prefix: str, labels: Sequence[str], where: str) -> pd.DataFrame:
-    names = [f"{prefix}{label}" for label in labels]
-    for name in names:
-        if name not in frame.columns:
-            raise MeasureError(f"{where}: predictions: column {name!r} missing")
-    return frame[names]
 
 
 def _check_truth(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], labels: Sequence[str], pair: Pair) -> None:
@@ -202,16 +143,3 @@ def _check_truth(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], labels:
             f"{pair.b.cell}: the truth of {labels[worst]} differs on {int(differs[:, worst].sum()):,} of {len(a):,} common "
             "images: other labels or another label policy; such results cannot be compared"
         )
-
-
-def _patients(frame: pd.DataFrame) -> pd.Series:
-    known = "patient_id" in frame.columns
-    return _named_within(frame, "patient_id") if known else pd.Series([None] * len(frame), dtype=object)
-
-
-def _named_within(frame: pd.DataFrame, column: str) -> pd.Series:
-    """Put the dataset before ids in a test set of several datasets: two hospitals may use the same id."""
-    if "dataset" not in frame.columns or frame["dataset"].nunique() < 2:
-        return frame[column]
-    pairs = zip(frame["dataset"], frame[column], strict=True)
-    return pd.Series([None if pd.isna(own) else f"{dataset}/{own}" for dataset, own in pairs], dtype=object)

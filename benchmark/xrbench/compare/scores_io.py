@@ -10,7 +10,7 @@ Four forms are understood, and ``open_results`` tells them apart:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,10 +19,13 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from xrbench import statistics
 from xrbench.cards import SuiteCard
-from xrbench.errors import StoreError, suggestion
+from xrbench.errors import MeasureError, StoreError, suggestion
 from xrbench.fixture_notice import FIXTURE
 from xrbench.runs import store
+from xrbench.runs.prediction_frame import FloatArray, images_of, patients_of, truth_and_score
+from xrbench.runs.run_cell import RunCell, cells_of
 
 PREDICTIONS, META = "predictions.parquet", "meta.json"
 
@@ -75,6 +78,53 @@ class Results:
             return msgspec.convert(self.about["suite"], SuiteCard)
         except msgspec.ValidationError as error:
             raise StoreError(f"{self.folder}: suite: {error}") from error
+
+    @cached_property
+    def cells(self) -> tuple[RunCell, ...]:
+        """The cells that were measured, in the order of the scores."""
+        return cells_of(self.scores)
+
+    def thresholds(self, cell: str) -> dict[tuple[str, str], float]:
+        """Return (label, metric) -> threshold that was chosen on validation images, as the scores of a cell carry it."""
+        rows = self.scores[self.scores["cell"] == cell]
+        return dict(zip(zip(rows["label"], rows["metric"], strict=True), rows["threshold"], strict=True))
+
+    def predictions_of(
+        self, cell: RunCell, labels: Sequence[str], *, domain: str | None = None
+    ) -> statistics.Cell | None:
+        """Return a cell's predictions as the statistics take them; None when there are none.
+
+        Args:
+            cell: One of ``cells``.
+            labels: Labels, or all classes, that become the columns.
+            domain: Whose patients they are; by default those of the test set.
+
+        Raises:
+            MeasureError: A label has no column of truth or scores.
+        """
+        frame = self.predictions(cell.cell)
+        if frame is None:
+            return None
+        truth, score = self.truth_and_score(frame, labels)
+        return statistics.Cell(
+            domain=self.domain(cell.test) if domain is None else domain,
+            truth=truth,
+            score=score,
+            patient=patients_of(frame, self.domain),
+            thresholds=self.thresholds(cell.cell),
+            image=images_of(frame, self.domain),
+        )
+
+    def truth_and_score(self, frame: pd.DataFrame, labels: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        """Take truth and scores out of predictions, each of shape (n, labels).
+
+        Raises:
+            MeasureError: A column is not there.
+        """
+        for name in (f"{prefix}{label}" for prefix in ("truth:", "score:") for label in labels):
+            if name not in frame.columns:
+                raise MeasureError(f"{self.where}: predictions: column {name!r} missing")
+        return truth_and_score(frame, labels)
 
     def domain(self, dataset: str) -> str:
         """Name the dataset whose patients a dataset holds: its base, if it is a slice and the manifest says so."""

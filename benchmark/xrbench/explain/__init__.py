@@ -128,7 +128,7 @@ def explain_for_suite(
         return []
     run = open_run(folder)
     planned = {cell.name for cell in assembly.plan.cells}
-    run = replace(run, cells=tuple(cell for cell in run.cells if cell.name in planned and cell.path.is_file()))
+    run = replace(run, cells=tuple(cell for cell in run.cells if cell.cell in planned and cell.path.is_file()))
     places = Places(from_assembly(assembly), run.suite, catalogue, cache or run.out / "cache", jobs, say)
     made = []
     for name, question in asked.items():

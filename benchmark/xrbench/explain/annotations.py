@@ -12,7 +12,7 @@ from xrbench.errors import MissingDataError
 from xrbench.explain.image_selection import Item
 from xrbench.explain.image_source import Places
 from xrbench.explain.localisation import Box
-from xrbench.explain.run_cells import Measured
+from xrbench.explain.run_cells import NetworkCell
 
 COLUMNS = ("dataset", "image", "label", "reader", "image_size", *EDGES)
 
@@ -45,7 +45,7 @@ class Boxes:
         found = self._moved[key]
         return [(x0, y0, x1, y1) for x0, y0, x1, y1 in found.loc[found["label"] == label, list(EDGES)].to_numpy(float)]
 
-    def items(self, cells: Sequence[Measured], labels: Sequence[int]) -> list[Item]:
+    def items(self, cells: Sequence[NetworkCell], labels: Sequence[int]) -> list[Item]:
         """List the images that have a label and a box of it, in every cell.
 
         Raises:
@@ -71,7 +71,7 @@ class Boxes:
             self._tables[dataset] = None if read is None or read.empty else read.set_index("image", drop=False)
         return self._tables[dataset]
 
-    def _of_cell(self, cell: Measured, labels: Sequence[int]) -> list[Item]:
+    def _of_cell(self, cell: NetworkCell, labels: Sequence[int]) -> list[Item]:
         items = []
         for dataset in cell.frame["dataset"].unique():
             table = self._table(str(dataset))

@@ -21,7 +21,7 @@ from xrbench.explain.image_selection import RULE, Item, by_rule, named
 from xrbench.explain.image_source import Places
 from xrbench.explain.localisation_summary import agreement
 from xrbench.explain.query import PREDICTED, TRUTH, Question, measure, target_of, tell
-from xrbench.explain.run_cells import Explorable, Measured
+from xrbench.explain.run_cells import Explorable, NetworkCell
 from xrbench.explain.storage import Explained
 from xrbench.fixture_notice import FIXTURE, STAMP
 
@@ -73,7 +73,7 @@ def ask(run: Explorable, question: Question, places: Places, *, device: str = "a
     )
 
 
-def about(run: Explorable, question: Question, cells: Sequence[Measured]) -> dict[str, Any]:
+def about(run: Explorable, question: Question, cells: Sequence[NetworkCell]) -> dict[str, Any]:
     """Describe a question and whom it is put to, in plain values."""
     return {
         "suite": run.suite.name,
@@ -118,7 +118,7 @@ def _checked(run: Explorable, question: Question) -> list[int]:
 def _by_network(items: Sequence[Item]) -> Iterator[list[Item]]:
     groups: dict[str, list[Item]] = {}
     for item in items:
-        groups.setdefault(item.cell.network, []).append(item)
+        groups.setdefault(item.cell.fit, []).append(item)
     yield from groups.values()
 
 
@@ -148,7 +148,7 @@ def _check_scores(item: Item, scores: npt.NDArray[np.float32]) -> None:
     if not abs(scores[worst] - stored[worst]) <= SAME:
         dataset, image = item.picture
         raise StoreError(
-            f"{item.cell.name}: image {image!r} of {dataset} scores {scores[worst]:.3f} for {item.cell.labels[worst]} now, "
+            f"{item.cell.cell}: image {image!r} of {dataset} scores {scores[worst]:.3f} for {item.cell.labels[worst]} now, "
             f"{stored[worst]:.3f} when it was measured: its pixels or the weights are others"
         )
 

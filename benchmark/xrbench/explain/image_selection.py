@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import UnknownNameError, UsageError
-from xrbench.explain.run_cells import Measured
+from xrbench.explain.run_cells import NetworkCell
 from xrbench.rng import seed_of
 
 RULE = (
@@ -29,7 +29,7 @@ class Item(NamedTuple):
         shown: Whether a panel shows it; else it is only measured against its boxes.
     """
 
-    cell: Measured
+    cell: NetworkCell
     row: int
     label: int
     shown: bool = True
@@ -46,7 +46,7 @@ class Item(NamedTuple):
         return str(row["dataset"]), str(row["image"])
 
 
-def named(cells: Sequence[Measured], labels: Sequence[int], images: Sequence[str]) -> list[Item]:
+def named(cells: Sequence[NetworkCell], labels: Sequence[int], images: Sequence[str]) -> list[Item]:
     """Take these images from every cell that has them.
 
     Args:
@@ -71,7 +71,7 @@ def named(cells: Sequence[Measured], labels: Sequence[int], images: Sequence[str
     return found
 
 
-def by_rule(cells: Sequence[Measured], labels: Sequence[int], count: int) -> list[Item]:
+def by_rule(cells: Sequence[NetworkCell], labels: Sequence[int], count: int) -> list[Item]:
     """Choose ``count`` images a label and test set, as ``RULE`` says, by what the first cell of the test set predicted.
 
     Other cells of the same test set are explained on the same images, as far as they have them.
@@ -115,7 +115,7 @@ def outcome(truth: float, called: bool) -> str:
     return f"{'true' if bool(truth) == called else 'false'} {'positive' if called else 'negative'}"
 
 
-def _some(cell: Measured, label: int, count: int) -> list[int]:
+def _some(cell: NetworkCell, label: int, count: int) -> list[int]:
     truth, called = cell.truth[:, label], cell.called[:, label]
     right = _hashed(cell, (truth == 1) & called)
     wrong = _hashed(cell, ~np.isnan(truth) & ((truth == 1) != called))
@@ -123,16 +123,16 @@ def _some(cell: Measured, label: int, count: int) -> list[int]:
     return [*right[: count - errors], *wrong[:errors]]
 
 
-def _hashed(cell: Measured, mask: npt.NDArray[np.bool_]) -> list[int]:
+def _hashed(cell: NetworkCell, mask: npt.NDArray[np.bool_]) -> list[int]:
     rows = np.flatnonzero(mask).tolist()
     return sorted(rows, key=lambda row: seed_of("explain", _name(cell, row)))
 
 
-def _name(cell: Measured, row: int) -> str:
+def _name(cell: NetworkCell, row: int) -> str:
     return f"{cell.frame['dataset'].iloc[row]}/{cell.frame['image'].iloc[row]}"
 
 
-def _rows_by_name(cell: Measured) -> dict[str, list[int]]:
+def _rows_by_name(cell: NetworkCell) -> dict[str, list[int]]:
     """List the rows of each id, and of each id with its dataset before it."""
     found: dict[str, list[int]] = {}
     pairs = zip(cell.frame["dataset"].astype(str), cell.frame["image"].astype(str), strict=True)

@@ -14,7 +14,7 @@ from xrbench import cards, planning
 from xrbench.catalogue import Catalogue
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import StoreError
-from xrbench.explain.run_cells import Explorable, Measured
+from xrbench.explain.run_cells import Explorable, NetworkCell
 from xrbench.progress import Reporter
 from xrbench.runs import store
 from xrbench.runs.store import Store
@@ -56,7 +56,7 @@ class Ready:
 def load(
     run: Explorable,
     catalogue: Catalogue,
-    cell: Measured,
+    cell: NetworkCell,
     *,
     layer: str,
     technique: str,
@@ -98,7 +98,7 @@ def _trained(run: Explorable, key: str) -> cards.Recipe:
         raise StoreError(f"{path}: recipe: {error}") from error
 
 
-def _as_it_comes(run: Explorable, catalogue: Catalogue, cell: Measured) -> cards.Recipe:
+def _as_it_comes(run: Explorable, catalogue: Catalogue, cell: NetworkCell) -> cards.Recipe:
     method = catalogue.method(cell.method)
     model = catalogue.model(method.inference or cell.model, where=f"method {cell.method}")
     return planning.recipe(run.suite, run.profile, method, model)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from xrbench.training.prediction.grad_cam import Target
 
 PREDICTED, TRUTH = "predicted", "truth"
-OF_CELL = ("test", "protocol", "network", "method", "model", "train", "configuration", "seed", "members")
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,11 @@ def tell(item: Item, question: Question, layer: str) -> dict[str, Any]:
         "label": item.name,
         **pair,
         "patient_id": cell.frame["patient_id"].iloc[row],
-        **{name: getattr(cell, name) for name in OF_CELL},
-        "cell": cell.name,
+        "test": cell.test,
+        "protocol": cell.protocol,
+        "network": cell.fit,
+        **{name: getattr(cell, name) for name in ("method", "model", "train", "configuration", "seed", "members")},
+        "cell": cell.cell,
         "truth": truth,
         "actual": _actual(item),
         "score": float(cell.score[row, label]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,35 +17,25 @@ from xrbench.cards import Profile, SuiteCard
 from xrbench.errors import StoreError, UsageError, suggestion
 from xrbench.planning import parse_only
 from xrbench.runs import store
+from xrbench.runs.prediction_frame import FloatArray, truth_and_score
+from xrbench.runs.run_cell import VALIDATION, RunCell
 
 EVEN_ODDS = 0.5
 """Where a label is called present if no threshold was fixed on validation images."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One measured cell.
+@dataclass(frozen=True, kw_only=True)
+class NetworkCell(RunCell):
+    """A measured cell with what is needed to ask its networks again.
 
     Attributes:
-        name, method, model, train, valid, test, protocol, seed, configuration: As in the scores; ``train`` is joined by ``+``.
-        members: How many fits an ensemble has; 1 for a single network.
-        fit_keys: Keys of its fits; none for a model that is used as it comes.
-        thresholds: Label -> score at or above which it is called present, as fixed on validation images.
+        fit_keys: Keys of its fits; none for a pretrained model.
+        thresholds: Label -> score at or above which it is called present, as chosen on validation images.
         path, key: The file of its predictions, and the key that stands in it.
         labels: The suite's labels.
         exclusive: Whether the labels are classes of which each image has one.
     """
 
-    name: str
-    method: str
-    model: str
-    train: str
-    valid: str
-    test: str
-    protocol: str
-    seed: int
-    configuration: str
-    members: int
     fit_keys: tuple[str, ...]
     thresholds: Mapping[str, float]
     path: Path
@@ -53,14 +43,9 @@ class Measured:
     labels: tuple[str, ...]
     exclusive: bool
 
-    @property
-    def network(self) -> str:
-        """Name what was trained: the cell's name without its test."""
-        return self.name.rpartition("/")[0]
-
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """What it predicted, one row an image.
+        """Its predictions, one row an image.
 
         Raises:
             StoreError: The file is not there, or damaged.
@@ -68,14 +53,14 @@ class Measured:
         return store.read_predictions(self.path, key=self.key)[0]
 
     @cached_property
-    def truth(self) -> npt.NDArray[np.float64]:
+    def truth(self) -> FloatArray:
         """1, 0 or NaN, shape (images, labels)."""
-        return self.frame[[f"truth:{label}" for label in self.labels]].to_numpy(np.float64)
+        return truth_and_score(self.frame, self.labels)[0]
 
     @cached_property
-    def score(self) -> npt.NDArray[np.float64]:
+    def score(self) -> FloatArray:
         """Shape (images, labels)."""
-        return self.frame[[f"score:{label}" for label in self.labels]].to_numpy(np.float64)
+        return truth_and_score(self.frame, self.labels)[1]
 
     @cached_property
     def called(self) -> npt.NDArray[np.bool_]:
@@ -97,13 +82,13 @@ class Explorable:
         folder: The run folder.
         manifest: What the run says about itself.
         suite: The suite as it was when the run was made.
-        cells: Measured cells that are no validation, in order.
+        cells: NetworkCell cells that are no validation, in order.
     """
 
     folder: Path
     manifest: dict[str, Any]
     suite: SuiteCard
-    cells: tuple[Measured, ...]
+    cells: tuple[NetworkCell, ...]
 
     @property
     def out(self) -> Path:
@@ -115,14 +100,14 @@ class Explorable:
         """The profile of the run."""
         return msgspec.convert(self.manifest["profile"], Profile)
 
-    def chosen(self, only: Sequence[str]) -> list[Measured]:
+    def chosen(self, only: Sequence[str]) -> list[NetworkCell]:
         """Keep the cells that match ``field=value`` filters, at least one.
 
         Raises:
             UsageError: Nothing matches; the nearest value is offered.
         """
         wanted = parse_only(only)
-        kept = [cell for cell in self.cells if _matches(cell, wanted)]
+        kept = [cell for cell in self.cells if cell.matches(wanted)]
         if kept:
             return kept
         offers = (_offer(self.cells, field, values) for field, values in wanted.items())
@@ -140,21 +125,20 @@ def open_run(folder: Path) -> Explorable:
     manifest = store.read_manifest(folder)
     suite = msgspec.convert(manifest["suite"], SuiteCard)
     thresholds = _thresholds(folder / store.SCORES, suite)
-    entries = [entry for entry in manifest["cells"] if entry["protocol"] != "validation" and not entry.get("failed")]
-    cells = tuple(_measured(entry, folder, suite, thresholds.get(entry["cell"], {})) for entry in entries)
+    entries = [entry for entry in manifest["cells"] if entry["protocol"] != VALIDATION and not entry.get("failed")]
+    cells = tuple(_network_cell(entry, folder, suite, thresholds.get(entry["cell"], {})) for entry in entries)
     return Explorable(folder.resolve(), manifest, suite, cells)
 
 
-def _measured(entry: Mapping[str, Any], folder: Path, suite: SuiteCard, thresholds: Mapping[str, float]) -> Measured:
-    return Measured(
-        **{field: entry[field] for field in ("method", "model", "valid", "test", "protocol", "seed", "key")},
-        name=entry["cell"],
-        train="+".join(entry["train"]),
-        configuration=entry.get("configuration", ""),
-        members=max(1, len(entry["fits"])),
+def _network_cell(
+    entry: Mapping[str, Any], folder: Path, suite: SuiteCard, thresholds: Mapping[str, float]
+) -> NetworkCell:
+    return NetworkCell(
+        **asdict(RunCell.of_manifest(entry)),
         fit_keys=tuple(entry["fit_keys"]),
         thresholds=thresholds,
         path=folder / entry["file"],
+        key=entry["key"],
         labels=suite.labels,
         exclusive=suite.task == "multiclass",
     )
@@ -176,10 +160,6 @@ def _thresholds(path: Path, suite: SuiteCard) -> dict[str, dict[str, float]]:
     return found
 
 
-def _matches(cell: Measured, wanted: Mapping[str, Sequence[str]]) -> bool:
-    return all(str(getattr(cell, field)) in values for field, values in wanted.items())
-
-
-def _offer(cells: Sequence[Measured], field: str, values: Sequence[str]) -> str:
+def _offer(cells: Sequence[NetworkCell], field: str, values: Sequence[str]) -> str:
     there = {str(getattr(cell, field)) for cell in cells}
     return next((f": no {field} {value!r}{suggestion(value, there)}" for value in values if value not in there), "")

@@ -26,6 +26,7 @@ from xrbench.progress import Reporter, Silent
 from xrbench.report.run_folder import open_run
 from xrbench.report.tables import build as of_runs
 from xrbench.runs import store
+from xrbench.runs.prediction_frame import patients_of, truth_and_score
 from xrbench.statistics.intervals.input_checks import check_options
 
 
@@ -229,11 +230,9 @@ def _again(folder: Path, catalogue: Catalogue, reporter: Reporter | None) -> Jud
 def _gaps(there: Outside, here: Outside, suite: SuiteCard, reporter: Reporter) -> pd.DataFrame:
     cells = []
     for outside in (there, here):
-        truth, score = scoring.truth_and_score(outside.frame, suite.labels)
+        truth, score = truth_and_score(outside.frame, suite.labels)
         domain = str(outside.frame["dataset"].iloc[0])
-        cells.append(
-            statistics.Cell(domain, truth, score, scoring.patients_of(outside.frame), image=outside.frame["image"])
-        )
+        cells.append(statistics.Cell(domain, truth, score, patients_of(outside.frame), image=outside.frame["image"]))
     found = statistics.gap(
         [cells[0]],
         [cells[1]],

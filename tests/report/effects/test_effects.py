@@ -12,8 +12,9 @@ from xrbench import cards
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError, UnknownNameError, UsageError
 from xrbench.report.effects import class_effects, groups, measured, paired, unpaired
-from xrbench.report.effects.cells import count_people, domains, known, people
+from xrbench.report.effects.cells import count_people, domains, known
 from xrbench.report.run_folder import Run
+from xrbench.runs.prediction_frame import patients_of
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]
@@ -53,16 +54,16 @@ def test_cells_come_in_the_suites_order(made_run: Make, frame: Frames) -> None:
         for method in ("fancy", "plain")
     ]
     run = made_run(SUITE, cells)
-    found = [(one.method, one.model, one.configuration) for one in measured(run)]
+    found = [(one.method, one.model, one.training_set) for one in measured(run)]
     assert found == [(m, n, c) for m in ("plain", "fancy") for n in ("first", "second") for c in ("two", "one")]
-    assert len(measured(run, model="first", configuration=("one", "two"))) == 4
+    assert len(measured(run, model="first", training_set=("one", "two"))) == 4
     assert measured(run, protocol="internal") == []
     assert list(groups(measured(run), "method")) == [("plain",), ("fancy",)]
 
 
 def test_training_sets_without_a_name_are_called_by_their_datasets(made_run: Make, frame: Frames) -> None:
     assert (
-        measured(made_run(SUITE, [{"configuration": "", "train": "a+b", "frame": frame("c")}]))[0].configuration
+        measured(made_run(SUITE, [{"configuration": "", "train": "a+b", "frame": frame("c")}]))[0].training_set
         == "a+b"
     )
 
@@ -72,7 +73,7 @@ def test_people_are_known_by_dataset_and_id(made_run: Make, frame: Frames) -> No
     run = made_run(SUITE, [{"frame": both}])
     assert count_people(both, run) == "8 images of 6 patients"
     without = both.assign(patient_id=None)
-    assert people(without, run) is None
+    assert patients_of(without, run.results.domain) is None
     assert count_people(without, run) == "8 images"
 
 
@@ -85,7 +86,7 @@ def test_slices_of_one_dataset_share_their_patients(made_run: Make, frame: Frame
     assert found["a-pa"] == found["a-ap+b"] == found["d+b"] == "a+b+d"
     assert found["c"] == "c"
     mixed = pd.concat([frame("a-pa"), frame("a-ap")], ignore_index=True)
-    who = people(mixed, cut)
+    who = patients_of(mixed, cut.results.domain)
     assert who is not None
     assert set(who) == {f"a/{number}" for number in range(4)}
 

@@ -103,7 +103,7 @@ def partly(run: Run) -> list[str]:
     profile = run.manifest.get("profile") or {}
     wanted = {
         "networks": ("model", profile.get("models") or run.suite.models),
-        "training sets": ("configuration", [one.name for one in run.suite.protocol.configurations]),
+        "training sets": ("training_set", [one.name for one in run.suite.protocol.configurations]),
     }
     gone = {
         title: [name for name in names if name not in {getattr(one, field) for one in cells}]

@@ -12,7 +12,7 @@ from xrbench.cards import Claim
 from xrbench.rendering.numbers import count
 from xrbench.report.claims.verdict import Direction, Verdict, counted, unanswered, weighed
 from xrbench.report.effects import Contrast, measured
-from xrbench.report.effects.cells import HELD_OUT, images, people
+from xrbench.report.effects.cells import HELD_OUT
 from xrbench.report.effects.class_effects import training_counts
 from xrbench.report.effects.effect import difference_of
 from xrbench.report.run_folder import Run
@@ -24,6 +24,7 @@ from xrbench.report.tables.discordant_errors import (
     device_sides,
     two_models,
 )
+from xrbench.runs.prediction_frame import images_of, patients_of
 from xrbench.statistics.intervals.clustered_mean import clustered_difference
 
 Values = npt.NDArray[np.float64]
@@ -189,13 +190,13 @@ def _images_of(run: Run, dataset: str) -> pd.DataFrame | None:
     if not parts:
         return None
     found = pd.concat(parts, ignore_index=True)
-    found = found[~pd.Series(images(found)).duplicated().to_numpy()].reset_index(drop=True)
+    found = found[~pd.Series(images_of(found)).duplicated().to_numpy()].reset_index(drop=True)
     return found if len(found) else None
 
 
 def _column(run: Run, frame: pd.DataFrame, column: str) -> tuple[Values, Who]:
-    who = people(frame, run)
-    return frame[column].to_numpy(np.float64), images(frame) if who is None else who
+    who = patients_of(frame, run.results.domain)
+    return frame[column].to_numpy(np.float64), images_of(frame) if who is None else who
 
 
 def _class_counts(run: Run, configuration: str, dataset: str) -> npt.NDArray[np.int64] | None:

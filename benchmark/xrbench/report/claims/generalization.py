@@ -11,11 +11,12 @@ from xrbench import statistics
 from xrbench.cards import Claim
 from xrbench.rendering.numbers import metric_title
 from xrbench.report.claims.verdict import Direction, Verdict, unanswered, weighed
-from xrbench.report.effects import Contrast, Measured, groups, label_effects, measured, paired, unpaired
+from xrbench.report.effects import Contrast, groups, label_effects, measured, paired, unpaired
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN
+from xrbench.runs.run_cell import RunCell
 
-Cells = list[Measured]
+Cells = list[RunCell]
 
 
 def gap(
@@ -83,7 +84,7 @@ def configuration_better(
     chosen = tuple(labels) or (MEAN,)
     parts: list[Contrast] = []
     for ours in _groups(run, protocol, (challenger,), ensembles=ensembles):
-        theirs = [one for one in _others(run, ours[0], protocol) if one.configuration == baseline]
+        theirs = [one for one in _others(run, ours[0], protocol) if one.training_set == baseline]
         if models and ours[0].model not in models:
             continue
         if protocol == "external":
@@ -129,10 +130,10 @@ def models_alike(
             second = [
                 one
                 for one in measured(run, protocol=protocol, model=pair[1], method=first[0].method, members=1)
-                if one.configuration == first[0].configuration
+                if one.training_set == first[0].training_set
             ]
             found = paired(run, _same_images(first, second), metric=metric, labels=_singles(run, labels))
-            parts += [one.called(f"{first[0].configuration} {protocol} {one.name}") for one in _wanted(found, labels)]
+            parts += [one.called(f"{first[0].training_set} {protocol} {one.name}") for one in _wanted(found, labels)]
     return weighed(claim.text, parts, direction="alike", test=test, margin=margin, level=run.suite.interval.level)
 
 
@@ -152,7 +153,7 @@ def label_weaker(
     for protocol in protocols:
         for cells in _groups(run, protocol, (), ensembles=False):
             found = _against_others(run, cells, label, metric)
-            parts += [found.called(f"{cells[0].model} {cells[0].configuration} {protocol}")] if found else []
+            parts += [found.called(f"{cells[0].model} {cells[0].training_set} {protocol}")] if found else []
     test = f"mean {metric_title(metric)} of the other labels minus that of {label} above 0, on the same patients"
     return weighed(claim.text, parts, direction="positive", test=test, level=run.suite.interval.level)
 
@@ -178,21 +179,21 @@ def _against_others(run: Run, cells: Cells, label: str, metric: str) -> Contrast
 def _groups(run: Run, protocol: str, configurations: Sequence[str], *, ensembles: bool) -> list[Cells]:
     """List the cells of each method, model, training set and test: its seeds together."""
     cells = [one for one in measured(run, protocol=protocol) if (one.members > 1) == ensembles and not one.seen]
-    kept = [one for one in cells if not configurations or one.configuration in configurations]
-    return list(groups(kept, "method", "model", "configuration", "test").values())
+    kept = [one for one in cells if not configurations or one.training_set in configurations]
+    return list(groups(kept, "method", "model", "training_set", "test").values())
 
 
-def _others(run: Run, one: Measured, protocol: str) -> Cells:
+def _others(run: Run, one: RunCell, protocol: str) -> Cells:
     """List the cells of the same method and model under that protocol."""
     cells = measured(run, protocol=protocol, method=one.method, model=one.model)
     return [cell for cell in cells if not cell.seen]
 
 
 def _facing(run: Run, inside: Cells, protocol: str) -> Cells:
-    return [one for one in _others(run, inside[0], protocol) if one.configuration == inside[0].configuration]
+    return [one for one in _others(run, inside[0], protocol) if one.training_set == inside[0].training_set]
 
 
-def _same_images(ours: Cells, theirs: Cells) -> list[tuple[Measured, Measured]]:
+def _same_images(ours: Cells, theirs: Cells) -> list[tuple[RunCell, RunCell]]:
     """Pair cells on the same test set under the same seed; cells of other seeds face each other in order."""
     pairs = []
     for test in dict.fromkeys(one.test for one in ours):
@@ -215,8 +216,8 @@ def _wanted(found: Sequence[Contrast], labels: Sequence[str]) -> list[Contrast]:
     return kept or [one for one in found if len(found) == 1]
 
 
-def _called(one: Measured, found: Contrast) -> Contrast:
-    return found.called(_name(f"{one.model} {one.configuration}", found.name))
+def _called(one: RunCell, found: Contrast) -> Contrast:
+    return found.called(_name(f"{one.model} {one.training_set}", found.name))
 
 
 def _name(*words: str) -> str:

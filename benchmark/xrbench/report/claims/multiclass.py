@@ -12,11 +12,12 @@ from xrbench.cards import Claim
 from xrbench.metrics.naive import naive_accuracy
 from xrbench.rendering.numbers import number
 from xrbench.report.claims.verdict import Verdict, unanswered, weighed
-from xrbench.report.effects import Contrast, Measured, class_effects, groups, measured
+from xrbench.report.effects import Contrast, class_effects, groups, measured
 from xrbench.report.effects.cells import RESUBSTITUTION, known
 from xrbench.report.effects.class_effects import Value
 from xrbench.report.run_folder import Run
 from xrbench.report.tables.multiclass import ensembles_or_all
+from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.inference.correlation import rank_correlation
 
 PROPORTIONAL = "proportional"
@@ -48,7 +49,7 @@ def accuracy_above(
             null = (
                 naive_accuracy(found.counts(), found.counts()).proportional if floor == PROPORTIONAL else float(floor)
             )
-            parts += _named(class_effects.against(run, [one], class_effects.right, null=null), one.configuration)
+            parts += _named(class_effects.against(run, [one], class_effects.right, null=null), one.training_set)
     return _weighed(run, claim, parts, test)
 
 
@@ -69,10 +70,10 @@ def ensemble_gain(
             members = [
                 one
                 for one in measured(run, protocol=protocol, model=whole.model, test=whole.test, members=1)
-                if one.configuration == whole.configuration
+                if one.training_set == whole.training_set
             ]
             if whole.members > 1 and members:
-                parts += _named(class_effects.gain(run, whole, members), f"{whole.configuration} {protocol}")
+                parts += _named(class_effects.gain(run, whole, members), f"{whole.training_set} {protocol}")
     return _weighed(
         run, claim, parts, "accuracy of the ensemble minus the mean of its fits above 0: paired over patients"
     )
@@ -100,7 +101,7 @@ def most_predicted(
     value = class_effects.called(_number(run, predicted))
     parts = []
     for one in _ensembles(run, protocol, configurations):
-        parts += _named(class_effects.against(run, [one], value, null=floor), one.configuration)
+        parts += _named(class_effects.against(run, [one], value, null=floor), one.training_set)
     return _weighed(run, claim, parts, f"share of {protocol} images that are called {predicted} above {floor:g}")
 
 
@@ -133,7 +134,7 @@ def predicted_next(
             if label != predicted and label not in after:
                 value = more(class_effects.called(_number(run, predicted)), class_effects.called(_number(run, label)))
                 found = class_effects.against(run, [one], value, null=0.0, share=False)
-                parts += _named(found, f"{one.configuration} {label}")
+                parts += _named(found, f"{one.training_set} {label}")
     return _weighed(run, claim, parts, f"share called {predicted} minus share called each other class above 0")
 
 
@@ -155,7 +156,7 @@ def best_recalled(
         for at, label in enumerate(run.suite.labels):
             if label != recalled:
                 other = class_effects.of_class(class_effects.right, at)
-                parts += _named(class_effects.between(run, [one], mine, other), f"{one.configuration} {label}")
+                parts += _named(class_effects.between(run, [one], mine, other), f"{one.training_set} {label}")
     return _weighed(
         run, claim, parts, f"recall of {recalled} minus that of each other class above 0: patients as clusters"
     )
@@ -174,11 +175,11 @@ def recall_rises(run: Run, claim: Claim, *, protocol: str = "external", configur
     """
     parts = []
     for one in _ensembles(run, protocol, configurations):
-        counts, found = class_effects.training_counts(run, one.configuration), class_effects.classes_of(run, one)
+        counts, found = class_effects.training_counts(run, one.training_set), class_effects.classes_of(run, one)
         if counts is not None and found is not None:
             there = [at for at in range(len(counts)) if (found.found.truth == at).any()]
             recall = np.array([found.right[found.found.truth == at].mean() for at in there])
-            parts.append(_rank_correlation(counts[there].astype(float), recall, one.configuration, len(found.right)))
+            parts.append(_rank_correlation(counts[there].astype(float), recall, one.training_set, len(found.right)))
     test = "Spearman's correlation of training images and recall over classes above 0: all orders of the classes"
     return _weighed(run, claim, parts, test)
 
@@ -196,11 +197,11 @@ def confidence_falls(run: Run, claim: Claim, *, configurations: Sequence[str] = 
         outside = [
             one
             for one in measured(run, protocol="external", method=inside.method, model=inside.model)
-            if one.configuration == inside.configuration
+            if one.training_set == inside.training_set
         ]
         if outside:
             parts += _named(
-                class_effects.unpaired(run, [inside], outside, class_effects.confidence), inside.configuration
+                class_effects.unpaired(run, [inside], outside, class_effects.confidence), inside.training_set
             )
     return _weighed(run, claim, parts, "mean probability of the predicted class, internal minus external, above 0")
 
@@ -217,7 +218,7 @@ def not_comparable(run: Run, claim: Claim, *, configuration: str, other: str = "
     where = (other, "internal") if other else (configuration, "external")
     texts = []
     for name, protocol in ((configuration, RESUBSTITUTION), where):
-        cells = measured(run, configuration=name, protocol=protocol)
+        cells = measured(run, training_set=name, protocol=protocol)
         found = class_effects.classes_of(run, ensembles_or_all(cells)[0]) if cells else None
         shown = "not measured" if found is None else f"accuracy {number(float(found.right.mean()), 3)}"
         texts.append(f"{name} {'on its training images' if protocol == RESUBSTITUTION else protocol}: {shown}")
@@ -225,13 +226,13 @@ def not_comparable(run: Run, claim: Claim, *, configuration: str, other: str = "
     return unanswered(claim.text, test=why, reason="; ".join(texts))
 
 
-def _ensembles(run: Run, protocol: str, configurations: Sequence[str]) -> list[Measured]:
+def _ensembles(run: Run, protocol: str, configurations: Sequence[str]) -> list[RunCell]:
     """List the ensembles of each training set, or its fits where there is none."""
     if run.suite.task != "multiclass":
         return []
     cells = [one for one in measured(run, protocol=protocol) if not one.seen]
-    kept = [one for one in cells if not configurations or one.configuration in configurations]
-    return [one for mine in groups(kept, "model", "configuration", "test").values() for one in ensembles_or_all(mine)]
+    kept = [one for one in cells if not configurations or one.training_set in configurations]
+    return [one for mine in groups(kept, "model", "training_set", "test").values() for one in ensembles_or_all(mine)]
 
 
 def _weighed(run: Run, claim: Claim, parts: Sequence[Contrast], test: str) -> Verdict:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xrbench.report.effects import label_effects
-from xrbench.report.effects.cells import Measured as Measured
 from xrbench.report.effects.cells import groups as groups
 from xrbench.report.effects.cells import measured as measured
 from xrbench.report.effects.effect import Contrast as Contrast
 from xrbench.report.run_folder import Run
+from xrbench.runs.run_cell import RunCell
 
 
 def unpaired(
-    run: Run, first: Sequence[Measured], second: Sequence[Measured], *, metric: str, labels: Sequence[str] = ()
+    run: Run, first: Sequence[RunCell], second: Sequence[RunCell], *, metric: str, labels: Sequence[str] = ()
 ) -> list[Contrast]:
     """Subtract the mean figure of the second cells from that of the first.
 
@@ -38,7 +38,7 @@ def unpaired(
 
 
 def paired(
-    run: Run, both: Sequence[tuple[Measured, Measured]], *, metric: str, labels: Sequence[str] = ()
+    run: Run, both: Sequence[tuple[RunCell, RunCell]], *, metric: str, labels: Sequence[str] = ()
 ) -> list[Contrast]:
     """Subtract the figure of each pair's second cell from that of its first, on their common images, averaged over pairs.
 

@@ -7,77 +7,43 @@ patient in two test sets is one. Test sets that share a dataset form one domain;
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from xrbench.errors import UnknownNameError
 from xrbench.report.run_folder import Run
-
-Names = npt.NDArray[np.object_]
+from xrbench.runs.prediction_frame import patients_of
+from xrbench.runs.run_cell import RunCell
 
 HELD_OUT = ("internal", "external")
 """Protocols whose figures may be set against each other: no image that a fit has learned from."""
 RESUBSTITUTION = "resubstitution"
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One cell of a run.
-
-    Attributes:
-        cell: Its name.
-        method, model: Card names.
-        configuration: Name of the training set, or its datasets where it has none.
-        train, test: Datasets, joined with ``+``.
-        protocol: ``internal``, ``external``, ``resubstitution`` or ``validation``.
-        seed: Seed of the fit; the lowest of an ensemble's.
-        members: How many fits its scores are the mean of.
-        seen: Whether the weights had seen the test dataset before.
-    """
-
-    cell: str
-    method: str
-    model: str
-    configuration: str
-    train: str
-    test: str
-    protocol: str
-    seed: int
-    members: int
-    seen: bool
-
-    @property
-    def line(self) -> tuple[str, str]:
-        """Method and model."""
-        return self.method, self.model
-
-
-def measured(run: Run, **wanted: object) -> list[Measured]:
+def measured(run: Run, **wanted: object) -> list[RunCell]:
     """List the cells with these values, in the order of the suite's methods, models and configurations.
 
     Args:
         run: The run.
         wanted: Attribute of a cell -> the value it must have, or a tuple of those it may have; None accepts all.
     """
-    found = [_measured(row) for _, row in run.cells().iterrows()]
-    kept = [one for one in found if all(_accepts(value, getattr(one, name)) for name, value in wanted.items())]
+    kept = [
+        one for one in run.results.cells if all(_accepts(value, getattr(one, name)) for name, value in wanted.items())
+    ]
     configurations = [one.name for one in run.suite.protocol.configurations]
     profiles = list(run.suite.profiles.values())
     orders = (
         ("method", (*run.suite.methods, *(name for profile in profiles for name in profile.methods))),
         ("model", (*run.suite.models, *(name for profile in profiles for name in profile.models))),
-        ("configuration", configurations),
+        ("training_set", configurations),
     )
     return sorted(kept, key=lambda one: tuple(_place(getattr(one, name), order) for name, order in orders))
 
 
-def groups(cells: Iterable[Measured], *fields: str) -> dict[tuple[Any, ...], list[Measured]]:
+def groups(cells: Iterable[RunCell], *fields: str) -> dict[tuple[Any, ...], list[RunCell]]:
     """Group cells by some of their attributes, in the order in which they come."""
-    found: dict[tuple[Any, ...], list[Measured]] = {}
+    found: dict[tuple[Any, ...], list[RunCell]] = {}
     for one in cells:
         found.setdefault(tuple(getattr(one, field) for field in fields), []).append(one)
     return found
@@ -95,7 +61,8 @@ def names_of(run: Run, field: str) -> tuple[str, ...]:
         "configuration": tuple(one.name for one in suite.protocol.configurations),
         "test": suite.protocol.external,
     }
-    return tuple(dict.fromkeys((*named[field], *(getattr(one, field) for one in measured(run)))))
+    attribute = "training_set" if field == "configuration" else field
+    return tuple(dict.fromkeys((*named[field], *(getattr(cell, attribute) for cell in run.results.cells))))
 
 
 def known(run: Run, option: str, name: str, names: Iterable[str], *, where: str) -> str:
@@ -110,25 +77,12 @@ def known(run: Run, option: str, name: str, names: Iterable[str], *, where: str)
     return name
 
 
-def people(frame: pd.DataFrame, run: Run) -> Names | None:
-    """Name the patient of each image by the dataset whose patients these are and the id; None when there are no ids."""
-    if "patient_id" not in frame or frame["patient_id"].isna().all():
-        return None
-    base = {name: run.results.domain(name) for name in frame["dataset"].astype(str).unique()}
-    return np.asarray(frame["dataset"].astype(str).map(base) + "/" + frame["patient_id"].astype(str), object)
-
-
-def images(frame: pd.DataFrame) -> Names:
-    """Name each image by its dataset and id."""
-    return np.asarray(frame["dataset"].astype(str) + "/" + frame["image"].astype(str), object)
-
-
 def count_people(frame: pd.DataFrame, run: Run) -> str:
     """Write how many images of how many patients there are.
 
     Where a dataset has no patient ids, only images are counted.
     """
-    patients = people(frame, run)
+    patients = patients_of(frame, run.results.domain)
     of = "" if patients is None else f" of {len(set(patients)):,} patients"
     return f"{len(frame):,} images{of}"
 
@@ -150,17 +104,6 @@ def domains(tests: Iterable[str], run: Run) -> Mapping[str, str]:
             mine |= other
         merged.append(mine)
     return {test: next("+".join(sorted(group)) for group in merged if bases[test] <= group) for test in listed}
-
-
-def _measured(row: pd.Series) -> Measured:
-    members = row["members"]
-    return Measured(
-        **{field: str(row[field]) for field in ("cell", "method", "model", "train", "test", "protocol")},
-        configuration=str(row["configuration"]) or str(row["train"]),
-        seed=int(row["seed"]),
-        members=1 if members != members else int(members),
-        seen=bool(row["seen"]),
-    )
 
 
 def _accepts(wanted: object, value: object) -> bool:

@@ -11,9 +11,11 @@ import pandas as pd
 
 from xrbench.errors import UsageError
 from xrbench.metrics.multiclass import Classified, validate_classes
-from xrbench.report.effects.cells import Measured, Names, images, people
 from xrbench.report.effects.effect import Contrast, difference_of
 from xrbench.report.run_folder import Run
+from xrbench.runs.prediction_frame import Ids, images_of, patients_of, truth_and_score
+from xrbench.runs.run_cell import RunCell
+from xrbench.scoring import class_of
 from xrbench.statistics.intervals.clustered_mean import clustered_difference, clustered_mean
 from xrbench.statistics.intervals.estimate_multiclass import ALL
 
@@ -35,12 +37,12 @@ class Classes:
 
     found: Classified
     score: Values
-    patient: Names | None
-    image: Names
+    patient: Ids | None
+    image: Ids
     frame: pd.DataFrame
 
     @property
-    def people(self) -> Names:
+    def people(self) -> Ids:
         """Who each image is of; itself, where no ids are known."""
         return self.image if self.patient is None else self.patient
 
@@ -54,18 +56,16 @@ class Classes:
         return np.bincount(self.found.truth, minlength=self.score.shape[1])
 
 
-def classes_of(run: Run, one: Measured) -> Classes | None:
+def classes_of(run: Run, one: RunCell) -> Classes | None:
     """Take true and predicted classes out of a cell's predictions; None when they are missing."""
     frame = run.results.predictions(one.cell)
     if frame is None:
         return None
-    labels = run.suite.labels
-    table = frame[[f"truth:{label}" for label in labels]].to_numpy(np.float64)
-    number = np.where((table == 1).any(axis=1), (table == 1).argmax(axis=1), np.nan)
-    found = validate_classes(number, frame[[f"score:{label}" for label in labels]].to_numpy(np.float64))
-    who = people(frame, run)
+    truth, score = truth_and_score(frame, run.suite.labels)
+    found = validate_classes(class_of(truth), score)
+    who = patients_of(frame, run.results.domain)
     kept = frame.iloc[found.rows].reset_index(drop=True)
-    return Classes(found, found.score, None if who is None else who[found.rows], images(kept), kept)
+    return Classes(found, found.score, None if who is None else who[found.rows], images_of(kept), kept)
 
 
 Value = Callable[[Classes], Values]
@@ -93,7 +93,7 @@ def confidence(found: Classes) -> Values:
 
 
 def unpaired(
-    run: Run, first: Sequence[Measured], second: Sequence[Measured], value: Value, *, name: str = ALL
+    run: Run, first: Sequence[RunCell], second: Sequence[RunCell], value: Value, *, name: str = ALL
 ) -> Contrast | None:
     """Subtract the mean of a value over the images of the second cells from that over the first; None without predictions."""
     a, b = every(run, first), every(run, second)
@@ -104,7 +104,7 @@ def unpaired(
     return difference_of(name, found, _mean(left), _mean(other), by_patient=_by_patient([*a, *b]))
 
 
-def gain(run: Run, whole: Measured, members: Sequence[Measured]) -> Contrast | None:
+def gain(run: Run, whole: RunCell, members: Sequence[RunCell]) -> Contrast | None:
     """Subtract the members' mean accuracy from their ensemble's, on the same images; None without predictions.
 
     Each image's difference is whether the ensemble is right minus the share of members that are.
@@ -117,7 +117,7 @@ def gain(run: Run, whole: Measured, members: Sequence[Measured]) -> Contrast | N
     return _one(run, ALL, ours.right[here], mean[1][there], ours.people[here], by_patient=by_patient)
 
 
-def members_right(run: Run, members: Sequence[Measured]) -> tuple[Names, Values] | None:
+def members_right(run: Run, members: Sequence[RunCell]) -> tuple[Ids, Values] | None:
     """Compute for each image the share of members that predict its class: image names and shares; None without predictions.
 
     Raises:
@@ -136,7 +136,7 @@ def members_right(run: Run, members: Sequence[Measured]) -> tuple[Names, Values]
 
 
 def against(
-    run: Run, cells: Sequence[Measured], value: Value, *, null: float, share: bool = True, name: str = ALL
+    run: Run, cells: Sequence[RunCell], value: Value, *, null: float, share: bool = True, name: str = ALL
 ) -> Contrast | None:
     """Set the mean of a value over images against a fixed number; None without predictions.
 
@@ -157,7 +157,7 @@ def against(
     return difference_of(name, shifted, found.value, null, by_patient=_by_patient(each))
 
 
-def between(run: Run, cells: Sequence[Measured], first: Value, second: Value, *, name: str = ALL) -> Contrast | None:
+def between(run: Run, cells: Sequence[RunCell], first: Value, second: Value, *, name: str = ALL) -> Contrast | None:
     """Subtract the share that one value gives from that of another, where each counts for images of its own."""
     each = every(run, cells)
     if not each:
@@ -167,24 +167,24 @@ def between(run: Run, cells: Sequence[Measured], first: Value, second: Value, *,
     return difference_of(name, found, _mean(a), _mean(b), by_patient=_by_patient(each))
 
 
-def every(run: Run, cells: Sequence[Measured]) -> list[Classes]:
+def every(run: Run, cells: Sequence[RunCell]) -> list[Classes]:
     """Take the classes of all cells; none when predictions of one are missing."""
     found = [classes_of(run, one) for one in cells]
     there = [one for one in found if one is not None]
     return there if len(there) == len(cells) else []
 
 
-def _pooled(side: Sequence[Classes], value: Value) -> tuple[Values, Names]:
+def _pooled(side: Sequence[Classes], value: Value) -> tuple[Values, Ids]:
     return np.concatenate([value(one) for one in side]), np.concatenate([one.people for one in side])
 
 
-def _one(run: Run, name: str, first: Values, second: Values, who: Names, *, by_patient: bool) -> Contrast:
+def _one(run: Run, name: str, first: Values, second: Values, who: Ids, *, by_patient: bool) -> Contrast:
     known = ~np.isnan(first + second)
     found = clustered_mean(np.where(known, first - second, np.nan), who, level=run.suite.interval.level)
     return difference_of(name, found, _mean(first[known]), _mean(second[known]), by_patient=by_patient)
 
 
-def _join(a: Names, b: Names) -> tuple[Rows, Rows]:
+def _join(a: Ids, b: Ids) -> tuple[Rows, Rows]:
     """Return the positions of the common images on both sides, in the order of a."""
     at = pd.Index(b).get_indexer(pd.Index(a))
     kept = np.flatnonzero(at >= 0)

@@ -10,10 +10,12 @@ import numpy as np
 
 from xrbench import statistics
 from xrbench.compare import pairs
-from xrbench.report.effects.cells import Measured, domains, images, people
+from xrbench.report.effects.cells import domains
 from xrbench.report.effects.effect import Contrast
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN
+from xrbench.runs import store
+from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 ONCE = 1
@@ -21,7 +23,7 @@ ONCE = 1
 
 
 def unpaired(
-    run: Run, first: Sequence[Measured], second: Sequence[Measured], *, metric: str, labels: Sequence[str]
+    run: Run, first: Sequence[RunCell], second: Sequence[RunCell], *, metric: str, labels: Sequence[str]
 ) -> list[Contrast]:
     """Subtract the mean figure of the second cells from that of the first, as ``evidence.unpaired`` says."""
     exclusive = run.suite.task == "multiclass"
@@ -36,9 +38,7 @@ def unpaired(
     return _asked([from_gap(gap, cells) for gap in gaps], labels)
 
 
-def paired(
-    run: Run, both: Sequence[tuple[Measured, Measured]], *, metric: str, labels: Sequence[str]
-) -> list[Contrast]:
+def paired(run: Run, both: Sequence[tuple[RunCell, RunCell]], *, metric: str, labels: Sequence[str]) -> list[Contrast]:
     """Subtract the figure of each pair's second cell from that of its first, as ``evidence.paired`` says."""
     exclusive = run.suite.task == "multiclass"
     cells = paired_cells(run, [(b, a) for a, b in both], run.suite.labels if exclusive else labels)
@@ -53,7 +53,7 @@ def paired(
 
 
 def labelled_cells(
-    run: Run, sides: Sequence[Sequence[Measured]], labels: Sequence[str]
+    run: Run, sides: Sequence[Sequence[RunCell]], labels: Sequence[str]
 ) -> list[list[statistics.Cell]] | None:
     """Prepare cells of several findings for the statistics, side by side; None when predictions are missing.
 
@@ -68,34 +68,24 @@ def labelled_cells(
         cells = []
         for one in side:
             frame = run.results.predictions(one.cell)
-            if frame is None or any(f"score:{label}" not in frame for label in labels):
+            if frame is None or not set(labels) <= set(store.labels_of(frame)):
                 return None
-            cells.append(
-                statistics.Cell(
-                    domain=named[one.test],
-                    truth=frame[[f"truth:{label}" for label in labels]].to_numpy(np.float64),
-                    score=frame[[f"score:{label}" for label in labels]].to_numpy(np.float64),
-                    patient=people(frame, run),
-                    thresholds=pairs.thresholds(run.results, one.cell),
-                    image=images(frame),
-                )
-            )
-        made.append(cells)
+            cells.append(run.results.predictions_of(one, labels, domain=named[one.test]))
+        made.append([cell for cell in cells if cell is not None])
     return made
 
 
 def paired_cells(
-    run: Run, both: Sequence[tuple[Measured, Measured]], labels: Sequence[str]
+    run: Run, both: Sequence[tuple[RunCell, RunCell]], labels: Sequence[str]
 ) -> list[statistics.PairedCell] | None:
     """Prepare pairs of cells on the same images for a paired comparison (b minus a); None when predictions are missing.
 
     Raises:
         MeasureError: The truth of a common image differs.
     """
-    rows = {row.cell: row for row in pairs.cells_of(run.results)}
     made = []
     for a, b in both:
-        found = pairs.sides(pairs.Pair(rows[a.cell], rows[b.cell]), run.results, run.results, labels)
+        found = pairs.sides(pairs.Pair(a, b), run.results, run.results, labels)
         if found is None:
             return None
         made.append(found.cell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from xrbench.rendering.differences import many
 from xrbench.report.figures.options import Names, asked
 from xrbench.report.figures.style import Look, look
 from xrbench.report.run_folder import Run
-from xrbench.scoring import patients_of
+from xrbench.runs.prediction_frame import patients_of
+from xrbench.runs.run_cell import RunCell
+from xrbench.statistics.resampling.clusters import encode
 
 PROTOCOLS = ("internal", "resubstitution", "validation", "external")
 WORDS: Mapping[str, str] = {"resubstitution": "resubstitution (training images)", "validation": "validation images"}
@@ -26,29 +28,16 @@ WORDS: Mapping[str, str] = {"resubstitution": "resubstitution (training images)"
 AS_IT_COMES = "as it comes"
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One cell of a figure.
+@dataclass(frozen=True, kw_only=True)
+class ShownCell(RunCell):
+    """One cell of a figure, of one seed.
 
     Attributes:
-        cell: Its name.
-        method, model, train, test, protocol, seed, members, configuration: As in the scores.
-        seen: Whether the weights have seen the test set's dataset.
         training: What the training set is called in the picture.
         seeds: All seeds that were measured of it, rising; the figure shows ``seed``.
         cells: The cells of all seeds, in their order.
     """
 
-    cell: str
-    method: str
-    model: str
-    train: str
-    test: str
-    protocol: str
-    seed: int
-    members: int
-    seen: bool
-    configuration: str
     training: str
     seeds: tuple[int, ...]
     cells: tuple[str, ...]
@@ -78,28 +67,29 @@ def measured(
     configuration: Names = (),
     protocol: Names = ("internal", "resubstitution", "external"),
     seed: int | None = None,
-) -> list[Measured]:
+) -> list[ShownCell]:
     """List the cells that a figure shows, in the suite's order; of several seeds the lowest one, unless one is asked for.
 
     Raises:
         CardError: An option is not of the wanted form.
         UnknownNameError: A name is known neither to the suite nor to the scores.
     """
-    cells = run.cells()
-    known = names_of(run, cells)
+    known = names_of(run, run.cells())
     given = {"method": method, "model": model, "configuration": configuration}
     wanted = {option: asked(value, option, known[option], layout) for option, value in given.items()}
     wanted["protocol"] = asked(protocol, "protocol", PROTOCOLS, layout)
-    for column, values in wanted.items():
-        cells = cells[cells[column].isin(values)] if values else cells
-    cells = cells.assign(training=training_names(cells.to_dict("records")))
-    order = _order(run)
-    found = [
-        _measured(rows, seed)
-        for _, rows in cells.groupby(["method", "model", "training", "protocol", "test"], sort=False)
+    cells = [
+        cell
+        for cell in run.results.cells
+        if all(not names or getattr(cell, name) in names for name, names in wanted.items())
     ]
+    groups: dict[tuple[str, ...], list[tuple[RunCell, str]]] = {}
+    for cell, training in zip(cells, training_names([asdict(cell) for cell in cells]), strict=True):
+        groups.setdefault((cell.method, cell.model, training, cell.protocol, cell.test), []).append((cell, training))
+    order = _order(run)
+    found = [_shown(members, seed) for members in groups.values()]
 
-    def place(one: Measured) -> tuple[int, ...]:
+    def place(one: ShownCell) -> tuple[int, ...]:
         return (
             known["method"].index(one.method),
             known["model"].index(one.model),
@@ -128,10 +118,10 @@ def datasets_of(run: Run) -> list[str]:
     return list(dict.fromkeys([*(entry["dataset"] for entry in run.manifest["datasets"]), *named]))
 
 
-def by_system(cells: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
+def by_system(cells: Sequence[ShownCell]) -> list[tuple[str, list[ShownCell]]]:
     """Divide cells by method and model, each with a name that is as short as it may be."""
     methods, models = {c.method for c in cells}, {c.model for c in cells}
-    groups: dict[tuple[str, str], list[Measured]] = {}
+    groups: dict[tuple[str, str], list[ShownCell]] = {}
     for cell in cells:
         groups.setdefault((cell.method, cell.model), []).append(cell)
     named = []
@@ -141,20 +131,20 @@ def by_system(cells: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
     return named
 
 
-def subject(cells: Sequence[Measured]) -> str:
+def subject(cells: Sequence[ShownCell]) -> str:
     """Name what a picture of one method and model shows, with its training set where there is one only."""
     first, trained = cells[0], trainings(cells)
     return ", ".join([first.system, first.model, *(trained if len(trained) == 1 else ())])
 
 
-def training_note(cells: Sequence[Measured]) -> str:
+def training_note(cells: Sequence[ShownCell]) -> str:
     """Say what resubstitution is where it is shown; nothing where it is not."""
     if not any(cell.protocol == "resubstitution" for cell in cells):
         return ""
     return "Resubstitution: measured on the images that the model learnt from; not to be compared with other figures."
 
 
-def seeds_note(cells: Sequence[Measured]) -> str:
+def seeds_note(cells: Sequence[ShownCell]) -> str:
     """Say which seed is shown where there are several; nothing where there is one."""
     several = sorted({(cell.seed, cell.seeds) for cell in cells if len(cell.seeds) > 1})
     if not several:
@@ -163,7 +153,7 @@ def seeds_note(cells: Sequence[Measured]) -> str:
     return f"Of several fits one is shown: {said}."
 
 
-def looks(cells: Iterable[Measured]) -> dict[str, Look]:
+def looks(cells: Iterable[ShownCell]) -> dict[str, Look]:
     """Give each cell its look: the first set inside a training set's datasets is solid, the first outside is dashed."""
     found: dict[str, Look] = {}
     taken: Counter[tuple[str, bool]] = Counter()
@@ -174,7 +164,7 @@ def looks(cells: Iterable[Measured]) -> dict[str, Look]:
     return found
 
 
-def trainings(cells: Sequence[Measured]) -> list[str]:
+def trainings(cells: Sequence[ShownCell]) -> list[str]:
     """List the training sets of cells in their order."""
     return list(dict.fromkeys(cell.training for cell in cells))
 
@@ -200,7 +190,7 @@ def patients_text(patients: float | None) -> str:
 def patients_among(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> int | None:
     """Count the patients of some rows of a predictions frame; None where there are no ids."""
     patients = patients_of(frame)
-    return None if patients is None else len(np.unique(patients[kept]))
+    return None if patients is None else encode(patients[kept], int(kept.sum())).size
 
 
 def score_rows(run: Run) -> dict[tuple[str, str, str], dict[str, Any]]:
@@ -242,25 +232,15 @@ def _order(run: Run) -> dict[tuple[str, str], int]:
     return {name: i for i, name in enumerate(dict.fromkeys(named))}
 
 
-def _measured(rows: pd.DataFrame, seed: int | None) -> Measured | None:
-    seeds = tuple(sorted(int(value) for value in rows["seed"].unique()))
+def _shown(members: Sequence[tuple[RunCell, str]], seed: int | None) -> ShownCell | None:
+    first_of: dict[int, tuple[RunCell, str]] = {}
+    for cell, training in members:
+        first_of.setdefault(cell.seed, (cell, training))
+    seeds = tuple(sorted(first_of))
     chosen = seeds[0] if seed is None else seed
-    if chosen not in seeds:
+    if chosen not in first_of:
         return None
-    row = rows[rows["seed"] == chosen].iloc[0]
-    members = row["members"]
-    return Measured(
-        cell=str(row["cell"]),
-        method=str(row["method"]),
-        model=str(row["model"]),
-        train=str(row["train"]),
-        test=str(row["test"]),
-        protocol=str(row["protocol"]),
-        seed=chosen,
-        members=1 if pd.isna(members) else int(members),
-        seen=bool(row["seen"]),
-        configuration=str(row["configuration"]),
-        training=str(row["training"]),
-        seeds=seeds,
-        cells=tuple(str(rows[rows["seed"] == value].iloc[0]["cell"]) for value in seeds),
+    cell, training = first_of[chosen]
+    return ShownCell(
+        **asdict(cell), training=training, seeds=seeds, cells=tuple(first_of[value][0].cell for value in seeds)
     )

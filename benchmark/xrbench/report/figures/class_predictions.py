@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.report.figures.cell_selection import Measured, patients_among
+from xrbench.report.figures.cell_selection import ShownCell, patients_among
 from xrbench.report.run_folder import Run
-from xrbench.scoring import truth_and_score
+from xrbench.runs.prediction_frame import truth_and_score
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Classed:
         patients: How many patients they are of; None where that is not known.
     """
 
-    measured: Measured
+    measured: ShownCell
     truth: npt.NDArray[np.int64]
     called: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ class Classed:
         return np.bincount(self.truth * classes + self.called, minlength=classes * classes).reshape(classes, classes)
 
 
-def classed(run: Run, cells: Sequence[Measured]) -> list[Classed]:
+def classed(run: Run, cells: Sequence[ShownCell]) -> list[Classed]:
     """Read the predictions of cells whose images have one class each; cells without predictions are left out.
 
     An image counts when exactly one of the classes is its truth; images that are not labelled do not.

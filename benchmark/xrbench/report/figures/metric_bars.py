@@ -14,7 +14,7 @@ import pandas as pd
 from xrbench.cards import FigureLayout
 from xrbench.rendering.numbers import interval, metric_title, number
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.cell_selection import Measured
+from xrbench.report.figures.cell_selection import ShownCell
 from xrbench.report.figures.options import Names, asked
 from xrbench.report.figures.style import canvas_of, file_name, look, notes, save, short, title
 from xrbench.report.run_folder import Run
@@ -42,7 +42,7 @@ class Value:
         row: The scores' row of the cell.
     """
 
-    measured: Measured
+    measured: ShownCell
     metric: str
     label: str
     value: float
@@ -114,7 +114,7 @@ def metrics(
     return _draw(run, layout, folder, values) if values else []
 
 
-def _values(run: Run, cells: Sequence[Measured], metric: str, labels: Sequence[str]) -> list[Value]:
+def _values(run: Run, cells: Sequence[ShownCell], metric: str, labels: Sequence[str]) -> list[Value]:
     rows = cell_selection.score_rows(run)
     found = []
     for cell in cells:

@@ -15,7 +15,7 @@ from xrbench.cards import FigureLayout
 from xrbench.metrics.calibration import BINS
 from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.cell_selection import Measured
+from xrbench.report.figures.cell_selection import ShownCell
 from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.panel_grid import Page, Panel, pages
 from xrbench.report.figures.style import (
@@ -32,7 +32,7 @@ from xrbench.report.figures.style import (
 )
 from xrbench.report.run_folder import Run
 from xrbench.runs import store
-from xrbench.scoring import patients_of
+from xrbench.runs.prediction_frame import patients_of
 from xrbench.statistics.clinical.roc_and_calibration_curves import reliability_bins
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Diagram:
         reason: Why there is no diagram.
     """
 
-    measured: Measured
+    measured: ShownCell
     label: str
     bins: pd.DataFrame
     error: tuple[float, float, float]
@@ -126,7 +126,7 @@ def reliability(
     return paths
 
 
-def _diagrams(run: Run, cell: Measured, labels: Sequence[str], rows: Rows, bins: int) -> list[Diagram]:
+def _diagrams(run: Run, cell: ShownCell, labels: Sequence[str], rows: Rows, bins: int) -> list[Diagram]:
     frame = run.results.predictions(cell.cell)
     if frame is None or not len(frame):
         return []

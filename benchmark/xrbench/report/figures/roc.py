@@ -15,7 +15,7 @@ from xrbench import metrics
 from xrbench.cards import FigureLayout
 from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.cell_selection import Measured
+from xrbench.report.figures.cell_selection import ShownCell
 from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.panel_grid import Page, Panel, pages
 from xrbench.report.figures.style import (
@@ -32,7 +32,8 @@ from xrbench.report.figures.style import (
 )
 from xrbench.report.run_folder import Run
 from xrbench.runs import store
-from xrbench.scoring import interval_seed, patients_of
+from xrbench.runs.prediction_frame import patients_of
+from xrbench.scoring import interval_seed
 from xrbench.statistics.clinical.roc_and_calibration_curves import POINTS, RocBand, roc_band
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Curve:
         reason: Why there is no curve.
     """
 
-    measured: Measured
+    measured: ShownCell
     label: str
     band: RocBand
     auc: tuple[float, float, float]
@@ -124,7 +125,7 @@ def roc(
     return paths
 
 
-def _curves(run: Run, cell: Measured, labels: Sequence[str], rows: Rows, points: int, *, band: bool) -> list[Curve]:
+def _curves(run: Run, cell: ShownCell, labels: Sequence[str], rows: Rows, points: int, *, band: bool) -> list[Curve]:
     frame = run.results.predictions(cell.cell)
     if frame is None or not len(frame):
         return []

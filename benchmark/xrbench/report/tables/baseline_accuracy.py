@@ -10,12 +10,13 @@ from xrbench.metrics.multiclass import multiclass_confusion
 from xrbench.metrics.naive import naive_accuracy
 from xrbench.rendering.numbers import MISSING, count, number
 from xrbench.rendering.table import Cell, Row, Table
-from xrbench.report.effects import Measured, groups, measured
+from xrbench.report.effects import groups, measured
 from xrbench.report.effects.cells import known, names_of
 from xrbench.report.effects.class_effects import Classes, classes_of, training_counts
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import reported_beside
 from xrbench.report.tables.multiclass import TITLES, ensembles_or_all
+from xrbench.runs.run_cell import RunCell
 
 Counts = npt.NDArray[np.int64]
 GUESSES = ("uniform", "as the test set", "as the training set", "always the commonest")
@@ -33,9 +34,9 @@ def naive(run: Run, layout: TableLayout) -> Table | None:
     rows: list[Row] = []
     shares: dict[str, Counts | None] = {}
     matched = False
-    for mine in groups(measured(run, protocol=tuple(TITLES)), "configuration", "protocol", "test").values():
+    for mine in groups(measured(run, protocol=tuple(TITLES)), "training_set", "protocol", "test").values():
         one = ensembles_or_all(mine)[0]
-        found, train = classes_of(run, one), training_counts(run, one.configuration)
+        found, train = classes_of(run, one), training_counts(run, one.training_set)
         if found is None:
             continue
         guessed = naive_accuracy(found.counts() if train is None else train, found.counts())
@@ -43,11 +44,11 @@ def naive(run: Run, layout: TableLayout) -> Table | None:
         matched = matched or any(said)
         texts = [number(value, layout.digits) for value in guessed]
         texts = [text if train is not None or at < 2 else MISSING for at, text in enumerate(texts)]
-        head = (one.configuration, f"{one.test}, {TITLES[one.protocol]}", count(len(found.right)))
+        head = (one.training_set, f"{one.test}, {TITLES[one.protocol]}", count(len(found.right)))
         ours = f"{number(float(found.right.mean()), layout.digits)} ({one.method})"
         figures = (text + reported_beside.bracket(paper) for text, paper in zip(texts, said, strict=True))
         rows.append(tuple(Cell(text) for text in (*head, *figures, ours)))
-        shares |= {f"{one.configuration}, learned from": train, f"{one.test}, {TITLES[one.protocol]}": found.counts()}
+        shares |= {f"{one.training_set}, learned from": train, f"{one.test}, {TITLES[one.protocol]}": found.counts()}
     if not rows:
         return None
     return Table(
@@ -91,14 +92,15 @@ def confusion(
     for field, wanted in {"configuration": configuration, "method": method, "model": model, "test": test}.items():
         if wanted:
             known(run, field, wanted, names_of(run, field), where=f"table {layout.name}")
-            cells = [one for one in cells if getattr(one, field) == wanted]
+            attribute = "training_set" if field == "configuration" else field
+            cells = [one for one in cells if getattr(one, attribute) == wanted]
     found = classes_of(run, ensembles_or_all(cells)[0]) if cells and run.suite.task == "multiclass" else None
     if found is None:
         return None
     return _counts_table(run, layout, ensembles_or_all(cells)[0], found)
 
 
-def _counts_table(run: Run, layout: TableLayout, one: Measured, found: Classes) -> Table:
+def _counts_table(run: Run, layout: TableLayout, one: RunCell, found: Classes) -> Table:
     labels = run.suite.labels
     counts = multiclass_confusion(found.found.truth, found.score)
     rows: list[Row] = []
@@ -112,7 +114,7 @@ def _counts_table(run: Run, layout: TableLayout, one: Measured, found: Classes) 
         count(counts.sum()),
         number(float(found.right.mean()), layout.digits),
     )
-    what = f"{one.configuration}, {one.method}, {one.model}: {one.test}, {TITLES[one.protocol]}"
+    what = f"{one.training_set}, {one.method}, {one.model}: {one.test}, {TITLES[one.protocol]}"
     return Table(
         name=layout.name,
         caption=f"{layout.caption or 'True classes (rows) by predicted classes (columns), in images'} ({what})",
@@ -124,7 +126,7 @@ def _counts_table(run: Run, layout: TableLayout, one: Measured, found: Classes) 
     )
 
 
-def _said(run: Run, one: Measured) -> list[str]:
+def _said(run: Run, one: RunCell) -> list[str]:
     paper = reported_beside.shown(run)
     split = {"resubstitution": "train", "external": "test"}.get(one.protocol, "")
     if paper is None or not split:

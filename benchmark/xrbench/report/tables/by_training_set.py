@@ -12,12 +12,13 @@ from xrbench.cards import TableLayout
 from xrbench.rendering.differences import between, p_text
 from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number, signed
 from xrbench.rendering.table import Cell, Row, Table
-from xrbench.report.effects import Contrast, Measured, groups, measured, unpaired
+from xrbench.report.effects import Contrast, groups, measured, unpaired
 from xrbench.report.reported_values import figure_of
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN
 from xrbench.report.tables import reported_beside
 from xrbench.report.tables.by_setting import SEEN, seen_note
+from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 WORDS = {"internal": "internal", "external": "external", "resubstitution": "training images"}
@@ -41,7 +42,7 @@ def configurations(run: Run, layout: TableLayout) -> Table | None:
     for mine in groups(found, "method", "model").values():
         rows = []
         for (configuration, protocol, test), cells in sorted(
-            groups(mine, "configuration", "protocol", "test").items(), key=lambda item: _order(mine, *item[0])
+            groups(mine, "training_set", "protocol", "test").items(), key=lambda item: _order(mine, *item[0])
         ):
             said = [reported_beside.printed(run, cells[0], label, layout.metric) for label in labels]
             matched = matched or any(said)
@@ -73,12 +74,10 @@ def gaps(run: Run, layout: TableLayout) -> Table | None:
         layout: Its metric is shown.
     """
     inside = measured(run, protocol="internal")
-    parts: list[tuple[Measured, str, Contrast]] = []
-    for cells in groups(inside, "method", "model", "configuration").values():
+    parts: list[tuple[RunCell, str, Contrast]] = []
+    for cells in groups(inside, "method", "model", "training_set").values():
         one = cells[0]
-        outside = measured(
-            run, protocol="external", method=one.method, model=one.model, configuration=one.configuration
-        )
+        outside = measured(run, protocol="external", method=one.method, model=one.model, training_set=one.training_set)
         for (test,), there in groups([cell for cell in outside if not cell.seen], "test").items():
             parts += [(one, test, found) for found in unpaired(run, cells, there, metric=layout.metric)]
     if not parts:
@@ -109,14 +108,14 @@ def gaps(run: Run, layout: TableLayout) -> Table | None:
     )
 
 
-def title(one: Measured, among: Sequence[Measured]) -> str:
+def title(one: RunCell, among: Sequence[RunCell]) -> str:
     """Name a line: the model, and the method where there are several."""
     return f"{one.model} ({one.method})" if len({other.method for other in among}) > 1 else one.model
 
 
-def _order(cells: Sequence[Measured], configuration: str, protocol: str, test: str) -> tuple[int, int, str]:
+def _order(cells: Sequence[RunCell], configuration: str, protocol: str, test: str) -> tuple[int, int, str]:
     """Order rows as the papers do: by training set, inside before outside."""
-    names = [one.configuration for one in cells]
+    names = [one.training_set for one in cells]
     return names.index(configuration), ("internal", "resubstitution", "external").index(protocol), test
 
 
@@ -141,8 +140,8 @@ def _text(rows: Sequence[pd.Series], digits: int) -> str:
     return (mean_sd(defined, digits) if defined else UNDEFINED) + seen
 
 
-def _notes(run: Run, found: Sequence[Measured]) -> list[str]:
-    rows = groups(found, "method", "model", "configuration", "protocol", "test").values()
+def _notes(run: Run, found: Sequence[RunCell]) -> list[str]:
+    rows = groups(found, "method", "model", "training_set", "protocol", "test").values()
     sizes = {len(cells) for cells in rows}
     notes = ["Internal: patients of the training datasets whom no fit has seen; external: a dataset that took no part."]
     if max(sizes) > 1:
@@ -156,11 +155,9 @@ def _notes(run: Run, found: Sequence[Measured]) -> list[str]:
     return [*notes, *seen_note(any(one.seen for one in found))]
 
 
-def _gap_row(
-    name: str, one: Measured, test: str, found: Contrast, p: float, said: str, digits: int
-) -> tuple[Cell, ...]:
+def _gap_row(name: str, one: RunCell, test: str, found: Contrast, p: float, said: str, digits: int) -> tuple[Cell, ...]:
     texts = (
-        *(name, one.configuration, test, found.name),
+        *(name, one.training_set, test, found.name),
         number(found.first, digits),
         number(found.second, digits),
         signed(found.difference, digits) + reported_beside.bracket(said),
@@ -171,12 +168,12 @@ def _gap_row(
     return tuple(Cell(text) for text in texts)
 
 
-def _printed_gap(run: Run, one: Measured, test: str, label: str, layout: TableLayout) -> str:
+def _printed_gap(run: Run, one: RunCell, test: str, label: str, layout: TableLayout) -> str:
     """Subtract the paper's printed external figure from its internal one."""
     outside = next(
         cell
         for cell in measured(run, protocol="external", test=test, method=one.method, model=one.model)
-        if cell.configuration == one.configuration
+        if cell.training_set == one.training_set
     )
     both = [reported_beside.printed(run, cell, label, layout.metric) for cell in (one, outside)]
     if not all(both):
@@ -185,7 +182,7 @@ def _printed_gap(run: Run, one: Measured, test: str, label: str, layout: TableLa
     return signed(figure_of(both[0]) - figure_of(both[1]), decimals)
 
 
-def _gap_notes(run: Run, parts: Sequence[tuple[Measured, str, Contrast]], *, matched: bool) -> list[str]:
+def _gap_notes(run: Run, parts: Sequence[tuple[RunCell, str, Contrast]], *, matched: bool) -> list[str]:
     level = 100 * run.suite.interval.level
     notes = [
         f"{level:g} % intervals over patients (images, where no ids are known). p of no gap, adjusted over the {len(parts)} gaps of this "
@@ -194,9 +191,9 @@ def _gap_notes(run: Run, parts: Sequence[tuple[Measured, str, Contrast]], *, mat
     cautions: dict[str, list[str]] = {}
     for one, _, found in parts:
         if found.caution:
-            cautions.setdefault(found.caution, []).append(f"{one.model} {one.configuration} {found.name}")
+            cautions.setdefault(found.caution, []).append(f"{one.model} {one.training_set} {found.name}")
     notes += [f"Caution, {', '.join(names)}: {text}." for text, names in cautions.items()]
-    everything = {one.configuration for one in measured(run, protocol="resubstitution")}
+    everything = {one.training_set for one in measured(run, protocol="resubstitution")}
     if everything:
         notes.append(
             f"Without a gap: {', '.join(sorted(everything))}, whose fits learned from every image; figures on training images are "

@@ -16,10 +16,12 @@ from xrbench.errors import UsageError
 from xrbench.rendering.differences import between, p_text, signed
 from xrbench.rendering.numbers import number
 from xrbench.rendering.table import Cell, Table
-from xrbench.report.effects import Measured, measured
-from xrbench.report.effects.cells import count_people, images, known, names_of, people
+from xrbench.report.effects import measured
+from xrbench.report.effects.cells import count_people, known, names_of
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import reported_beside
+from xrbench.runs.prediction_frame import images_of, patients_of
+from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.clustered_mean import clustered_difference
 
 THRESHOLD = 0.5
@@ -42,7 +44,7 @@ class TwoModels:
 
     label: str
     configuration: str
-    sides: tuple[Measured, Measured]
+    sides: tuple[RunCell, RunCell]
     frame: pd.DataFrame
     who: npt.NDArray[np.object_]
 
@@ -119,14 +121,14 @@ def two_models(
     """
     known(run, "label", label, run.suite.labels, where=where)
     cells = [one for one in measured(run, protocol="external") if one.members == 1]
-    there = list(dict.fromkeys(one.configuration for one in cells))
+    there = list(dict.fromkeys(one.training_set for one in cells))
     if models and len(models) != 2:
         raise UsageError(f"suite {run.suite.name}: {where}: models: wanted two, got {len(models)}")
     if not there:
         return None
     every = names_of(run, "configuration")
     training = known(run, "configuration", configuration, every, where=where) if configuration else there[-1]
-    cells = [one for one in cells if one.configuration == training]
+    cells = [one for one in cells if one.training_set == training]
     pair = tuple(known(run, "model", name, names_of(run, "model"), where=where) for name in models)
     pair = pair or tuple(dict.fromkeys(one.model for one in cells))[:2]
     sides = [[one for one in cells if one.model == name] for name in pair]
@@ -190,15 +192,15 @@ def device_sides(
     return (scores[with_], found.who[with_]), (scores[without], found.who[without])
 
 
-def _joined(run: Run, label: str, configuration: str, a: Measured, b: Measured) -> TwoModels | None:
+def _joined(run: Run, label: str, configuration: str, a: RunCell, b: RunCell) -> TwoModels | None:
     left, right = run.results.predictions(a.cell), run.results.predictions(b.cell)
     if left is None or right is None:
         return None
-    there = left.assign(key=images(left), truth=left[f"truth:{label}"], a=left[f"score:{label}"])
-    other = pd.DataFrame({"key": images(right), "b": right[f"score:{label}"].to_numpy()})
+    there = left.assign(key=images_of(left), truth=left[f"truth:{label}"], a=left[f"score:{label}"])
+    other = pd.DataFrame({"key": images_of(right), "b": right[f"score:{label}"].to_numpy()})
     both = there.merge(other, on="key", how="inner", validate="one_to_one")
     both = both[both["truth"].notna()].reset_index(drop=True)
-    who = people(both, run)
+    who = patients_of(both, run.results.domain)
     return TwoModels(label, configuration, (a, b), both, both["key"].to_numpy(object) if who is None else who)
 
 

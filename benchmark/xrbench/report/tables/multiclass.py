@@ -12,10 +12,11 @@ import pandas as pd
 from xrbench.cards import TableLayout
 from xrbench.rendering.numbers import MISSING, count, interval, mean_sd, metric_title, number
 from xrbench.rendering.table import Cell, Row, Table
-from xrbench.report.effects import Measured, groups, measured
+from xrbench.report.effects import groups, measured
 from xrbench.report.effects.class_effects import classes_of, training_counts
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import reported_beside
+from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 TITLES = {
@@ -27,7 +28,7 @@ APART = (
     "Figures on training images (resubstitution) say how well the images were learned, not how well others are classified. They stand "
     "apart and are never set against the others or ranked with them."
 )
-Find = Callable[[Measured, str, str], pd.Series | None]
+Find = Callable[[RunCell, str, str], pd.Series | None]
 
 
 def regimes(run: Run, layout: TableLayout) -> Table | None:
@@ -43,7 +44,7 @@ def regimes(run: Run, layout: TableLayout) -> Table | None:
         return None
     tests = _columns(cells)
     blocks, matched = [], False
-    for (model, configuration), mine in groups(cells, "model", "configuration").items():
+    for (model, configuration), mine in groups(cells, "model", "training_set").items():
         rows: list[Row] = []
         for name, line in _outputs(mine):
             texts = []
@@ -86,7 +87,7 @@ def class_recall(run: Run, layout: TableLayout) -> Table | None:
     if not cells:
         return None
     blocks, matched = [], False
-    for (configuration, test), mine in groups(cells, "configuration", "test").items():
+    for (configuration, test), mine in groups(cells, "training_set", "test").items():
         rows: list[Row] = []
         for one in mine:
             said = [reported_beside.printed(run, one, ALL, "accuracy")]
@@ -137,7 +138,7 @@ def all_metrics(run: Run, layout: TableLayout, *, protocols: Sequence[str] = tup
     blocks = []
     for (protocol, test), here in sorted(groups(cells, "protocol", "test").items(), key=lambda item: _rank(*item[0])):
         rows: list[Row] = []
-        for (model, configuration), mine in groups(here, "model", "configuration").items():
+        for (model, configuration), mine in groups(here, "model", "training_set").items():
             for name, line in _outputs(mine):
                 texts = [_text([find(one, ALL, metric) for one in line], layout.digits) for metric in metrics]
                 head = (f"{TITLES[protocol]}: {test}", f"{configuration}, {model}", name)
@@ -155,7 +156,7 @@ def all_metrics(run: Run, layout: TableLayout, *, protocols: Sequence[str] = tup
     )
 
 
-def ensembles_or_all(cells: Sequence[Measured]) -> list[Measured]:
+def ensembles_or_all(cells: Sequence[RunCell]) -> list[RunCell]:
     """Keep the ensembles of these cells; all of them where there is none."""
     return [one for one in cells if one.members > 1] or list(cells)
 
@@ -175,7 +176,7 @@ def groups_of_columns(titles: Sequence[str]) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
-def _tested(run: Run) -> list[Measured]:
+def _tested(run: Run) -> list[RunCell]:
     return measured(run, protocol=tuple(TITLES)) if run.suite.task == "multiclass" else []
 
 
@@ -188,11 +189,11 @@ def _rank(protocol: str, test: str) -> tuple[int, str]:
     return list(TITLES).index(protocol), test
 
 
-def _columns(cells: Iterable[Measured]) -> list[tuple[str, str]]:
+def _columns(cells: Iterable[RunCell]) -> list[tuple[str, str]]:
     return sorted(dict.fromkeys((one.protocol, one.test) for one in cells), key=lambda at: _rank(*at))
 
 
-def _outputs(cells: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
+def _outputs(cells: Sequence[RunCell]) -> list[tuple[str, list[RunCell]]]:
     """Name the rows of one training set: each fit, their mean, and the ensemble."""
     single, found = [one for one in cells if one.members == 1], []
     for (method,), mine in groups(single, "method").items():
@@ -204,7 +205,7 @@ def _outputs(cells: Sequence[Measured]) -> list[tuple[str, list[Measured]]]:
     ]
 
 
-def _output(one: Measured) -> str:
+def _output(one: RunCell) -> str:
     return f"{one.method}, ensemble of {one.members}" if one.members > 1 else f"{one.method}, seed {one.seed}"
 
 
@@ -223,13 +224,13 @@ def _text(rows: Sequence[pd.Series | None], digits: int) -> str:
     return f"{number(row['value'], digits)} {interval(row['low'], row['high'], digits)}".strip()
 
 
-def _images(find: Find, cells: Sequence[Measured], at: tuple[str, str]) -> str:
+def _images(find: Find, cells: Sequence[RunCell], at: tuple[str, str]) -> str:
     rows = [find(one, ALL, "accuracy") for one in cells if (one.protocol, one.test) == at]
     sizes = sorted({int(row["n_images"]) for row in rows if row is not None and not math.isnan(row["n_images"])})
     return " to ".join(count(size) for size in dict.fromkeys((sizes[0], sizes[-1]))) + " images" if sizes else "images"
 
 
-def _counts(run: Run, one: Measured) -> npt.NDArray[np.int64] | None:
+def _counts(run: Run, one: RunCell) -> npt.NDArray[np.int64] | None:
     found = classes_of(run, one)
     return None if found is None else found.counts()
 
@@ -238,7 +239,7 @@ def _share(part: float, whole: float) -> str:
     return f"{count(part)} ({100 * part / whole:.1f}%)" if whole else MISSING
 
 
-def _notes(run: Run, cells: Sequence[Measured]) -> list[str]:
+def _notes(run: Run, cells: Sequence[RunCell]) -> list[str]:
     notes = [
         f"In parentheses: {100 * run.suite.interval.level:g} % intervals over patients (images, where no ids are known)."
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xrbench.report.effects import Measured
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN
+from xrbench.runs.run_cell import RunCell
 
 
 def shown(run: Run) -> Reported | None:
@@ -24,7 +24,7 @@ def bracket(text: str) -> str:
     return f" [{text}]" if text else ""
 
 
-def printed(run: Run, one: Measured, label: str, metric: str) -> str:
+def printed(run: Run, one: RunCell, label: str, metric: str) -> str:
     """Return the paper's figure for a cell as it is printed; empty when there is none or it may not be shown.
 
     A mean over labels that the paper does not print is made from the labels that it prints.
@@ -33,7 +33,8 @@ def printed(run: Run, one: Measured, label: str, metric: str) -> str:
     if paper is None:
         return ""
     where = {
-        **{name: getattr(one, name) for name in ("method", "model", "configuration", "protocol", "members")},
+        **{name: getattr(one, name) for name in ("method", "model", "protocol", "members")},
+        "configuration": one.training_set,
         **{name: getattr(one, name) for name in ("train", "test")},
     }
     text = paper.printed(label=label, metric=metric, **where)
