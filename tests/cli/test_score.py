@@ -326,6 +326,15 @@ def test_a_stated_threshold_needs_no_reference_and_has_no_drift(capsys: pytest.C
     assert "ppv,prevalence=0.1" in set(table["metric"])
 
 
+def test_a_metric_that_is_asked_for_twice_stands_once(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--compare", "vendor_a.csv", "--compare-labels", "site_a.csv", "--target", "sensitivity=0.9")
+    tables = found(capsys, *BOTH, *words, "--metric", "ppv@sensitivity=0.9")
+    for table in (tables["scores"], tables["operating"]):
+        assert not table.duplicated(["site", "label", "metric"]).any()
+    assert set(tables["scores"]["site"]) == {"vendor_b"}, "every metric here needs a threshold"
+    assert "ppv" in set(tables["operating"]["metric"])
+
+
 def test_interval_and_level_are_those_that_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     default = found(capsys, *BOTH, "--metric", "auc")["scores"]
     assert set(default["interval"]) == {"jackknife"}

@@ -1,9 +1,8 @@
-"""What is asked of outside predictions on the command line: metrics, an operating point, groups, thresholds."""
+"""Read what the command line asks of predictions: metrics, an operating point, groups, threshold probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from xrbench.cards import SubgroupRule
@@ -17,58 +16,61 @@ CONDITIONS = ("sensitivity", "specificity", "threshold")
 NEEDS_REFERENCE = "needs --compare, whose images set the threshold; a set is never judged at a threshold chosen on it"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is computed of every site.
-
-    Attributes:
-        metrics: Figures of each label.
-        point: Figures at the operating point.
-        target: The operating point; empty for none.
-        subgroups: Parts of the patients.
-        decisions: Threshold probabilities of the decision curve.
-    """
-
-    metrics: tuple[str, ...]
-    point: tuple[str, ...]
-    target: str
-    subgroups: tuple[SubgroupRule, ...]
-    decisions: tuple[float, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the tables that are needed to group patients."""
-        return tuple(dict.fromkeys(rule.column for rule in self.subgroups))
-
-
-def read_asked(
-    *,
-    metrics: Sequence[str],
-    target: str | None,
-    reference: Path | None,
-    subgroups: Sequence[str],
-    minimum: int | None,
-    prevalences: Sequence[float],
-    decisions: str | None,
-) -> Asked:
-    """Read what is asked, and refuse what cannot be answered.
+def read_metrics(metrics: Sequence[str], reference: Path | None) -> tuple[str, ...]:
+    """Read the names of metrics, each once; those that are computed by default when there are none.
 
     Raises:
-        UsageError: An option is not usable, or wants another one.
+        UsageError: No such metric, or one that needs a reference, and there is none.
     """
-    if minimum is not None and not subgroups:
-        raise UsageError("--minimum: says how small a group may be; add --subgroup COLUMN")
-    names = tuple(metrics) or DEFAULT_METRICS
+    names = tuple(dict.fromkeys(metrics)) or DEFAULT_METRICS
     for name in names:
         if parse(name).from_validation and reference is None:
             raise UsageError(f"--metric {name}: {NEEDS_REFERENCE}")
-    return Asked(
-        names,
-        _point(target, reference, prevalences),
-        target or "",
-        tuple(read_group(text, MINIMUM if minimum is None else minimum) for text in subgroups),
-        read_decisions(decisions),
-    )
+    return names
+
+
+def point_metrics(target: str | None, reference: Path | None, prevalences: Sequence[float]) -> tuple[str, ...]:
+    """Name the metrics of an operating point; none without a target.
+
+    Raises:
+        UsageError: The target is not of the form ``sensitivity=0.9``, or needs a reference.
+
+    >>> point_metrics("threshold=0.5", None, [0.1])[-2:]
+    ('ppv@threshold=0.5,prevalence=0.1', 'npv@threshold=0.5,prevalence=0.1')
+    """
+    if target is None:
+        if prevalences:
+            raise UsageError(
+                f"--prevalence {prevalences[0]:g}: predictive values are of an operating point; add --target WHAT=SHARE"
+            )
+        return ()
+    condition, _, share = target.partition("=")
+    if condition not in CONDITIONS:
+        raise UsageError(
+            f"--target {target}: wanted sensitivity=SHARE, specificity=SHARE or threshold=SCORE{suggestion(condition, CONDITIONS)}"
+        )
+    try:
+        float(share)
+    except ValueError as error:
+        raise UsageError(f"--target {target}: {share!r} is not a number") from error
+    if condition != "threshold" and reference is None:
+        raise UsageError(f"--target {target}: {NEEDS_REFERENCE}")
+    stated = [f"{base}@{target},prevalence={value:g}" for value in prevalences for base in ("ppv", "npv")]
+    names = (*(f"{base}@{target}" for base in AT_A_POINT), *stated)
+    for name in names:
+        parse(name)
+    return names
+
+
+def read_groups(texts: Sequence[str], minimum: int | None) -> tuple[SubgroupRule, ...]:
+    """Read the columns by which patients are grouped, each with the smallest group that is shown.
+
+    Raises:
+        UsageError: A text is not usable, or there is a minimum without any.
+    """
+    if minimum is not None and not texts:
+        raise UsageError("--minimum: says how small a group may be; add --subgroup COLUMN")
+    return tuple(read_group(text, MINIMUM if minimum is None else minimum) for text in texts)
 
 
 def read_group(text: str, minimum: int = MINIMUM) -> SubgroupRule:
@@ -118,31 +120,6 @@ def refuse(why: str, given: Mapping[str, object]) -> None:
     unused = [name for name, value in given.items() if value]
     if unused:
         raise UsageError(f"{why}: leave out {', '.join(unused)}")
-
-
-def _point(target: str | None, reference: Path | None, prevalences: Sequence[float]) -> tuple[str, ...]:
-    if target is None:
-        if prevalences:
-            raise UsageError(
-                f"--prevalence {prevalences[0]:g}: predictive values are of an operating point; add --target WHAT=SHARE"
-            )
-        return ()
-    condition, _, share = target.partition("=")
-    if condition not in CONDITIONS:
-        raise UsageError(
-            f"--target {target}: wanted sensitivity=SHARE, specificity=SHARE or threshold=SCORE{suggestion(condition, CONDITIONS)}"
-        )
-    try:
-        float(share)
-    except ValueError as error:
-        raise UsageError(f"--target {target}: {share!r} is not a number") from error
-    if condition != "threshold" and reference is None:
-        raise UsageError(f"--target {target}: {NEEDS_REFERENCE}")
-    stated = [f"{base}@{target},prevalence={value:g}" for value in prevalences for base in ("ppv", "npv")]
-    names = (*(f"{base}@{target}" for base in AT_A_POINT), *stated)
-    for name in names:
-        parse(name)
-    return names
 
 
 def _numbers(text: str, where: str) -> tuple[float, ...]:

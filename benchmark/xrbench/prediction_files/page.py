@@ -1,4 +1,4 @@
-"""What came of judging outside predictions: as text, plain values, CSV files, and one page that opens offline."""
+"""Scores and analyses of a table of predictions: as text, plain values, CSV files, and one page that opens offline."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from xrbench.runs import store
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What came of judging outside predictions.
+class Evaluation:
+    """Scores and analyses of predictions.
 
     Attributes:
         notes: How the tables were read.

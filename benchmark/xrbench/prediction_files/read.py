@@ -28,7 +28,7 @@ KEPT = ("dataset", "view", "age", "sex")
 
 
 @dataclass(frozen=True)
-class Outside:
+class PredictionTable:
     """Predictions from elsewhere in the store's shape.
 
     Attributes:
@@ -42,7 +42,7 @@ class Outside:
     notes: tuple[str, ...]
 
 
-def read_outside(
+def read_table(
     path: Path,
     vocabulary: Vocabulary,
     *,
@@ -50,7 +50,7 @@ def read_outside(
     logits: bool = False,
     site: str = "",
     groups: Sequence[str] = (),
-) -> Outside:
+) -> PredictionTable:
     """Read a table of scores and its truth.
 
     Args:
@@ -106,7 +106,7 @@ def read_outside(
     notes += _strangers(scores, found, vocabulary)
     if len(table) > len(frame):
         notes.append(f"{len(table) - len(frame):,} scored images have no truth and are left out")
-    return Outside(frame.reset_index(drop=True), labels, tuple(notes))
+    return PredictionTable(frame.reset_index(drop=True), labels, tuple(notes))
 
 
 def _group(

@@ -1,4 +1,4 @@
-"""Tables of outside predictions: figures, operating point, gap, decision curve, subgroups; each says n and its intervals."""
+"""Tables of predictions from files: figures, operating point, gap, decision curve, subgroups; each says n and its intervals."""
 
 from __future__ import annotations
 
@@ -18,6 +18,33 @@ MOST = 8
 """Remarks under a table."""
 COUNTS = ("n_positive", "n_negative", "n_masked", "n_patients")
 HEADS = ("positive", "negative", "masked", "patients")
+
+
+def tables(
+    scores: pd.DataFrame,
+    gaps: pd.DataFrame,
+    findings: Mapping[str, pd.DataFrame],
+    *,
+    metrics: Sequence[str],
+    target: str,
+    site: str,
+) -> tuple[Table, ...]:
+    """Lay out all that was computed.
+
+    Args:
+        scores: One row a site, label and metric.
+        gaps: One row a label; empty without a reference.
+        findings: ``operating``, ``decision-curve`` and ``subgroups``, as far as they were asked for.
+        metrics: Metrics of the table of scores.
+        target: The operating point; empty for none.
+        site: Name of the judged site.
+    """
+    made = [score_table(scores, metrics)]
+    made += [point_table(findings["operating"], target)] if target else []
+    made += [gap_table(gaps, site)] if len(gaps) else []
+    made += [decision_table(findings["decision-curve"])] if "decision-curve" in findings else []
+    made += [group_table(findings["subgroups"])] if "subgroups" in findings else []
+    return tuple(made)
 
 
 def score_table(scores: pd.DataFrame, metrics: Sequence[str]) -> Table:
