@@ -109,6 +109,36 @@ def test_internal_minus_external() -> None:
     assert gap["n_images"] == 160
 
 
+def test_every_column_of_a_difference_is_internal_minus_external() -> None:
+    """Each external test set against all internal images: figures, chance levels and figures above chance alike."""
+    inside = found(60, 10, protocol="internal", test="a", patient=[f"a/{at}" for at in range(60)])
+    inside = inside.assign(area=inside["area"] + 0.3, near=inside["near"] + 0.2, share=inside["share"] + 0.2)
+    outside = {test: found(50, seed, test=test) for test, seed in (("b", 11), ("c", 12))}
+    table = agreement(pd.concat([inside, *outside.values()]))
+    for test, other in outside.items():
+        of_test = table[table["test"] == test]
+        for figure, chance in (("share", "area"), ("hit", "near")):
+            gap = row(of_test, DIFFERENCE, figure)
+            above = [(rows[figure] - rows[chance]).mean() for rows in (inside, other)]
+            assert gap["value"] == pytest.approx(inside[figure].mean() - other[figure].mean())
+            assert gap["chance"] == pytest.approx(inside[chance].mean() - other[chance].mean())
+            assert gap["above"] == pytest.approx(above[0] - above[1])
+            assert gap["low"] < gap["value"] < gap["high"]
+            assert gap["above_low"] < gap["above"] < gap["above_high"]
+
+
+def test_each_map_stands_against_the_chance_level_of_its_own_image() -> None:
+    """The interval is that of paired differences, not of shares that are moved by a mean."""
+    table = found(900, 13)
+    table["share"] = table["area"] + np.random.default_rng(14).normal(0.1, 0.02, len(table))
+    share = row(agreement(table), "external", "share")
+    extra = table["share"] - table["area"]
+    expected = stats.t.interval(0.95, len(table) - 1, extra.mean(), stats.sem(extra))
+    assert (share["above_low"], share["above_high"]) == pytest.approx(expected, abs=1e-4)
+    moved = stats.sem(table["share"]) / stats.sem(extra)
+    assert moved > 1.5, "the two intervals can be told apart"
+
+
 def test_a_difference_turns_its_sign_with_its_sides() -> None:
     a, b = Interval(0.6, 0.5, 0.65), Interval(0.2, 0.1, 0.35)
     one, other = difference(a, b), difference(b, a)
