@@ -24,7 +24,7 @@ def many() -> tuple[np.ndarray, np.ndarray]:
 
 
 def chosen(cell: NetworkCell, count: int) -> list[str]:
-    return [item.picture[1] for item in by_rule([cell], [0], count)]
+    return [item.image[1] for item in by_rule([cell], [0], count)]
 
 
 def test_half_are_true_positives_and_half_errors(make_cell: MakeCell, many: tuple[np.ndarray, np.ndarray]) -> None:
@@ -57,14 +57,14 @@ def test_a_short_half_is_filled_by_the_other(make_cell: MakeCell) -> None:
 
 def test_the_threshold_of_validation_says_what_is_called(make_cell: MakeCell) -> None:
     truth, score = [[1], [1], [0], [0]], [[0.3], [0.1], [0.25], [0.05]]
-    assert not make_cell(truth, score).called.any()
+    assert not make_cell(truth, score).predicted.any()
     cell = make_cell(truth, score, name="m/net/low/here", thresholds={"Edema": 0.25})
-    assert cell.called[:, 0].tolist() == [True, False, True, False]
+    assert cell.predicted[:, 0].tolist() == [True, False, True, False]
 
 
 def test_of_exclusive_classes_the_highest_is_called_and_the_first_of_equals(make_cell: MakeCell) -> None:
     cell = make_cell([[1, 0], [0, 1]], [[0.5, 0.5], [0.2, 0.8]], exclusive=True)
-    assert cell.called.tolist() == [[True, False], [False, True]]
+    assert cell.predicted.tolist() == [[True, False], [False, True]]
     assert np.isnan(cell.threshold("Edema"))
 
 
@@ -79,15 +79,15 @@ def test_networks_of_one_test_set_are_shown_the_same_images(make_cell: MakeCell)
         order=lambda frame: frame.iloc[5:].reset_index(drop=True),
     )
     items = by_rule([first, other], [0], 6)
-    pictures = [{item.picture for item in items if item.cell is cell} for cell in (first, other)]
+    pictures = [{item.image for item in items if item.cell is cell} for cell in (first, other)]
     assert pictures[1] == {picture for picture in pictures[0] if picture[1] not in ("i0", "i1", "i2", "i3", "i4")}
 
 
 def test_named_images_are_found_in_every_cell_that_has_them(make_cell: MakeCell) -> None:
     here = make_cell([[1], [0]], [[0.9], [0.1]])
     there = make_cell([[1], [0]], [[0.9], [0.1]], name="m/net/a/seed-0/there", dataset="there")
-    assert [item.picture for item in named([here, there], [0], ["i1"])] == [("here", "i1"), ("there", "i1")]
-    assert [item.picture for item in named([here, there], [0], ["there/i1"])] == [("there", "i1")]
+    assert [item.image for item in named([here, there], [0], ["i1"])] == [("here", "i1"), ("there", "i1")]
+    assert [item.image for item in named([here, there], [0], ["there/i1"])] == [("there", "i1")]
     with pytest.raises(UnknownNameError, match=r"the chosen cells: unknown image 'i11'; did you mean 'i1'\?"):
         named([here, there], [0], ["i1", "i11"])
 

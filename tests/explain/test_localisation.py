@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xrbench.explain.localisation import localise, peak, region, spread, widened
+from xrbench.explain.localisation import dilated, localise, peak, region, spread
 
 
 @given(x0=st.integers(0, 11), y0=st.integers(0, 8), width=st.integers(1, 12), height=st.integers(1, 9))
@@ -43,7 +43,7 @@ def test_the_highest_point_may_lie_outside_by_the_tolerance() -> None:
 def test_a_box_thinner_than_a_pixel_is_not_lost() -> None:
     assert region([(2.6, 0, 2.9, 4)], (4, 4))[:, 2].all()
     assert region([(3.6, 3.6, 4.0, 4.0)], (4, 4)).sum() == 1
-    assert widened(np.zeros((2, 2), bool), 0).sum() == 0
+    assert dilated(np.zeros((2, 2), bool), 0).sum() == 0
 
 
 def test_a_map_that_points_nowhere_has_no_figures() -> None:

@@ -31,7 +31,7 @@ def test_an_explanation_survives_the_disk(tmp_path: Path) -> None:
     found = read(tmp_path / "a")
     assert found.stamp == "FIXTURE: drawn"
     pd.testing.assert_frame_equal(found.index.astype(object), written.index.astype(object))
-    assert np.array_equal(found.films[0], written.films[0])
+    assert np.array_equal(found.images[0], written.images[0])
     assert np.allclose(found.maps, written.maps, atol=1e-3)
     assert pd.read_csv(tmp_path / "a" / "index.csv")["stamp"].unique().tolist() == ["FIXTURE: drawn"]
 

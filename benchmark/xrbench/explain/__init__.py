@@ -1,7 +1,7 @@
-"""Where in an image a run's networks found their evidence: maps of chosen images, set against readers' boxes.
+"""Saliency maps of a run's networks for selected images, and their comparison with readers' boxes.
 
-``explain`` answers one question about a run. ``explain_for_suite`` answers those that a suite's figures of kind ``explain`` put,
-once the run has measured, and keeps maps in the run folder, from which ``report`` draws panels without torch.
+``explain`` computes them for one question. ``explain_for_suite`` computes those that a suite's figures of kind ``explain`` show,
+once the run has measured, and stores them in the run folder, from which ``report`` draws panels without torch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from xrbench.cards import FigureLayout
 from xrbench.catalogue import Catalogue
 from xrbench.data.datasets.sources import DataRoots
 from xrbench.errors import CardError, StoreError, XrbenchError, suggestion
-from xrbench.explain.compute import about, ask
+from xrbench.explain.compute import compute, description
 from xrbench.explain.image_selection import read_list
-from xrbench.explain.image_source import Places, from_assembly, from_roots
+from xrbench.explain.image_source import ImageSource, from_plan, from_roots
 from xrbench.explain.query import Question
-from xrbench.explain.run_cells import Explorable, open_run
+from xrbench.explain.run_cells import ExplainableRun, open_run
 from xrbench.explain.storage import ABOUT, Explained, clear, write
 from xrbench.fixture_notice import FIXTURE
 from xrbench.progress import Reporter, Silent
@@ -43,10 +43,10 @@ __all__ = [
 ]
 
 FOLDER = "explained"
-"""Where explanations lie in a run folder."""
+"""Folder of explanations in a run folder."""
 KIND = "explain"
 """Kind of a figure that shows them."""
-DRAWN = "fixture"
+FIXTURE_FOLDER = "fixture"
 """Folder of the synthetic images below ``--out``."""
 
 
@@ -66,31 +66,31 @@ def explain(
     Args:
         folder: The run folder.
         catalogue: Where the cards of datasets are.
-        question: What is asked.
-        roots: Where the data are; for a run on the synthetic fixture, its folder below ``--out`` if nothing is given.
+        question: Which images, labels and technique.
+        roots: Where the data are; by default, for a run on the synthetic fixture, its folder below ``--out``.
         cache: Folder of pixel caches; that below ``--out`` by default.
         device: Where it is computed.
         jobs: Processes that read images.
         reporter: Where progress goes.
 
     Raises:
-        XrbenchError: See ``ask``; or the data are not where they are looked for.
+        XrbenchError: See ``compute``; or the data are missing.
     """
-    import xrbench.training.prediction.grad_cam  # noqa: F401 - says at once what is to be installed
+    import xrbench.training.prediction.grad_cam  # noqa: F401 - fails before anything is read where torch is not installed
 
     run = open_run(folder)
-    there = roots or DataRoots()
-    if run.manifest["data"] == FIXTURE and there.default is None and (run.out / DRAWN).is_dir():
-        there = replace(there, default=run.out / DRAWN)
-    places = Places(
-        find=from_roots(catalogue, there),
+    data = roots or DataRoots()
+    if run.manifest["data"] == FIXTURE and data.default is None and (run.out / FIXTURE_FOLDER).is_dir():
+        data = replace(data, default=run.out / FIXTURE_FOLDER)
+    source = ImageSource(
+        find=from_roots(catalogue, data),
         suite=run.suite,
         catalogue=catalogue,
         cache=cache or run.out / "cache",
         jobs=jobs,
         reporter=reporter or Silent(),
     )
-    return ask(run, question, places, device=device)
+    return compute(run, question, source, device=device)
 
 
 def explain_for_suite(
@@ -103,12 +103,12 @@ def explain_for_suite(
     jobs: int = 1,
     reporter: Reporter | None = None,
 ) -> list[Path]:
-    """Compute what the figures of kind ``explain`` of a run's suite show, unless it is there already.
+    """Compute what the figures of kind ``explain`` of a run's suite show, unless it is stored already.
 
-    A figure that cannot be explained is named with the reason, and the others go on.
+    A figure that cannot be explained is reported with the reason, and the others are computed.
 
     Args:
-        folder: The run folder, measured (and scored, if thresholds are to be known).
+        folder: The run folder, measured (and scored, for its thresholds).
         assembly: The plan with its data.
         catalogue: Where the vocabulary is.
         cache: Folder of pixel caches; that below ``--out`` by default.
@@ -123,39 +123,39 @@ def explain_for_suite(
         CardError: A figure has an option that does not exist, or one of another type.
     """
     suite, say = assembly.plan.suite, reporter or Silent()
-    asked = {layout.name: question_of(layout, suite.name) for layout in suite.figures if layout.kind == KIND}
-    if not asked:
+    questions = {layout.name: question_of(layout, suite.name) for layout in suite.figures if layout.kind == KIND}
+    if not questions:
         return []
     run = open_run(folder)
     planned = {cell.name for cell in assembly.plan.cells}
     run = replace(run, cells=tuple(cell for cell in run.cells if cell.cell in planned and cell.path.is_file()))
-    places = Places(from_assembly(assembly), run.suite, catalogue, cache or run.out / "cache", jobs, say)
-    made = []
-    for name, question in asked.items():
+    source = ImageSource(from_plan(assembly), run.suite, catalogue, cache or run.out / "cache", jobs, say)
+    folders = []
+    for name, question in questions.items():
         target = run.folder / FOLDER / name
         try:
-            if not _is_there(target, run, question):
-                found = ask(run, question, places, device=device)
+            if not _is_current(target, run, question):
+                explained = compute(run, question, source, device=device)
                 clear(target)
-                write(target, found)
-            made.append(target)
+                write(target, explained)
+            folders.append(target)
         except XrbenchError as error:
             say.line(f"figure {name}: not explained: {error}")
-    return made
+    return folders
 
 
 def question_of(layout: FigureLayout, suite: str) -> Question:
     """Read a figure's options as a question.
 
-    They are called as on the command line: ``label``, ``image``, ``count``, ``target``, ``technique``, ``layer``, ``boxes``,
-    ``tolerance``, and ``method``, ``model``, ``train``, ``test`` and the like, one value or several, for the cells that are meant.
+    They have the names of the command line: ``label``, ``image``, ``count``, ``target``, ``technique``, ``layer``, ``boxes``,
+    ``tolerance``, and ``method``, ``model``, ``train``, ``test`` and the like, one value or several, which select cells.
 
     Raises:
         CardError: There is no such option, or it is of another type.
 
     >>> options = {"label": "Effusion", "method": ["a", "b"], "count": 3}
-    >>> asked = question_of(FigureLayout(name="figure7", kind="explain", options=options), "s")
-    >>> asked.labels, asked.only, asked.count
+    >>> question = question_of(FigureLayout(name="figure7", kind="explain", options=options), "s")
+    >>> question.labels, question.only, question.count
     (('Effusion',), ('method=a,b',), 3)
     """
     where = f"suite {suite}: figure {layout.name}"
@@ -176,11 +176,11 @@ def question_of(layout: FigureLayout, suite: str) -> Question:
         raise CardError(f"{where}: options: {error}") from error
 
 
-def _is_there(target: Path, run: Explorable, question: Question) -> bool:
-    """Say whether this question was answered for these cells, or for more of them."""
+def _is_current(target: Path, run: ExplainableRun, question: Question) -> bool:
+    """Tell whether a folder holds the answer to this question for these cells, or for more of them."""
     try:
-        kept: Mapping[str, Any] = read_json(target / ABOUT)
+        stored: Mapping[str, Any] = read_json(target / ABOUT)
     except StoreError:
         return False
-    now = without_nan(about(run, question, run.chosen(question.only)))
-    return kept.get("asked") == now["asked"] and set(kept.get("keys", ())) >= set(now["keys"])
+    current = without_nan(description(run, question, run.select(question.only)))
+    return stored.get("asked") == current["asked"] and set(stored.get("keys", ())) >= set(current["keys"])

@@ -1,4 +1,4 @@
-"""Which images are explained: those that are named, or a few by a rule that gives the same ones every time."""
+"""Selection of the images that are explained: those that are named, or a few by a rule that always selects the same ones."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ RULE = (
     "{count} images of each label and test set: half of them with the label and called so, half called wrongly (missed or "
     "falsely called), each half in the order of a hash of dataset and image name; where one half is short, the other fills it"
 )
+
+
+ImageId = tuple[str, str]
+"""Dataset and image id."""
 
 
 class Item(NamedTuple):
@@ -40,56 +44,55 @@ class Item(NamedTuple):
         return self.cell.labels[self.label]
 
     @property
-    def picture(self) -> tuple[str, str]:
+    def image(self) -> ImageId:
         """Dataset and image id."""
         row = self.cell.frame.iloc[self.row]
         return str(row["dataset"]), str(row["image"])
 
 
 def named(cells: Sequence[NetworkCell], labels: Sequence[int], images: Sequence[str]) -> list[Item]:
-    """Take these images from every cell that has them.
+    """Select these images in every cell that has them.
 
     Args:
-        cells: Where they are looked for.
+        cells: Cells that are searched.
         labels: Positions of the labels.
         images: Image ids, or ``dataset/id`` where an id stands in several datasets.
 
     Raises:
         UnknownNameError: No cell has an image of that name; the nearest one is offered.
     """
-    found: list[Item] = []
-    seen: set[str] = set()
+    items: list[Item] = []
+    known: set[str] = set()
     for cell in cells:
-        at = _rows_by_name(cell)
-        wanted = [(name, row) for name in images for row in at.get(name, ())]
-        seen.update(name for name, _ in wanted)
-        found += [Item(cell, row, label) for label in labels for _, row in wanted]
+        rows_of = _rows_by_name(cell)
+        rows = [row for name in images for row in rows_of.get(name, ())]
+        known.update(rows_of)
+        items += [Item(cell, row, label) for label in labels for row in rows]
     for name in images:
-        if name not in seen:
-            known = {str(image) for cell in cells for image in cell.frame["image"]}
-            raise UnknownNameError("image", name, known, where="the chosen cells")
-    return found
+        if name not in known:
+            ids = {str(image) for cell in cells for image in cell.frame["image"]}
+            raise UnknownNameError("image", name, ids, where="the chosen cells")
+    return items
 
 
 def by_rule(cells: Sequence[NetworkCell], labels: Sequence[int], count: int) -> list[Item]:
-    """Choose ``count`` images a label and test set, as ``RULE`` says, by what the first cell of the test set predicted.
+    """Select ``count`` images a label and test set, as ``RULE`` says, by the predictions of the first cell of the test set.
 
     Other cells of the same test set are explained on the same images, as far as they have them.
     """
-    found = []
+    items = []
     for test in dict.fromkeys(cell.test for cell in cells):
-        mine = [cell for cell in cells if cell.test == test]
+        of_test = [cell for cell in cells if cell.test == test]
         for label in labels:
-            first = mine[0]
-            chosen = [_name(first, row) for row in _some(first, label, count)]
-            for cell in mine:
-                at = _rows_by_name(cell)
-                found += [Item(cell, row, label) for name in chosen for row in at.get(name, ())]
-    return found
+            names = [_name(of_test[0], row) for row in _rows_by_rule(of_test[0], label, count)]
+            for cell in of_test:
+                rows_of = _rows_by_name(cell)
+                items += [Item(cell, row, label) for name in names for row in rows_of.get(name, ())]
+    return items
 
 
 def read_list(path: Path) -> tuple[str, ...]:
-    """Read image ids, one a line; empty lines and those that start with ``#`` are passed over.
+    """Read image ids, one a line; empty lines and those that start with ``#`` are skipped.
 
     Raises:
         UsageError: The file cannot be read, or names no image.
@@ -98,32 +101,37 @@ def read_list(path: Path) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--images {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    found = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-    if not found:
+    ids = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    if not ids:
         raise UsageError(f"--images {path}: names no image; wanted one id a line")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(ids))
 
 
-def outcome(truth: float, called: bool) -> str:
-    """Say how a decision compares with the truth.
+def outcome(truth: float, predicted: bool) -> str:
+    """Name the outcome of a prediction: true or false, positive or negative.
+
+    Args:
+        truth: 1, 0 or NaN (not labelled).
+        predicted: Whether the label is predicted.
 
     >>> outcome(1, True), outcome(0, True), outcome(float("nan"), True)
     ('true positive', 'false positive', 'not labelled')
     """
     if np.isnan(truth):
         return "not labelled"
-    return f"{'true' if bool(truth) == called else 'false'} {'positive' if called else 'negative'}"
+    return f"{'true' if bool(truth) == predicted else 'false'} {'positive' if predicted else 'negative'}"
 
 
-def _some(cell: NetworkCell, label: int, count: int) -> list[int]:
-    truth, called = cell.truth[:, label], cell.called[:, label]
-    right = _hashed(cell, (truth == 1) & called)
-    wrong = _hashed(cell, ~np.isnan(truth) & ((truth == 1) != called))
-    errors = min(len(wrong), max(count // 2, count - len(right)))
-    return [*right[: count - errors], *wrong[:errors]]
+def _rows_by_rule(cell: NetworkCell, label: int, count: int) -> list[int]:
+    truth, predicted = cell.truth[:, label], cell.predicted[:, label]
+    correct = _in_order_of_hash(cell, (truth == 1) & predicted)
+    wrong = _in_order_of_hash(cell, ~np.isnan(truth) & ((truth == 1) != predicted))
+    errors = min(len(wrong), max(count // 2, count - len(correct)))
+    return [*correct[: count - errors], *wrong[:errors]]
 
 
-def _hashed(cell: NetworkCell, mask: npt.NDArray[np.bool_]) -> list[int]:
+def _in_order_of_hash(cell: NetworkCell, mask: npt.NDArray[np.bool_]) -> list[int]:
+    """List the marked rows in an order that depends on the images alone, whatever the order of rows is."""
     rows = np.flatnonzero(mask).tolist()
     return sorted(rows, key=lambda row: seed_of("explain", _name(cell, row)))
 
@@ -133,10 +141,10 @@ def _name(cell: NetworkCell, row: int) -> str:
 
 
 def _rows_by_name(cell: NetworkCell) -> dict[str, list[int]]:
-    """List the rows of each id, and of each id with its dataset before it."""
-    found: dict[str, list[int]] = {}
+    """Map each image id, and each ``dataset/id``, to its rows."""
+    rows: dict[str, list[int]] = {}
     pairs = zip(cell.frame["dataset"].astype(str), cell.frame["image"].astype(str), strict=True)
     for row, (dataset, image) in enumerate(pairs):
         for name in (image, f"{dataset}/{image}"):
-            found.setdefault(name, []).append(row)
-    return found
+            rows.setdefault(name, []).append(row)
+    return rows

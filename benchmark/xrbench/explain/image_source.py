@@ -1,4 +1,4 @@
-"""Where the images of a run lie, their pixels as the networks were given them, and the boxes that were drawn on them."""
+"""The images of a run: where they are, their cached pixels as the networks saw them, and readers' boxes on them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,17 @@ from xrbench.data.datasets.sources import DataRoots
 from xrbench.data.images.decode import decode
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import DataError, MissingDataError
+from xrbench.explain.image_selection import ImageId
 from xrbench.progress import Reporter, Silent
 from xrbench.runs.bound_plan import BoundPlan, cache_folder
 
-Picture = tuple[str, str]
-"""Dataset and image id."""
-
 
 @dataclass(frozen=True)
-class Place:
-    """One dataset.
+class DatasetImages:
+    """The images of one dataset.
 
     Attributes:
-        name, base, root: The dataset, the one whose patients it holds, and that one's folder.
+        name, base, root: The dataset, the dataset that it is a slice of (or itself), and the folder of that.
         card: Card of the base.
         paths: Image id -> path below the root.
     """
@@ -46,7 +44,7 @@ class Place:
         """Look up an image's path.
 
         Raises:
-            DataError: The metadata do not list it any more.
+            DataError: The metadata do not list it.
         """
         if image not in self.paths:
             raise DataError(
@@ -56,11 +54,11 @@ class Place:
 
 
 @dataclass
-class Places:
-    """The datasets of a run.
+class ImageSource:
+    """The images of a run's datasets.
 
     Attributes:
-        find: Finds one by name.
+        find: Loads the list of images of a dataset by its name.
         suite: Names the steps from a file to its cached pixels.
         catalogue: Where the vocabulary is.
         cache: Folder of pixel caches.
@@ -68,39 +66,44 @@ class Places:
         reporter: Where progress goes.
     """
 
-    find: Callable[[str], Place]
+    find: Callable[[str], DatasetImages]
     suite: cards.SuiteCard
     catalogue: Catalogue
     cache: Path
     jobs: int = 1
     reporter: Reporter = field(default_factory=Silent)
-    _known: dict[str, Place] = field(default_factory=dict)
+    _known: dict[str, DatasetImages] = field(default_factory=dict)
 
-    def of(self, dataset: str) -> Place:
-        """Find a dataset.
+    def of(self, dataset: str) -> DatasetImages:
+        """Return the images of a dataset.
 
         Raises:
-            MissingDataError: It is not where it is looked for.
+            MissingDataError: It is not below the data roots.
         """
         if dataset not in self._known:
             self._known[dataset] = self.find(dataset)
         return self._known[dataset]
 
-    def pixels(self, pictures: Sequence[Picture], image_size: int) -> ImageSet:
-        """Put images together with their cached pixels, reading those that are not in the cache; in the given order.
+    def pixels(self, images: Sequence[ImageId], image_size: int) -> ImageSet:
+        """Gather the cached pixels of images, in their order; what is not in the cache is read and added.
+
+        Args:
+            images: Dataset and id of each image.
+            image_size: Side in pixels.
 
         Raises:
-            DataError: An image is not there or cannot be read.
+            DataError: An image is missing or cannot be read.
         """
         caches: dict[str, caching.PixelCache] = {}
-        bases = [self.of(dataset).base for dataset, _ in pictures]
-        paths = [self.of(dataset).path(image) for dataset, image in pictures]
-        places = {self.of(dataset).base: self.of(dataset) for dataset, _ in pictures}
-        for base, place in places.items():
+        bases = [self.of(dataset).base for dataset, _ in images]
+        paths = [self.of(dataset).path(image) for dataset, image in images]
+        # Slices of one dataset share its cache.
+        roots = {self.of(dataset).base: self.of(dataset).root for dataset, _ in images}
+        for base, root in roots.items():
             caches[base] = caching.open_cache(
-                cache_folder(self.cache, base, place.root),
-                root=place.root,
-                paths=[path for path, its in zip(paths, bases, strict=True) if its == base],
+                cache_folder(self.cache, base, root),
+                root=root,
+                paths=[path for path, of in zip(paths, bases, strict=True) if of == base],
                 steps=self.suite.preprocessing,
                 image_size=image_size,
                 channels=1,
@@ -114,7 +117,7 @@ class Places:
             pixels=tuple(cache.pixels for cache in caches.values()),
             domain=np.array([order[base] for base in bases], np.int64),
             row=np.array([caches[b].rows([p])[0] for b, p in zip(bases, paths, strict=True)], np.int64),
-            truth=np.full((len(pictures), len(self.suite.labels)), np.nan, np.float32),
+            truth=np.full((len(images), len(self.suite.labels)), np.nan, np.float32),
         )
 
     def boxes(self, dataset: str, labels: Sequence[str]) -> pd.DataFrame | None:
@@ -123,46 +126,46 @@ class Places:
         Raises:
             DataError: The table is not as published.
         """
-        place = self.of(dataset)
+        images = self.of(dataset)
         try:
-            found = load_boxes(place.card, place.root, self.catalogue.vocabulary)
+            boxes = load_boxes(images.card, images.root, self.catalogue.vocabulary)
         except MissingDataError:
             return None
-        return found[found["label"].isin(list(labels)) & found["image"].isin(list(place.paths))]
+        return boxes[boxes["label"].isin(list(labels)) & boxes["image"].isin(list(images.paths))]
 
     def cached_boxes(self, dataset: str, boxes: pd.DataFrame, image_size: int) -> pd.DataFrame:
-        """Move boxes to cached pixels; files are opened where the table does not say how large they are.
+        """Convert boxes to cached pixels; files are opened where the table does not give their sizes.
 
         Raises:
-            DataError: A box lies outside of its image.
+            DataError: A box lies outside its image.
         """
         known = boxes[["width", "height"]].notna().all(axis=1)
         sizes = {
             str(image): (int(height), int(width))
             for image, height, width in boxes.loc[known, ["image", "height", "width"]].itertuples(index=False)
         }
-        place = self.of(dataset)
+        images = self.of(dataset)
         for image in boxes.loc[~known, "image"].unique():
-            sizes[str(image)] = _size(place.root / place.path(str(image)))
+            sizes[str(image)] = _size(images.root / images.path(str(image)))
         return to_cached(boxes, self.suite.preprocessing, image_size, sizes)
 
 
-def from_assembly(assembly: BoundPlan) -> Callable[[str], Place]:
-    """Find the datasets of a plan that was brought together with its data."""
+def from_plan(plan: BoundPlan) -> Callable[[str], DatasetImages]:
+    """Find datasets among those of a plan that is bound to its data."""
 
-    def find(dataset: str) -> Place:
-        domain = assembly.domains[dataset]
-        return Place(dataset, domain.base, domain.root, domain.published, _paths(domain.frame))
+    def find(dataset: str) -> DatasetImages:
+        domain = plan.domains[dataset]
+        return DatasetImages(dataset, domain.base, domain.root, domain.published, _paths(domain.frame))
 
     return find
 
 
-def from_roots(catalogue: Catalogue, roots: DataRoots) -> Callable[[str], Place]:
+def from_roots(catalogue: Catalogue, roots: DataRoots) -> Callable[[str], DatasetImages]:
     """Find datasets below data roots, by reading their metadata."""
 
-    def find(dataset: str) -> Place:
+    def find(dataset: str) -> DatasetImages:
         domain = sources.load(dataset, catalogue, roots)
-        return Place(dataset, domain.base, domain.root, catalogue.dataset(domain.base), _paths(domain.frame))
+        return DatasetImages(dataset, domain.base, domain.root, catalogue.dataset(domain.base), _paths(domain.frame))
 
     return find
 

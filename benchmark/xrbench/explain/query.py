@@ -1,4 +1,4 @@
-"""What is asked, what that means for one image, and what is said of its map."""
+"""What is explained: the question that a user or a suite puts, its target for one image, and the row of the index that answers it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ PREDICTED, TRUTH = "predicted", "truth"
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
+    """Which images are explained, for which labels, and how.
 
     Attributes:
         labels: Labels that panels are about; all of the suite's when empty.
-        images: Image ids, or ``dataset/id``; chosen by a rule when empty.
-        count: How many the rule chooses for each label and test set.
-        target: ``predicted``, ``truth`` or a label; empty for ``predicted`` where classes exclude each other, else for the label
-            that the panel is about. Where labels do not exclude each other, ``predicted`` and ``truth`` ask for evidence for or
-            against the panel's label.
+        images: Image ids, or ``dataset/id``; selected by a rule when empty.
+        count: How many the rule selects for each label and test set.
+        target: ``predicted``, ``truth`` or a label; empty for ``predicted`` in a multi-class task, else for the label that the
+            panel is about. In a multi-label task ``predicted`` and ``truth`` ask for evidence for or against the panel's label.
         technique: Such as ``gradcam``.
         layer: Name of a layer; empty for the last convolutional one.
         only: ``field=value`` filters on cells.
-        boxes: Whether all images with a label and a box of it are measured against the box, not only those that are shown.
-        tolerance: Pixels of the map that its highest point may lie outside of a box.
+        boxes: Whether all images with a label and a box of it are compared with the box, not only those that are shown.
+        tolerance: Distance in pixels of the map at which its highest point still counts as inside a box.
         level: Confidence level of intervals.
     """
 
@@ -51,37 +50,42 @@ class Question:
 
 
 def target_of(item: Item, question: Question) -> Target:
-    """Say which evidence the map of an image shows; an image that is only measured is explained for its label.
+    """Choose the network's output that is explained for an image; one that is only measured is explained for its label.
 
     Raises:
         UsageError: The truth is asked for and not known.
     """
     from xrbench.training.prediction.grad_cam import Target
 
-    cell, wanted = item.cell, question.target if item.shown else item.name
-    if wanted in cell.labels:
-        return Target(cell.labels.index(wanted))
-    if not wanted and not cell.exclusive:
+    cell, target = item.cell, question.target if item.shown else item.name
+    if target in cell.labels:
+        return Target(cell.labels.index(target))
+    if not target and not cell.exclusive:
         return Target(item.label)
-    truth, called = cell.truth[item.row], cell.called[item.row]
-    if wanted == TRUTH and np.isnan(truth[item.label]):
-        raise UsageError(
-            f"--target truth: {item.name} is not labelled in image {item.picture[1]!r} of {item.picture[0]}"
-        )
-    present = truth == 1 if wanted == TRUTH else called
+    truth = cell.truth[item.row]
+    if target == TRUTH and np.isnan(truth[item.label]):
+        dataset, image = item.image
+        raise UsageError(f"--target truth: {item.name} is not labelled in image {image!r} of {dataset}")
+    present = truth == 1 if target == TRUTH else cell.predicted[item.row]
     if cell.exclusive:
         return Target(int(present.argmax()))
     return Target(item.label, 1 if present[item.label] else -1)
 
 
-def tell(item: Item, question: Question, layer: str) -> dict[str, Any]:
-    """Say in a row of the index what was explained."""
+def index_row(item: Item, question: Question, layer: str) -> dict[str, Any]:
+    """Describe an explained image in the columns of the index."""
     cell, row, label = item.cell, item.row, item.label
-    called, truth, wanted = bool(cell.called[row, label]), float(cell.truth[row, label]), target_of(item, question)
-    pair = dict(zip(("dataset", "image"), item.picture, strict=True))
+    dataset, image = item.image
+    truth, predicted, target = (
+        float(cell.truth[row, label]),
+        bool(cell.predicted[row, label]),
+        target_of(item, question),
+    )
+    top = int(cell.predicted[row].argmax())
     return {
         "label": item.name,
-        **pair,
+        "dataset": dataset,
+        "image": image,
         "patient_id": cell.frame["patient_id"].iloc[row],
         "test": cell.test,
         "protocol": cell.protocol,
@@ -92,14 +96,21 @@ def tell(item: Item, question: Question, layer: str) -> dict[str, Any]:
         "actual": _actual(item),
         "score": float(cell.score[row, label]),
         "threshold": cell.threshold(item.name),
-        "predicted": cell.labels[int(cell.called[row].argmax())] if cell.exclusive else _state(item.name, called),
+        "predicted": cell.labels[top] if cell.exclusive else _state(item.name, predicted),
         "predicted_score": float(cell.score[row].max() if cell.exclusive else cell.score[row, label]),
-        "outcome": outcome(truth, called),
-        "target": _state(cell.labels[wanted.output], wanted.sign > 0),
+        "outcome": outcome(truth, predicted),
+        "target": _state(cell.labels[target.output], target.sign > 0),
         "layer": layer,
         "technique": question.technique,
         "shown": item.shown,
     }
+
+
+def map_figures(saliency: npt.NDArray[np.float32], boxes: Sequence[Box], question: Question) -> dict[str, float]:
+    """Compute the columns of the index that describe a map, shape (height, width), and its localisation if there are boxes."""
+    localised = localise(saliency, boxes, tolerance=question.tolerance)._asdict() if boxes else {}
+    without_boxes = dict.fromkeys(("share", "area", "hit", "near"), float("nan"))
+    return {"image_size": saliency.shape[0], **spread(saliency)._asdict(), **without_boxes, **localised}
 
 
 def _actual(item: Item) -> str:
@@ -113,10 +124,3 @@ def _actual(item: Item) -> str:
 
 def _state(label: str, present: bool) -> str:
     return label if present else f"no {label}"
-
-
-def measure(saliency: npt.NDArray[np.float32], drawn: Sequence[Box], question: Question) -> dict[str, float]:
-    """Say in a row of the index how a map is spread, and how it lies to the boxes, if there are any."""
-    against = localise(saliency, drawn, tolerance=question.tolerance)._asdict() if drawn else {}
-    empty = dict.fromkeys(("share", "area", "hit", "near"), float("nan"))
-    return {"image_size": saliency.shape[0], **spread(saliency)._asdict(), **empty, **against}

@@ -1,4 +1,4 @@
-"""The cells of a run whose networks can be asked where they found their evidence, with what they predicted."""
+"""The cells of a run whose networks can be explained, with their predictions."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from xrbench.runs import store
 from xrbench.runs.prediction_frame import FloatArray, truth_and_score
 from xrbench.runs.run_cell import VALIDATION, RunCell
 
-EVEN_ODDS = 0.5
-"""Where a label is called present if no threshold was fixed on validation images."""
+DEFAULT_THRESHOLD = 0.5
+"""Score from which a label is predicted where no threshold was chosen on validation images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCell(RunCell):
-    """A measured cell with what is needed to ask its networks again.
+    """A measured cell with what is needed to run its networks again.
 
     Attributes:
         fit_keys: Keys of its fits; none for a pretrained model.
-        thresholds: Label -> score at or above which it is called present, as chosen on validation images.
+        thresholds: Label -> score at or above which it is predicted, as chosen on validation images.
         path, key: The file of its predictions, and the key that stands in it.
         labels: The suite's labels.
-        exclusive: Whether the labels are classes of which each image has one.
+        exclusive: Whether the task is multi-class: each image has exactly one of the labels.
     """
 
     fit_keys: tuple[str, ...]
@@ -48,41 +48,42 @@ class NetworkCell(RunCell):
         """Its predictions, one row an image.
 
         Raises:
-            StoreError: The file is not there, or damaged.
+            StoreError: The file is missing or damaged.
         """
         return store.read_predictions(self.path, key=self.key)[0]
 
     @cached_property
     def truth(self) -> FloatArray:
-        """1, 0 or NaN, shape (images, labels)."""
+        """1, 0 or NaN (not labelled), shape (images, labels)."""
         return truth_and_score(self.frame, self.labels)[0]
 
     @cached_property
     def score(self) -> FloatArray:
-        """Shape (images, labels)."""
+        """Scores, 0..1, shape (images, labels)."""
         return truth_and_score(self.frame, self.labels)[1]
 
     @cached_property
-    def called(self) -> npt.NDArray[np.bool_]:
-        """Which labels were called present, shape (images, labels): the highest class, or all from their threshold on."""
+    def predicted(self) -> npt.NDArray[np.bool_]:
+        """Predicted labels, shape (images, labels): all from their threshold on, or the class with the highest score."""
         if self.exclusive:
+            # argmax takes the first of equal scores, so that every row has exactly one class.
             return np.asarray(np.arange(len(self.labels)) == self.score.argmax(axis=1)[:, None])
         return np.asarray(self.score >= np.array([self.threshold(label) for label in self.labels]))
 
     def threshold(self, label: str) -> float:
-        """Return the score from which a label is called present; NaN where classes exclude each other."""
-        return float("nan") if self.exclusive else self.thresholds.get(label, EVEN_ODDS)
+        """Return the score from which a label is predicted; NaN in a multi-class task."""
+        return float("nan") if self.exclusive else self.thresholds.get(label, DEFAULT_THRESHOLD)
 
 
 @dataclass(frozen=True)
-class Explorable:
-    """A run folder, opened.
+class ExplainableRun:
+    """An opened run folder.
 
     Attributes:
         folder: The run folder.
-        manifest: What the run says about itself.
+        manifest: The run's manifest.
         suite: The suite as it was when the run was made.
-        cells: NetworkCell cells that are no validation, in order.
+        cells: Measured cells, without those of validation images, in order.
     """
 
     folder: Path
@@ -100,23 +101,23 @@ class Explorable:
         """The profile of the run."""
         return msgspec.convert(self.manifest["profile"], Profile)
 
-    def chosen(self, only: Sequence[str]) -> list[NetworkCell]:
-        """Keep the cells that match ``field=value`` filters, at least one.
+    def select(self, only: Sequence[str]) -> list[NetworkCell]:
+        """Select the cells that match ``field=value`` filters, at least one.
 
         Raises:
             UsageError: Nothing matches; the nearest value is offered.
         """
-        wanted = parse_only(only)
-        kept = [cell for cell in self.cells if cell.matches(wanted)]
-        if kept:
-            return kept
-        offers = (_offer(self.cells, field, values) for field, values in wanted.items())
+        values = parse_only(only)
+        selected = [cell for cell in self.cells if cell.matches(values)]
+        if selected:
+            return selected
+        offers = (_nearest(self.cells, field, names) for field, names in values.items())
         reason = next((offer for offer in offers if offer), "")
-        asked = f"--only {' '.join(only)}: " if only else ""
-        raise UsageError(f"{asked}no measured cell in {self.folder}{' matches' if only else ''}{reason}")
+        filters = f"--only {' '.join(only)}: " if only else ""
+        raise UsageError(f"{filters}no measured cell in {self.folder}{' matches' if only else ''}{reason}")
 
 
-def open_run(folder: Path) -> Explorable:
+def open_run(folder: Path) -> ExplainableRun:
     """Open a run folder.
 
     Raises:
@@ -127,7 +128,7 @@ def open_run(folder: Path) -> Explorable:
     thresholds = _thresholds(folder / store.SCORES, suite)
     entries = [entry for entry in manifest["cells"] if entry["protocol"] != VALIDATION and not entry.get("failed")]
     cells = tuple(_network_cell(entry, folder, suite, thresholds.get(entry["cell"], {})) for entry in entries)
-    return Explorable(folder.resolve(), manifest, suite, cells)
+    return ExplainableRun(folder.resolve(), manifest, suite, cells)
 
 
 def _network_cell(
@@ -145,21 +146,22 @@ def _network_cell(
 
 
 def _thresholds(path: Path, suite: SuiteCard) -> dict[str, dict[str, float]]:
-    """Read cell -> label -> threshold of the suite's first metric that has one; nothing before the run is scored."""
+    """Read cell -> label -> threshold of the suite's first metric that has one; empty before the run is scored."""
     if not path.is_file():
         return {}
     try:
         scores = pd.read_csv(path, usecols=["cell", "label", "metric", "threshold"], dtype={"threshold": float})
     except (ValueError, pd.errors.ParserError) as error:
         raise StoreError(f"{path}: not a CSV of scores: {str(error).splitlines()[0]}") from error
-    fixed = scores[scores["threshold"].notna()]
-    first = next((metric for metric in suite.metrics if (fixed["metric"] == metric).any()), None)
-    found: dict[str, dict[str, float]] = {}
-    for cell, label, threshold in fixed.loc[fixed["metric"] == first, ["cell", "label", "threshold"]].to_numpy(object):
-        found.setdefault(str(cell), {})[str(label)] = float(threshold)
-    return found
+    known = scores[scores["threshold"].notna()]
+    first = next((metric for metric in suite.metrics if (known["metric"] == metric).any()), None)
+    thresholds: dict[str, dict[str, float]] = {}
+    for cell, label, threshold in known.loc[known["metric"] == first, ["cell", "label", "threshold"]].to_numpy(object):
+        thresholds.setdefault(str(cell), {})[str(label)] = float(threshold)
+    return thresholds
 
 
-def _offer(cells: Sequence[NetworkCell], field: str, values: Sequence[str]) -> str:
-    there = {str(getattr(cell, field)) for cell in cells}
-    return next((f": no {field} {value!r}{suggestion(value, there)}" for value in values if value not in there), "")
+def _nearest(cells: Sequence[NetworkCell], field: str, values: Sequence[str]) -> str:
+    """Name the first value that no cell has, with the nearest one that a cell has."""
+    known = {str(getattr(cell, field)) for cell in cells}
+    return next((f": no {field} {value!r}{suggestion(value, known)}" for value in values if value not in known), "")

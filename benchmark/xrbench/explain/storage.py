@@ -1,4 +1,4 @@
-"""What an explanation consists of, and how it is kept: read again without torch, to draw panels or count anew.
+"""Storage of explanations, which are read without torch to draw panels or to summarise them again.
 
 In the folder::
 
@@ -36,19 +36,19 @@ TEXT = (
 
 @dataclass(frozen=True)
 class Explained:
-    """Maps of some images, with everything a panel says of them.
+    """Saliency maps of some images, with all that panels state.
 
     Attributes:
-        index: One row a map: what a panel says of it, and how it is spread.
-        films: Cached pixels of each image and size, uint8, shape (height, width); ``index["film"]`` counts them.
+        index: One row a map: the image, its scores, and location and extent of the map.
+        images: Cached pixels of each image and size, uint8, shape (height, width); ``index["film"]`` counts them.
         maps: Float32 maps in 0..1 of the same shapes; ``index["map"]`` counts them, -1 where only the numbers are kept.
         boxes: Columns ``dataset, image, label, reader, image_size, x0, y0, x1, y1``, in pixels of maps of that size.
         agreement: As ``agreement`` makes it; empty where there are no boxes.
-        about: What was asked, the rule that chose the images, keys of the cells, and the stamp.
+        about: The question, the rule that selected the images, keys of the cells, and the stamp.
     """
 
     index: pd.DataFrame
-    films: tuple[npt.NDArray[np.uint8], ...]
+    images: tuple[npt.NDArray[np.uint8], ...]
     maps: tuple[npt.NDArray[np.float32], ...]
     boxes: pd.DataFrame
     agreement: pd.DataFrame
@@ -56,12 +56,12 @@ class Explained:
 
     @property
     def stamp(self) -> str:
-        """What stands over every panel and in every table: the FIXTURE stamp, or nothing."""
+        """The FIXTURE stamp for every panel and table; empty on real images."""
         return str(self.about.get("stamp", ""))
 
 
 def clear(folder: Path) -> None:
-    """Remove the files that an earlier explanation in this folder names as its own."""
+    """Remove the files of an earlier explanation in this folder."""
     try:
         earlier = store.read_json(folder / ABOUT).get("files", ())
     except StoreError:
@@ -71,54 +71,54 @@ def clear(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def write(folder: Path, found: Explained, *, maps: bool = True, panels: Sequence[Path] = ()) -> list[Path]:
-    """Write an explanation into a folder; ``about.json`` comes last, so that what has one is whole.
+def write(folder: Path, explained: Explained, *, maps: bool = True, panels: Sequence[Path] = ()) -> list[Path]:
+    """Write an explanation into a folder; ``about.json`` is written last, so that a folder that has one is complete.
 
     Args:
         folder: Where the files go.
-        found: What is written.
-        maps: Whether films and maps are kept, without which no panel can be drawn again.
-        panels: Files that were drawn in this folder already, and belong to the explanation.
+        explained: The explanation.
+        maps: Whether images and maps are stored, without which no panel can be drawn again.
+        panels: Panels that were drawn into this folder already.
 
     Raises:
         StoreError: The folder cannot be written.
     """
-    tables = {INDEX: found.index, BOXES: found.boxes, AGREEMENT: found.agreement}
+    tables = {INDEX: explained.index, BOXES: explained.boxes, AGREEMENT: explained.agreement}
     paths = []
     try:
         for name, table in tables.items():
             if len(table):
-                store.write_csv(folder / name, table.assign(stamp=found.stamp) if found.stamp else table)
+                store.write_csv(folder / name, table.assign(stamp=explained.stamp) if explained.stamp else table)
                 paths.append(folder / name)
         if maps:
-            arrays: dict[str, Any] = {f"film-{at}": film for at, film in enumerate(found.films)}
-            arrays |= {f"map-{at}": one.astype(np.float16) for at, one in enumerate(found.maps)}
+            arrays: dict[str, Any] = {f"film-{at}": image for at, image in enumerate(explained.images)}
+            arrays |= {f"map-{at}": saliency.astype(np.float16) for at, saliency in enumerate(explained.maps)}
             content = io.BytesIO()
             np.savez_compressed(content, **arrays)
             write_atomic(folder / MAPS, content.getvalue())
             paths.append(folder / MAPS)
         files = [path.name for path in (*paths, *panels)]
-        store.write_json(folder / ABOUT, {"format": FORMAT, **found.about, "files": files})
+        store.write_json(folder / ABOUT, {"format": FORMAT, **explained.about, "files": files})
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
     return [*paths, folder / ABOUT, *panels]
 
 
 def read(folder: Path) -> Explained:
-    """Read what ``write`` wrote with its maps.
+    """Read an explanation that was written with its maps.
 
     Raises:
-        StoreError: It is not there, damaged, or of another version.
+        StoreError: It is missing, damaged, or of another version.
     """
     about = store.read_json(folder / ABOUT)
     if about.get("format") != FORMAT:
         raise StoreError(f"{folder / ABOUT}: format {about.get('format')!r}; this version reads {FORMAT!r}")
-    films, maps = _arrays(folder / MAPS)
+    images, maps = _arrays(folder / MAPS)
     index = _table(folder / INDEX, TEXT)
-    if len(index) and (index["film"].max() >= len(films) or index["map"].max() >= len(maps)):
+    if len(index) and (index["film"].max() >= len(images) or index["map"].max() >= len(maps)):
         raise StoreError(f"{folder / MAPS}: has {len(maps)} maps, {INDEX} names more; it was damaged or edited")
     boxes = _table(folder / BOXES, ("dataset", "image", "label", "reader"))
-    return Explained(index, films, maps, boxes, _table(folder / AGREEMENT, ()), about)
+    return Explained(index, images, maps, boxes, _table(folder / AGREEMENT, ()), about)
 
 
 def _table(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
@@ -138,10 +138,10 @@ def _table(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
 def _arrays(path: Path) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[npt.NDArray[np.float32], ...]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            films = [archive[f"film-{at}"] for at in range(sum(name.startswith("film-") for name in archive.files))]
+            images = [archive[f"film-{at}"] for at in range(sum(name.startswith("film-") for name in archive.files))]
             maps = [archive[f"map-{at}"] for at in range(sum(name.startswith("map-") for name in archive.files))]
     except FileNotFoundError as error:
         raise StoreError(f"{path}: no such file; maps were not kept") from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path}: damaged ({type(error).__name__})") from error
-    return tuple(films), tuple(one.astype(np.float32) for one in maps)
+    return tuple(images), tuple(saliency.astype(np.float32) for saliency in maps)

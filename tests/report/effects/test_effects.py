@@ -63,8 +63,7 @@ def test_cells_come_in_the_suites_order(made_run: Make, frame: Frames) -> None:
 
 def test_training_sets_without_a_name_are_called_by_their_datasets(made_run: Make, frame: Frames) -> None:
     assert (
-        measured(made_run(SUITE, [{"configuration": "", "train": "a+b", "frame": frame("c")}]))[0].training_set
-        == "a+b"
+        measured(made_run(SUITE, [{"configuration": "", "train": "a+b", "frame": frame("c")}]))[0].training_set == "a+b"
     )
 
 

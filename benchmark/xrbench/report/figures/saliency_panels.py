@@ -150,11 +150,11 @@ def draw(found: Explained, page: Page, folder: Path, name: str, caption: str) ->
                 its = mine[(mine["dataset"] == dataset) & (mine["image"] == image)]
                 row_top = top + HEAD + over + down * (over + INCHES + GAP)
                 axes = place(left, row_top)
-                _film(axes, found.films[its["film"].iloc[0]], _boxes(found, its.iloc[0]))
+                _film(axes, found.images[its["film"].iloc[0]], _boxes(found, its.iloc[0]))
                 _title(axes, words[dataset, image])
                 for _, row in its.iterrows():
                     axes = place(left + (1 + page.networks.index(row["network"])) * (INCHES + GAP), row_top)
-                    _overlay(axes, found.films[row["film"]], found.maps[row["map"]], _boxes(found, row))
+                    _overlay(axes, found.images[row["film"]], found.maps[row["map"]], _boxes(found, row))
                     _title(axes, words[row["map"]])
         canvas.text(0.5, 1 - GAP / height, over_all, fontsize=9, ha="center", va="top")
         notes(canvas, said)
