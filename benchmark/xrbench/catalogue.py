@@ -199,7 +199,6 @@ def _check_figures(card: cards.SuiteCard, where: str) -> None:
     """Refuse a suite without labels or metrics, and metrics that do not exist, before hours are spent on it."""
     from xrbench import metrics
 
-    parse = metrics.parse_classes if card.task == "multiclass" else metrics.parse
     for field in ("labels", "metrics"):
         if not getattr(card, field):
             raise CardError(f"{where}: {field}: at least one is wanted")
@@ -207,7 +206,7 @@ def _check_figures(card: cards.SuiteCard, where: str) -> None:
     others = (*(one.metric for one in card.comparisons), *(one.metric for one in card.tables), *grouped)
     for metric in (*card.metrics, *others):
         try:
-            parse(metric)
+            metrics.parse_as(card.task, metric)
         except UsageError as error:
             raise CardError(f"{where}: metrics: {error}") from error
 

@@ -4,12 +4,6 @@ import pytest
 
 from xrbench import metrics
 from xrbench.errors import MeasureError, UnknownNameError, UsageError
-from xrbench.metrics.evaluation import FUNCTIONS
-from xrbench.metrics.names import FAMILIES
-
-
-def test_every_name_has_a_function() -> None:
-    assert set(FAMILIES) == set(FUNCTIONS)
 
 
 def test_operating_points_are_read() -> None:
@@ -49,17 +43,6 @@ def test_a_threshold_from_validation_must_be_given() -> None:
     truth, score = [1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1]
     at = metrics.validation_threshold("recall@specificity=0.9", truth, score)
     assert metrics.evaluate("recall@specificity=0.9", truth, score, threshold=at) == 0.5
-
-
-def test_every_metric_of_exclusive_classes_has_a_formula() -> None:
-    from xrbench.metrics.crosstables import OF_ALL, OF_EACH
-    from xrbench.metrics.names import CLASS_FAMILIES, CLASS_WORDS
-
-    ranked = {name for name, (family, _) in FAMILIES.items() if family != "decision"}
-    assert set(CLASS_FAMILIES) == set(OF_ALL) | set(OF_EACH) | ranked
-    assert set(CLASS_WORDS.values()) <= set(CLASS_FAMILIES)
-    for name in CLASS_FAMILIES:
-        assert metrics.parse_classes(name).name == name
 
 
 @pytest.mark.parametrize(

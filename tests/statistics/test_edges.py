@@ -13,12 +13,12 @@ import pytest
 
 from xrbench import metrics, statistics
 from xrbench.errors import MeasureError
-from xrbench.metrics.names import FAMILIES
+from xrbench.metrics.table import named
 from xrbench.statistics import Cell, PairedCell
 from xrbench.statistics.intervals.interval_kinds import KINDS
 
 Floats = npt.NDArray[np.float64]
-EVERY = [name if family != "decision" else f"{name}@threshold=0.5" for name, (family, _) in FAMILIES.items()]
+EVERY = [f"{name}@threshold=0.5" if row.family == "decision" else name for name, row in named("multilabel").items()]
 
 
 def sample(patients: int = 160, seed: int = 0) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from xrbench import statistics
-from xrbench.metrics.names import FAMILIES
+from xrbench.metrics.table import named
 
 
-@pytest.mark.parametrize("base", FAMILIES)
+@pytest.mark.parametrize("base", named("multilabel"))
 def test_a_label_that_is_masked_throughout_is_undefined_with_its_counts(base: str) -> None:
-    name = f"{base}@threshold=0.5" if FAMILIES[base][0] == "decision" else base
+    name = f"{base}@threshold=0.5" if named("multilabel")[base].family == "decision" else base
     truth = np.column_stack([np.tile([0.0, 1.0], 30), np.full(60, np.nan)])
     score = np.random.default_rng(0).random((60, 2))
     found = statistics.estimate(

@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 
 from xrbench import metrics, statistics
-from xrbench.metrics.crosstables import OF_ALL, OF_EACH
+from xrbench.metrics.table import named
 
 CLASSES = ["common", "less", "rare"]
 SHARES = [0.6, 0.25, 0.15]
-NAMES = [*OF_ALL, *OF_EACH]
+NAMES = [name for name, row in named("multiclass").items() if row.family == "decision"]
 SAMPLES = 300
 Floats = npt.NDArray[np.float64]
 
@@ -34,10 +34,11 @@ def draw(rng: np.random.Generator, counts: npt.NDArray[np.int64], images: int) -
 def expected() -> dict[tuple[str, str], float]:
     """The true figures: those of a million independent images."""
     truth, score, _ = draw(np.random.default_rng(9), (1e6 * np.array(SHARES)).astype(np.int64), 1)
-    counts = metrics.multiclass_confusion(truth, score)
-    found = {(name, "all classes"): float(formula(counts)) for name, formula in OF_ALL.items()}
-    for name, formula in OF_EACH.items():
-        found.update({(name, label): float(value) for label, value in zip(CLASSES, formula(counts), strict=True)})
+    found = {}
+    for name in NAMES:
+        values = metrics.evaluate_classes(name, truth, score)
+        labels = CLASSES if len(values) > 1 else ["all classes"]
+        found.update({(name, label): float(value) for label, value in zip(labels, values, strict=True)})
     return found
 
 

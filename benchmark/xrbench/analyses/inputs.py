@@ -14,7 +14,7 @@ from xrbench import statistics
 from xrbench.cards import SuiteCard
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
-from xrbench.metrics import MetricSpec, parse, parse_classes
+from xrbench.metrics import MetricSpec, parse_as
 from xrbench.runs.prediction_frame import patients_of, truth_and_score
 from xrbench.runs.run_cell import RunCell
 
@@ -85,7 +85,7 @@ class Material:
 
     def spec(self, metric: str) -> MetricSpec:
         """Say what a metric's name means under the suite's task."""
-        return parse_classes(metric) if self.suite.task == "multiclass" else parse(metric)
+        return parse_as(self.suite.task, metric)
 
     def cells(self, *protocols: str) -> list[RunCell]:
         """List the cells of these protocols, in the order of the scores."""

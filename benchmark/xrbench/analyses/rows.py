@@ -10,7 +10,6 @@ import pandas as pd
 from xrbench.metrics import MetricSpec
 from xrbench.statistics import Estimate
 from xrbench.statistics.intervals.estimate import MEAN
-from xrbench.statistics.resampling.jackknife import scale_of
 
 FIGURE = ("label", "metric", "value", "low", "high", "interval", "unit", "level")
 COUNTS = ("n_positive", "n_negative", "n_masked", "n_patients", "n_images")
@@ -52,8 +51,7 @@ def within(spec: MetricSpec, low: float, high: float) -> Row:
     >>> within(parse("auc"), -0.3, 1.8), within(parse("calibration-slope"), -0.3, 1.8)
     ({'low': 0.0, 'high': 1.0}, {'low': -0.3, 'high': 1.8})
     """
-    bound = scale_of(spec)
-    return {"low": max(low, 0.0), "high": min(high, bound)} if bound else {"low": low, "high": high}
+    return {"low": max(low, spec.metric.low), "high": min(high, spec.metric.high)}
 
 
 def framed(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

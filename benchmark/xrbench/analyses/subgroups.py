@@ -14,9 +14,9 @@ from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.analyses.subgroups_multiclass import class_subgroups
 from xrbench.cards import SubgroupRule
 from xrbench.errors import MeasureError, suggestion
-from xrbench.metrics import parse, parse_classes
+from xrbench.metrics import parse_as
 from xrbench.runs.run_cell import HEAD
-from xrbench.statistics.resampling.jackknife import scale_of
+from xrbench.statistics.resampling.scale import Scale, scale_of
 
 COLUMNS = (
     *(*HEAD, "column", "group", *FIGURE),
@@ -77,23 +77,23 @@ def rows_of(
             kind=kind,
         )
     tables = [table for table in tables if not repeats(table.label, test.labels)]
-    bound = scale_of((parse_classes if exclusive else parse)(metric))
+    scale = scale_of(parse_as("multiclass" if exclusive else "multilabel", metric))
     tested = {
         (table.label, group.name): group.behind.p
         for table in tables
         for group in table.groups
-        if group.behind is not None and not _perfect(group.behind, bound)
+        if group.behind is not None and not _perfect(group.behind, scale)
     }
     adjusted = dict(zip(tested, map(float, statistics.adjust(list(tested.values()), adjustment)), strict=True))
     return [
         {
-            **_figure(group, bound),
+            **_figure(group, scale),
             "column": rule.column,
             "group": group.name,
             "suppressed": group.suppressed,
             "worst": group.name == table.worst,
             "n_missing": table.n_missing,
-            **_behind(group.behind, adjusted.get((table.label, group.name), NAN), bound),
+            **_behind(group.behind, adjusted.get((table.label, group.name), NAN), scale),
         }
         for table in tables
         for group in table.groups
@@ -126,22 +126,22 @@ def groups_of(frame: pd.DataFrame, rule: SubgroupRule) -> npt.NDArray[np.object_
     return statistics.bands(numbers.to_numpy(np.float64), rule.bands)
 
 
-def _perfect(found: statistics.Gap, bound: float) -> bool:
+def _perfect(found: statistics.Gap, scale: Scale) -> bool:
     """Tell whether a side has the best or worst figure there is: its patients then say nothing about its error."""
-    return bound > 0 and bool({found.internal, found.external} & {0.0, bound})
+    return scale.is_end(found.internal) or scale.is_end(found.external)
 
 
-def _figure(group: statistics.Group, bound: float) -> Row:
+def _figure(group: statistics.Group, scale: Scale) -> Row:
     row = figure(group.row)
-    if group.behind is not None and _perfect(group.behind, bound):
+    if group.behind is not None and _perfect(group.behind, scale):
         row["caution"] = "; ".join(text for text in (row["caution"], PERFECT) if text)
     return row
 
 
-def _behind(found: statistics.Gap | None, adjusted: float, bound: float) -> Row:
+def _behind(found: statistics.Gap | None, adjusted: float, scale: Scale) -> Row:
     if found is None:
         return dict.fromkeys(("behind", "behind_low", "behind_high", "p", "p_adjusted"), NAN)
-    if _perfect(found, bound):
+    if _perfect(found, scale):
         return {"behind": found.gap, "behind_low": NAN, "behind_high": NAN, "p": NAN, "p_adjusted": NAN}
     ends = {"behind": found.gap, "behind_low": found.low, "behind_high": found.high}
     return {**ends, "p": found.p, "p_adjusted": adjusted}

@@ -101,9 +101,9 @@ def _listing(kind: str, cards: Catalogue, data_roots: tuple[str, ...]) -> list[d
         found = cards.vocabulary.pathologies.items()
         return [{"pathology": name, "synonyms": ", ".join(entry.synonyms)} for name, entry in found]
     if kind == "metrics":
-        from xrbench.metrics.names import FAMILIES
+        from xrbench.metrics import table
 
-        return [{"metric": name, "of": family, "better": better} for name, (family, better) in FAMILIES.items()]
+        return [row.described() for row in table.ROWS]
     from xrbench import blocks
 
     return [{"kind": sort, "block": name} for sort in blocks.BLOCKS for name in blocks.known(sort)]

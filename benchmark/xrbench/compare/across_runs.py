@@ -15,7 +15,7 @@ import pandas as pd
 
 from xrbench import statistics
 from xrbench.errors import MeasureError
-from xrbench.metrics.names import Better
+from xrbench.metrics.metric import Better
 from xrbench.rendering.differences import aligned, between, p_text, signed
 
 SHARED = "settings that share hospitals are not independent, as these tests take them to be"

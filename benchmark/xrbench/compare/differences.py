@@ -16,7 +16,7 @@ from xrbench.compare.hypotheses import SUPERIORITY, answer, p_of
 from xrbench.compare.pairs import MEAN, Pair, Sides
 from xrbench.compare.rows import Row, Section, Settings
 from xrbench.compare.scores_io import Results
-from xrbench.metrics.names import Better
+from xrbench.metrics.metric import Better
 from xrbench.progress import Reporter
 from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.delong import z_test

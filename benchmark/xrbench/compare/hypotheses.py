@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from scipy import special
 
-from xrbench.metrics.names import Better
+from xrbench.metrics.metric import Better
 
 SUPERIORITY, NON_INFERIORITY, EQUIVALENCE = "superiority", "non-inferiority", "equivalence"
 SHOWN, NOT_SHOWN = "shown", "not shown"

@@ -3,11 +3,9 @@
 Conventions: arguments stand as ``truth, score``; truth is 1, 0 or NaN (not labelled, left out); an undefined figure is
 NaN; a NaN score where a label exists is an error that names the row; options are given by name.
 
-Metrics: of the order of scores ``auc``, ``average_precision``; of a decision at a threshold ``recall``, ``specificity``,
-``ppv``, ``npv``, ``f1``, ``accuracy``, ``macro_recall``, ``alarms_per_1000``, ``net_benefit``; of probabilities ``brier``,
-``expected_calibration_error``, ``calibration_slope``, ``calibration_intercept``; of exclusive classes ``multiclass_auc``,
-``multiclass_accuracy``, of each class ``multiclass_recall``, ``multiclass_precision``, ``multiclass_f1``, and their means
-``multiclass_macro_...`` and ``multiclass_weighted_...``. By name: ``evaluate``; ``parse`` and ``parse_classes`` say what a name means.
+The metrics, and what is to be known of each (direction, range, what it needs, how its interval is made), stand in ``table``; cards
+name them by the names there. ``evaluate`` and ``evaluate_classes`` compute one by its name; ``parse`` and ``parse_classes`` read a
+name with its operating point.
 """
 
 from xrbench.metrics.calibration import brier, calibration_intercept, calibration_slope, expected_calibration_error
@@ -24,7 +22,8 @@ from xrbench.metrics.decisions import (
     recall,
     specificity,
 )
-from xrbench.metrics.evaluation import evaluate, validation_threshold
+from xrbench.metrics.evaluation import evaluate, evaluate_classes, validation_threshold
+from xrbench.metrics.metric import Better, Metric
 from xrbench.metrics.multiclass import (
     multiclass_accuracy,
     multiclass_auc,
@@ -39,11 +38,15 @@ from xrbench.metrics.multiclass import (
     multiclass_weighted_precision,
     multiclass_weighted_recall,
 )
-from xrbench.metrics.names import MetricSpec, parse, parse_classes
+from xrbench.metrics.names import MetricSpec, parse, parse_as, parse_classes, title
 from xrbench.metrics.ranking import auc, average_precision
+from xrbench.metrics.table import TABLE
 from xrbench.metrics.thresholds import threshold_at
 
 __all__ = [
+    "TABLE",
+    "Better",
+    "Metric",
     "MetricSpec",
     "accuracy",
     "alarms_per_1000",
@@ -54,6 +57,7 @@ __all__ = [
     "calibration_slope",
     "confusion",
     "evaluate",
+    "evaluate_classes",
     "expected_calibration_error",
     "f1",
     "macro_recall",
@@ -72,11 +76,13 @@ __all__ = [
     "net_benefit",
     "npv",
     "parse",
+    "parse_as",
     "parse_classes",
     "ppv",
     "recall",
     "specificity",
     "threshold_at",
+    "title",
     "validate",
     "validation_threshold",
 ]

@@ -51,6 +51,24 @@ def expected_calibration_error(truth: Array, score: Array, *, weights: Array | N
     return float(np.sum(np.abs(gap)) / total) if total > 0 else float("nan")
 
 
+def error_by_chance(score: FloatArray) -> float:
+    """Compute about how large a calibration error perfectly calibrated probabilities show on so many images.
+
+    Each bin's mean distance from its share of positives is that of a normal error with the binomial variance.
+
+    Args:
+        score: Probabilities, shape (n,) with n at least 1.
+
+    Returns:
+        0 .. 1.
+
+    >>> round(error_by_chance(np.full(100, 0.5)), 3)  # (2 / pi) ** 0.5 x (100 x 0.25) ** 0.5 / 100
+    0.04
+    """
+    spread = np.bincount(bin_of(score, BINS), score * (1 - score), minlength=BINS)
+    return float(np.sqrt(2 / np.pi) * np.sqrt(spread).sum() / len(score))
+
+
 def bin_of(score: FloatArray, bins: int) -> npt.NDArray[np.int64]:
     """Number the bin of equal width in 0..1 that each probability falls in."""
     return np.minimum((score * bins).astype(np.int64), bins - 1)

@@ -7,8 +7,7 @@ share of nothing is NaN, and a mean over classes leaves it out: scikit-learn's `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -81,22 +80,12 @@ def weighted(formula: Formula) -> Formula:
     return averaged
 
 
-OF_EACH: Mapping[str, Formula] = MappingProxyType(
-    {"class-recall": recall, "class-precision": precision, "class-f1": f1},
-)
-"""Name -> formula of one figure a class."""
-OF_ALL: Mapping[str, Formula] = MappingProxyType(
-    {
-        "accuracy": accuracy,
-        "macro-recall": macro(recall),
-        "macro-precision": macro(precision),
-        "macro-f1": macro(f1),
-        "weighted-recall": weighted(recall),
-        "weighted-precision": weighted(precision),
-        "weighted-f1": weighted(f1),
-    }
-)
-"""Name -> formula of one figure over all classes."""
+macro_recall = macro(recall)
+macro_precision = macro(precision)
+macro_f1 = macro(f1)
+weighted_recall = weighted(recall)
+weighted_precision = weighted(precision)
+weighted_f1 = weighted(f1)
 
 
 def share(part: npt.ArrayLike, whole: npt.ArrayLike) -> FloatArray:

@@ -6,8 +6,6 @@ empty is NaN, never 0. A NaN threshold (nothing could be chosen on the validatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy.typing as npt
 
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray, validate
+from xrbench.metrics.crosstables import share
 
 Array = npt.ArrayLike
 
@@ -151,40 +150,40 @@ def net_benefit(truth: Array, score: Array, *, threshold: float, weights: Array 
 
 def recall_of(counts: Counts) -> FloatArray:
     """Compute recall from counts."""
-    return _share(counts.true_positive, counts.true_positive + counts.false_negative)
+    return share(counts.true_positive, counts.true_positive + counts.false_negative)
 
 
 def specificity_of(counts: Counts) -> FloatArray:
     """Compute specificity from counts."""
-    return _share(counts.true_negative, counts.true_negative + counts.false_positive)
+    return share(counts.true_negative, counts.true_negative + counts.false_positive)
 
 
 def ppv_of(counts: Counts, prevalence: float | None = None) -> FloatArray:
     """Compute the positive predictive value from counts, at their own or at a stated prevalence."""
     if prevalence is None:
-        return _share(counts.true_positive, counts.true_positive + counts.false_positive)
+        return share(counts.true_positive, counts.true_positive + counts.false_positive)
     hits = recall_of(counts) * prevalence
-    return _share(hits, hits + (1 - specificity_of(counts)) * (1 - prevalence))
+    return share(hits, hits + (1 - specificity_of(counts)) * (1 - prevalence))
 
 
 def npv_of(counts: Counts, prevalence: float | None = None) -> FloatArray:
     """Compute the negative predictive value from counts, at their own or at a stated prevalence."""
     if prevalence is None:
-        return _share(counts.true_negative, counts.true_negative + counts.false_negative)
+        return share(counts.true_negative, counts.true_negative + counts.false_negative)
     clear = specificity_of(counts) * (1 - prevalence)
-    return _share(clear, clear + (1 - recall_of(counts)) * prevalence)
+    return share(clear, clear + (1 - recall_of(counts)) * prevalence)
 
 
 def f1_of(counts: Counts) -> FloatArray:
     """Compute F1 from counts; NaN without positives."""
     positive = counts.true_positive + counts.false_negative
-    value = _share(2 * counts.true_positive, positive + counts.true_positive + counts.false_positive)
+    value = share(2 * counts.true_positive, positive + counts.true_positive + counts.false_positive)
     return np.where(positive > 0, value, np.nan)
 
 
 def accuracy_of(counts: Counts) -> FloatArray:
     """Compute accuracy from counts."""
-    return _share(counts.true_positive + counts.true_negative, _total(counts))
+    return share(counts.true_positive + counts.true_negative, _total(counts))
 
 
 def macro_recall_of(counts: Counts) -> FloatArray:
@@ -194,35 +193,13 @@ def macro_recall_of(counts: Counts) -> FloatArray:
 
 def alarms_of(counts: Counts) -> FloatArray:
     """Compute the alarms per 1,000 images from counts."""
-    return 1000 * _share(counts.true_positive + counts.false_positive, _total(counts))
+    return 1000 * share(counts.true_positive + counts.false_positive, _total(counts))
 
 
 def net_benefit_of(counts: Counts, threshold: float) -> FloatArray:
     """Compute the net benefit at a threshold probability from counts."""
-    return _share(counts.true_positive - counts.false_positive * threshold / (1 - threshold), _total(counts))
-
-
-OF_COUNTS: Mapping[str, Callable[..., FloatArray]] = MappingProxyType(
-    {
-        "recall": recall_of,
-        "specificity": specificity_of,
-        "ppv": ppv_of,
-        "npv": npv_of,
-        "f1": f1_of,
-        "accuracy": accuracy_of,
-        "macro-recall": macro_recall_of,
-        "alarms-per-1000": alarms_of,
-        "net-benefit": net_benefit_of,
-    }
-)
-"""Name of a metric -> its formula on counts, which may be arrays of replicates."""
+    return share(counts.true_positive - counts.false_positive * threshold / (1 - threshold), _total(counts))
 
 
 def _total(counts: Counts) -> FloatArray:
     return counts.true_positive + counts.false_positive + counts.false_negative + counts.true_negative
-
-
-def _share(part: npt.ArrayLike, whole: npt.ArrayLike) -> FloatArray:
-    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    share: FloatArray = np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
-    return share

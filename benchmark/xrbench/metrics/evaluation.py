@@ -1,37 +1,17 @@
-"""One metric by its name on one set of predictions; defines no figure of its own."""
+"""Compute a metric by its name; defines no metric of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
+import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
-from xrbench.metrics import calibration, decisions, ranking
-from xrbench.metrics.names import MetricSpec, parse
+from xrbench.metrics.checks import FloatArray, validate
+from xrbench.metrics.decisions import confusion
+from xrbench.metrics.multiclass import multiclass_confusion, validate_classes
+from xrbench.metrics.names import MetricSpec, parse, parse_classes
+from xrbench.metrics.table import formula
 from xrbench.metrics.thresholds import threshold_at
-
-FUNCTIONS: Mapping[str, Callable[..., float]] = MappingProxyType(
-    {
-        "auc": ranking.auc,
-        "average-precision": ranking.average_precision,
-        "recall": decisions.recall,
-        "specificity": decisions.specificity,
-        "ppv": decisions.ppv,
-        "npv": decisions.npv,
-        "f1": decisions.f1,
-        "accuracy": decisions.accuracy,
-        "macro-recall": decisions.macro_recall,
-        "alarms-per-1000": decisions.alarms_per_1000,
-        "net-benefit": decisions.net_benefit,
-        "brier": calibration.brier,
-        "expected-calibration-error": calibration.expected_calibration_error,
-        "calibration-slope": calibration.calibration_slope,
-        "calibration-intercept": calibration.calibration_intercept,
-    }
-)
-"""Base name -> function of ``truth, score``."""
 
 
 def evaluate(
@@ -42,7 +22,7 @@ def evaluate(
     threshold: float | None = None,
     weights: npt.ArrayLike | None = None,
 ) -> float:
-    """Compute a metric by its name.
+    """Compute a metric of one label by its name.
 
     Args:
         metric: Such as ``"auc"`` or ``"recall@specificity=0.9"``.
@@ -52,20 +32,54 @@ def evaluate(
         weights: How often each row counts, shape (n,).
 
     Raises:
-        MeasureError: A threshold from validation is needed and missing.
+        UsageError: No such metric.
+        MeasureError: A row is not usable, or a threshold from validation is needed and missing.
 
     >>> evaluate("recall@threshold=0.5", [1, 1, 0], [0.7, 0.4, 0.2])
     0.5
     """
     spec = parse(metric) if isinstance(metric, str) else metric
-    function = FUNCTIONS[spec.base]
     if spec.family != "decision":
-        return function(truth, score, weights=weights)
-    options = {} if spec.prevalence is None else {"prevalence": spec.prevalence}
-    at = spec.target if not spec.from_validation else threshold
+        return float(formula(spec.metric.multilabel)(truth, score, weights=weights))
+    at = threshold if spec.from_validation else spec.target
     if at is None:
         raise MeasureError(f"{spec.name}: wants the threshold that was chosen on the validation set")
-    return function(truth, score, threshold=at, weights=weights, **options)
+    if spec.metric.probabilities:
+        validate(truth, score, weights, probability=True)
+    return float(spec.of_counts(confusion(truth, score, threshold=at, weights=weights), at))
+
+
+def evaluate_classes(
+    metric: str | MetricSpec, truth: npt.ArrayLike, score: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> FloatArray:
+    """Compute a metric of a multi-class suite by its name.
+
+    Args:
+        metric: Such as ``"macro-f1"``, ``"class-recall"`` or ``"auc"``.
+        truth: Class numbers or NaN (left out), shape (n,); or one column a class, shape (n, classes).
+        score: One column a class, shape (n, classes).
+        weights: How often each row counts, shape (n,).
+
+    Returns:
+        Shape (1,) for a metric over all classes; (classes,) for one a class, and for each class against the rest.
+
+    Raises:
+        UsageError: No such metric.
+        MeasureError: A row is not usable.
+
+    >>> evaluate_classes("class-recall", [0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    array([1. , 0.5])
+    >>> evaluate_classes("brier", [0, 1], [[0.9, 0.1], [0.6, 0.4]]).round(3)  # (0.01 + 0.36) / 2 of both classes
+    array([0.185, 0.185])
+    """
+    spec = parse_classes(metric) if isinstance(metric, str) else metric
+    if spec.family == "decision":
+        return spec.of_table(multiclass_confusion(truth, score, weights=weights))
+    rows = validate_classes(truth, score, weights)
+    against_rest = formula(spec.metric.multilabel)
+    return np.array(
+        [against_rest(rows.truth == k, rows.score[:, k], weights=rows.weights) for k in range(rows.score.shape[1])]
+    )
 
 
 def validation_threshold(metric: str | MetricSpec, truth: npt.ArrayLike, score: npt.ArrayLike) -> float | None:

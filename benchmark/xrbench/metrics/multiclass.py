@@ -102,7 +102,7 @@ def multiclass_accuracy(truth: Array, score: Array, *, weights: Array | None = N
     >>> round(multiclass_accuracy([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
     """
-    return float(crosstables.OF_ALL["accuracy"](multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.accuracy(multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_recall(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
@@ -138,7 +138,7 @@ def multiclass_macro_recall(truth: Array, score: Array, *, weights: Array | None
     >>> multiclass_macro_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     0.75
     """
-    return float(crosstables.OF_ALL["macro-recall"](multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.macro_recall(multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_macro_precision(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -147,7 +147,7 @@ def multiclass_macro_precision(truth: Array, score: Array, *, weights: Array | N
     >>> multiclass_macro_precision([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     0.75
     """
-    return float(crosstables.OF_ALL["macro-precision"](multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.macro_precision(multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_macro_f1(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -156,7 +156,7 @@ def multiclass_macro_f1(truth: Array, score: Array, *, weights: Array | None = N
     >>> round(multiclass_macro_f1([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
     """
-    return float(crosstables.OF_ALL["macro-f1"](multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.macro_f1(multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_weighted_recall(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -165,7 +165,7 @@ def multiclass_weighted_recall(truth: Array, score: Array, *, weights: Array | N
     >>> round(multiclass_weighted_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
     """
-    return float(crosstables.OF_ALL["weighted-recall"](multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.weighted_recall(multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_weighted_precision(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -174,7 +174,7 @@ def multiclass_weighted_precision(truth: Array, score: Array, *, weights: Array 
     >>> round(multiclass_weighted_precision([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)  # (1 x 0.5 + 2 x 1) / 3
     0.8333
     """
-    return float(crosstables.OF_ALL["weighted-precision"](multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.weighted_precision(multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_weighted_f1(truth: Array, score: Array, *, weights: Array | None = None) -> float:
@@ -183,7 +183,7 @@ def multiclass_weighted_f1(truth: Array, score: Array, *, weights: Array | None 
     >>> round(multiclass_weighted_f1([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
     """
-    return float(crosstables.OF_ALL["weighted-f1"](multiclass_confusion(truth, score, weights=weights)))
+    return float(crosstables.weighted_f1(multiclass_confusion(truth, score, weights=weights)))
 
 
 def multiclass_auc(truth: Array, score: Array, *, weights: Array | None = None) -> float:

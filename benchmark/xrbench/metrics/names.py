@@ -1,119 +1,128 @@
-"""What a metric is called in a card, and what the name means.
+"""Read the names of metrics.
 
-A name is a base, and for figures of a decision the operating point behind an ``@``: ``auc``, ``recall@threshold=0.5``,
-``recall@specificity=0.9`` (the threshold comes from the validation set), ``ppv@sensitivity=0.9,prevalence=0.02``.
+A name is that of a row in ``metrics.table`` and, for a decision about one label, the operating point behind an ``@``: ``auc``,
+``recall@threshold=0.5``, ``recall@specificity=0.9`` (the threshold comes from the validation set), ``ppv@sensitivity=0.9,prevalence=0.02``.
 
-Of exclusive classes the predicted class is the decision, so no name has an operating point: ``accuracy``, ``macro-recall`` (one
-figure over all classes), ``class-recall`` (one a class), and the rank and probability figures of each class against the rest.
+In multi-class suites the predicted class is the decision, so no name has an operating point: ``accuracy`` and ``macro-recall`` (one value
+over all classes), ``class-recall`` (one a class), and the rank and probability metrics of each class against the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal
 
 from xrbench.errors import UnknownNameError, UsageError, suggestion
-from xrbench.metrics.crosstables import OF_ALL, OF_EACH
-
-Family = Literal["rank", "decision", "probability"]
-Better = Literal["higher", "lower", "neither"]
-
-FAMILIES: Mapping[str, tuple[Family, Better]] = MappingProxyType(
-    {
-        "auc": ("rank", "higher"),
-        "average-precision": ("rank", "higher"),
-        "recall": ("decision", "higher"),
-        "specificity": ("decision", "higher"),
-        "ppv": ("decision", "higher"),
-        "npv": ("decision", "higher"),
-        "f1": ("decision", "higher"),
-        "accuracy": ("decision", "higher"),
-        "macro-recall": ("decision", "higher"),
-        "alarms-per-1000": ("decision", "neither"),
-        "net-benefit": ("decision", "higher"),
-        "brier": ("probability", "lower"),
-        "expected-calibration-error": ("probability", "lower"),
-        "calibration-slope": ("probability", "neither"),
-        "calibration-intercept": ("probability", "neither"),
-    }
-)
-"""Base name -> what it looks at, and which direction is better."""
-
-OTHER_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "auroc": "auc",
-        "roc-auc": "auc",
-        "ap": "average-precision",
-        "auprc": "average-precision",
-        "sensitivity": "recall",
-        "tpr": "recall",
-        "tnr": "specificity",
-        "precision": "ppv",
-        "balanced-accuracy": "macro-recall",
-        "ece": "expected-calibration-error",
-    }
-)
-"""Words of other programs, so that the message can name ours."""
-
-CLASS_FAMILIES: Mapping[str, tuple[Family, Better]] = MappingProxyType(
-    {
-        **dict.fromkeys((*OF_ALL, *OF_EACH), ("decision", "higher")),
-        **{name: kind for name, kind in FAMILIES.items() if kind[0] != "decision"},
-    }
-)
-"""The same for exclusive classes: of the predicted class over all classes or in each, and of each class against the rest."""
-
-CLASS_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        **{word: name for word, name in OTHER_WORDS.items() if name in CLASS_FAMILIES},
-        "macro-auc": "auc",
-        "recall": "class-recall",
-        "sensitivity": "class-recall",
-        "tpr": "class-recall",
-        "precision": "class-precision",
-        "ppv": "class-precision",
-        "f1": "class-f1",
-        "micro-f1": "accuracy",
-        "weighted-accuracy": "macro-recall",
-    }
-)
-"""Words of other programs and of single labels, so that the message can name ours."""
+from xrbench.metrics.checks import FloatArray
+from xrbench.metrics.decisions import Counts
+from xrbench.metrics.metric import Better, Family, Metric, Task
+from xrbench.metrics.table import TABLE, aliases, formula, named
 
 _CONDITIONS = ("threshold", "sensitivity", "specificity")
 
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """One metric with its operating point.
+    """One metric of one task, with its operating point.
 
     Attributes:
         name: The name as it stands in cards and tables.
-        base: The part before ``@``, a key of ``FAMILIES``.
-        family: ``rank`` (order of scores), ``decision`` (a threshold), ``probability`` (scores within 0..1).
-        better: Whether ``higher`` or ``lower`` is better, or ``neither``.
-        condition: For a decision ``threshold``, ``sensitivity`` or ``specificity``; else empty.
+        metric: Its row in the table.
+        task: The task that the name was read for.
+        condition: For a decision about one label ``threshold``, ``sensitivity`` or ``specificity``; else empty.
         target: The number behind the condition; NaN without one.
         prevalence: Stated prevalence of ``ppv`` and ``npv``; None takes that of the data.
     """
 
     name: str
-    base: str
-    family: Family
-    better: Better
+    metric: Metric
+    task: Task = "multilabel"
     condition: str = ""
     target: float = float("nan")
     prevalence: float | None = None
+
+    @property
+    def base(self) -> str:
+        """The part of the name before ``@``."""
+        return self.metric.name
+
+    @property
+    def family(self) -> Family:
+        """What it is computed from: ``rank``, ``decision`` or ``probability``."""
+        return self.metric.family
+
+    @property
+    def better(self) -> Better:
+        """Which direction is better."""
+        return self.metric.better
 
     @property
     def from_validation(self) -> bool:
         """Whether the threshold has to be chosen on the validation set."""
         return self.condition in ("sensitivity", "specificity")
 
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of images; at a stated prevalence a predictive value is none."""
+        return bool(self.metric.share_of) and self.prevalence is None
+
+    def of_counts(self, counts: Counts, threshold: float) -> FloatArray:
+        """Compute a decision about one label.
+
+        Args:
+            counts: The four outcomes at the threshold, each of shape (...).
+            threshold: NaN where none could be chosen: then the value is NaN.
+
+        Returns:
+            Shape (...).
+        """
+        known = {"prevalence": self.prevalence, "threshold": threshold}
+        value: FloatArray = formula(self.metric.multilabel)(
+            counts, **{name: known[name] for name in self.metric.options}
+        )
+        return value if threshold == threshold else value * float("nan")
+
+    def of_table(self, counts: FloatArray) -> FloatArray:
+        """Compute a figure of predicted classes.
+
+        Args:
+            counts: Images by true and predicted class, shape (classes, classes, ...).
+
+        Returns:
+            Shape (classes, ...) where the metric has one value a class, else (1, ...).
+        """
+        value: FloatArray = formula(self.metric.multiclass)(counts)
+        return value if self.metric.per_class else value[None]
+
+
+def title(name: str) -> str:
+    """Write a metric's name as a heading; names that are no metric's are written as they are, in words.
+
+    >>> title("auc"), title("recall@specificity=0.9"), title("alarms-per-1000")
+    ('AUC', 'recall at specificity 0.9', 'alarms per 1,000')
+    """
+    base, at, point = name.partition("@")
+    shown = (TABLE[base].title if base in TABLE else "") or base.replace("-", " ").replace("=", " ")
+    return f"{shown} at {point.replace('=', ' ')}" if at else shown
+
+
+def parse_as(task: str, name: str) -> MetricSpec:
+    """Read a metric's name as a suite of that task means it.
+
+    Args:
+        task: ``multilabel`` or ``multiclass``.
+        name: The name.
+
+    Raises:
+        UsageError: No such metric, or an operating point that is missing, out of place, or out of range.
+
+    >>> parse_as("multilabel", "accuracy@threshold=0.5").condition, parse_as("multiclass", "accuracy").condition
+    ('threshold', '')
+    """
+    return parse_classes(name) if task == "multiclass" else parse(name)
+
 
 def parse(name: str) -> MetricSpec:
-    """Read a metric's name.
+    """Read the name of a metric of single labels.
 
     Raises:
         UnknownNameError: No metric of that name; the nearest one is offered.
@@ -127,29 +136,27 @@ def parse(name: str) -> MetricSpec:
     xrbench.errors.UsageError: unknown metric 'auroc'; did you mean 'auc'?
     """
     base, at, text = name.partition("@")
-    if base in OTHER_WORDS:
-        raise UsageError(f"unknown metric {base!r}; did you mean {OTHER_WORDS[base]!r}?")
-    if base not in FAMILIES:
-        raise UnknownNameError("metric", base, FAMILIES)
-    family, better = FAMILIES[base]
-    if family != "decision":
+    known, others = named("multilabel"), aliases("multilabel")
+    if base in others:
+        raise UsageError(f"unknown metric {base!r}; did you mean {others[base]!r}?")
+    if base not in known:
+        raise UnknownNameError("metric", base, known)
+    metric = known[base]
+    if metric.family != "decision":
         if at:
             raise UsageError(f"metric {name!r}: {base} has no operating point; write {base!r}")
-        return MetricSpec(name, base, family, better)
-    values = _options(name, base, text)
+        return MetricSpec(name, metric)
+    values = _options(name, metric, text)
     prevalence = values.pop("prevalence", None)
     if len(values) != 1:
         raise UsageError(f"metric {name!r}: wanted one operating point, such as '{base}@specificity=0.9'")
     condition, target = next(iter(values.items()))
-    _check_ranges(name, base, condition, target, prevalence)
-    return MetricSpec(name, base, family, better, condition, target, prevalence)
+    _check_ranges(name, metric, condition, target, prevalence)
+    return MetricSpec(name, metric, "multilabel", condition, target, prevalence)
 
 
 def parse_classes(name: str) -> MetricSpec:
-    """Read the name of a metric of exclusive classes.
-
-    Names of ``crosstables.OF_ALL`` are figures over all classes, those of ``crosstables.OF_EACH`` have one figure a class; the
-    others are those of each class against the rest and of the mean over classes.
+    """Read the name of a metric of a multi-class suite.
 
     Raises:
         UnknownNameError: No metric of that name; the nearest one is offered.
@@ -163,23 +170,24 @@ def parse_classes(name: str) -> MetricSpec:
     xrbench.errors.UsageError: unknown metric 'f1' of exclusive classes; did you mean 'class-f1'?
     """
     base, at, _ = name.partition("@")
-    meant = base if base in CLASS_FAMILIES else CLASS_WORDS.get(base, "")
+    known = named("multiclass")
+    meant = base if base in known else aliases("multiclass").get(base, "")
     if at and meant:
         raise UsageError(f"metric {name!r}: the predicted class leaves no room for an operating point; write {meant!r}")
-    if base not in CLASS_FAMILIES:
+    if base not in known:
         if meant:
             raise UsageError(f"unknown metric {base!r} of exclusive classes; did you mean {meant!r}?")
-        raise UnknownNameError("metric of exclusive classes", base, CLASS_FAMILIES)
-    return MetricSpec(name, base, *CLASS_FAMILIES[base])
+        raise UnknownNameError("metric of exclusive classes", base, known)
+    return MetricSpec(name, known[base], "multiclass")
 
 
-def _options(name: str, base: str, text: str) -> dict[str, float]:
-    accepted = (*_CONDITIONS, "prevalence") if base in ("ppv", "npv") else _CONDITIONS
+def _options(name: str, metric: Metric, text: str) -> dict[str, float]:
+    accepted = (*_CONDITIONS, "prevalence") if "prevalence" in metric.options else _CONDITIONS
     values: dict[str, float] = {}
     for part in filter(None, text.split(",")):
         key, _, number = part.partition("=")
         if key not in accepted:
-            raise UsageError(f"metric {name!r}: {base} has no option {key!r}{suggestion(key, accepted)}")
+            raise UsageError(f"metric {name!r}: {metric.name} has no option {key!r}{suggestion(key, accepted)}")
         if key in values:
             raise UsageError(f"metric {name!r}: {key} is given twice")
         try:
@@ -189,10 +197,10 @@ def _options(name: str, base: str, text: str) -> dict[str, float]:
     return values
 
 
-def _check_ranges(name: str, base: str, condition: str, target: float, prevalence: float | None) -> None:
-    if base == "net-benefit" and (condition != "threshold" or not 0 <= target < 1):
+def _check_ranges(name: str, metric: Metric, condition: str, target: float, prevalence: float | None) -> None:
+    if "threshold" in metric.options and (condition != "threshold" or not 0 <= target < 1):
         raise UsageError(
-            f"metric {name!r}: net benefit wants a threshold probability, such as 'net-benefit@threshold=0.1'"
+            f"metric {name!r}: {title(metric.name)} wants a threshold probability, such as '{metric.name}@threshold=0.1'"
         )
     if condition != "threshold" and not 0 < target <= 1:
         raise UsageError(f"metric {name!r}: {condition} {target} is outside 0..1")

@@ -10,7 +10,7 @@ import pytest
 
 from xrbench import analyses, cards
 from xrbench.catalogue import Catalogue, shipped
-from xrbench.metrics.names import Better
+from xrbench.metrics.metric import Better
 from xrbench.report.pages import publish
 from xrbench.report.run_folder import open_run
 from xrbench.report.score_grid import Figure, Line

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from xrbench import statistics
+from xrbench.metrics.calibration import error_by_chance
 from xrbench.statistics import Cell, PairedCell
-from xrbench.statistics.intervals.cautions import by_chance
 from xrbench.statistics.intervals.interval_kinds import ENOUGH, ENOUGH_FOR, KINDS, chosen
 
 Floats = npt.NDArray[np.float64]
@@ -181,7 +181,7 @@ def test_calibration_errors_that_chance_could_make_are_cautioned() -> None:
         truth, score, patient = calibrated(600, 0.0, seed)
         row = statistics.estimate(truth, score, patient, labels=["a"], metrics=[name])[0]
         assert row.caution.startswith("biased upwards: perfectly calibrated probabilities would show about 0.0")
-        shown.append((row.value, by_chance(score), row.low))
+        shown.append((row.value, error_by_chance(score), row.low))
     value, chance, low = np.mean(shown, axis=0)
     # Right on average, and why it matters: the true error is 0, and every interval lies above it.
     assert chance == pytest.approx(value, rel=0.08)

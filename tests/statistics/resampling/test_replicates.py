@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from scipy import special
 
 from xrbench import metrics
 from xrbench.metrics.multiclass import validate_classes
-from xrbench.metrics.names import parse
+from xrbench.metrics.names import MetricSpec, parse
 from xrbench.statistics.intervals.class_columns import called
 from xrbench.statistics.resampling import bootstrap_counts, logistic_kernel, replicates
 from xrbench.statistics.resampling.jackknife import groups_of
@@ -40,6 +41,7 @@ NAMES = [
     "calibration-slope",
     "calibration-intercept",
 ]
+AUC = "xrbench.metrics.ranking:auc"
 
 
 def laid_out(films: Any, names: list[str]) -> Column:
@@ -61,6 +63,17 @@ def test_replicates_are_the_metrics_with_counts_as_weights(
         weights = counts[data.patient, lane]
         expected = [metrics.evaluate(n, data.truth[:, 0], data.score[:, 0], weights=weights) for n in NAMES]
         assert found[lane] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_a_metric_without_a_pass_of_its_own_is_computed_by_its_formula(films: Callable[..., Any]) -> None:
+    data = films(5, 60, masked=0.1)
+    plain = MetricSpec("plain", metrics.Metric(name="plain", family="rank", better="higher", multilabel=AUC))
+    one = laid_out(data, ["auc"])
+    other = replace(one, specs=(plain,))
+    source = bootstrap_counts.Bootstrap(60, key=3)
+    found = replicate([other], source, 64, threads=1)[:, 0, 0]
+    assert found == pytest.approx(replicate([one], source, 64, threads=1)[:, 0, 0], abs=1e-12)
+    assert len(set(found)) > 30
 
 
 def test_threads_and_company_change_nothing(films: Callable[..., Any]) -> None:

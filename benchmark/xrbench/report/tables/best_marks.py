@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xrbench import analyses, statistics
 from xrbench.analyses.pairwise import detectable
-from xrbench.metrics.names import Better
+from xrbench.metrics.metric import Better
 from xrbench.rendering.numbers import number
 from xrbench.report.score_grid import Figure, Line
 

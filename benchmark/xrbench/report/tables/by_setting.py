@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xrbench.cards import TableLayout
-from xrbench.metrics import parse, parse_classes
+from xrbench.metrics import parse_as
 from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.reported_values import Reported
@@ -48,7 +48,7 @@ def settings_table(
         marks: What is known of the differences between methods; without it, intervals decide who is marked.
     """
     marks = marks or Marks()
-    better = (parse_classes if selection.suite.task == "multiclass" else parse)(layout.metric).better
+    better = parse_as(selection.suite.task, layout.metric).better
     kinds = _kinds(selection)
     shown = paper if paper is not None and not selection.fixture else None
     grid = {

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.metrics.checks import FloatArray
-from xrbench.metrics.crosstables import OF_EACH
 from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.generalization.cells import Behind, Cell, Lay, Layout
 from xrbench.statistics.intervals.class_columns import Calls, called
@@ -22,7 +21,7 @@ def by_class(spec: MetricSpec, classes: Sequence[str]) -> tuple[list[str], Lay]:
         column = called(checked(cell.truth, cell.score, classes), code, [spec])
         return Layout([column], [_behind(column, spec, k, classes) for _, k in column.rows])
 
-    return list(classes) if spec.base in OF_EACH else [ALL], lay
+    return list(classes) if spec.metric.per_class else [ALL], lay
 
 
 def against_rest(truth: npt.ArrayLike, score: npt.ArrayLike, classes: Sequence[str]) -> FloatArray:

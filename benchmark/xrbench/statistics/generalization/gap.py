@@ -15,7 +15,8 @@ from xrbench.statistics.generalization.cells import Cell, CellValues, average, b
 from xrbench.statistics.generalization.seed_variance import MeanAndSpread, mean_and_spread
 from xrbench.statistics.intervals.estimate import MEAN
 from xrbench.statistics.intervals.formulas import NOTHING, check_level
-from xrbench.statistics.resampling.jackknife import Contrast, contrast, scale_of
+from xrbench.statistics.resampling.jackknife import Contrast, contrast
+from xrbench.statistics.resampling.scale import scale_of
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _gap(
     found = None
     if not np.isnan(internal - external):
         parts = (values.parts(mean_outside, labels), values.parts(mean_inside, labels))
-        found = contrast((external, internal), parts, bound=scale_of(spec))
+        found = contrast((external, internal), parts, scale=scale_of(spec))
     low, high = NOTHING if found is None else found.limits(1 - level)
     drawn = mean_inside(values.replicates) - mean_outside(values.replicates)
     return Gap(

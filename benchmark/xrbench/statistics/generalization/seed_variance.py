@@ -20,7 +20,8 @@ from xrbench.metrics.names import MetricSpec, parse
 from xrbench.statistics.generalization.cells import Cell, CellValues, by_label, cell_values
 from xrbench.statistics.intervals.estimate import MEAN
 from xrbench.statistics.intervals.formulas import NOTHING, check_level
-from xrbench.statistics.resampling.jackknife import Side, scale_of, side
+from xrbench.statistics.resampling.jackknife import Side, side
+from xrbench.statistics.resampling.scale import scale_of
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _two_level(label: str, spec: MetricSpec, values: CellValues, labels: Sequenc
         return TwoLevel(label, spec.name, nan, nan, nan, nan, nan, nan, nan, nan, 0, "no seed has a value")
     each = values.value[seeds][:, mine].mean(axis=1)
     value = float(each.mean())
-    found = side(value, values.parts(statistic, mine), bound=scale_of(spec))
+    found = side(value, values.parts(statistic, mine), scale=scale_of(spec))
     sd = float(each.std(ddof=1)) if len(each) > 1 else nan
     if found is None or np.isnan(sd):
         reason = "one seed cannot show how much seeds matter" if len(each) < 2 else "too few patients"

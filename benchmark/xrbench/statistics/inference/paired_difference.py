@@ -26,8 +26,9 @@ from xrbench.statistics.intervals.estimate import MEAN
 from xrbench.statistics.intervals.formulas import NOTHING, check_level
 from xrbench.statistics.intervals.interval_kinds import DROPPED_LIMIT
 from xrbench.statistics.resampling.clusters import members
-from xrbench.statistics.resampling.jackknife import Contrast, contrast, scale_of
+from xrbench.statistics.resampling.jackknife import Contrast, contrast
 from xrbench.statistics.resampling.label_columns import Column
+from xrbench.statistics.resampling.scale import scale_of
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ class Judge:
             return average(left_out[:, half:], kept)
 
         parts = (self.both.parts(of_a, labels), self.both.parts(of_b, labels))
-        return contrast(values, parts, bound=scale_of(self.spec)) if kept.any() else None
+        return contrast(values, parts, scale=scale_of(self.spec)) if kept.any() else None
 
     def _bootstrap(self, difference: float, drawn: FloatArray, dropped: int, kept: npt.NDArray[np.bool_]) -> float:
         """Compute the p-value of the bootstrap's standard error, freed of its narrowness.
@@ -240,11 +241,11 @@ class Judge:
         return "interval: one patient alone carries what a figure is made of" if found is None else ""
 
     def _caution(self, kept: npt.NDArray[np.bool_], auc: float) -> str:
-        rarely = self.spec.base == "auc" and kept.any()
+        rarely = self.spec.metric.u_statistic and kept.any()
         return joined(self.both.caution(kept), safe_side(self.both.most(kept), auc) if rarely else "")
 
     def _delong(self, kept: npt.NDArray[np.bool_], number: int) -> float:
-        if self.spec.base != "auc" or len(self.cells) != 1 or not kept.any():
+        if not self.spec.metric.u_statistic or len(self.cells) != 1 or not kept.any():
             return float("nan")
         a, b = (self.both.behind[cell][number].laid for cell in (0, 1))
         if not isinstance(a, Column) or not isinstance(b, Column):

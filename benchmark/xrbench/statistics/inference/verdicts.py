@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from xrbench.metrics.names import Better
+from xrbench.metrics.metric import Better
 
 BETTER, WORSE, CANNOT_TELL, DIFFERS = "better", "worse", "cannot tell", "differs"
 

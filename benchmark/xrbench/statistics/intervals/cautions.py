@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from xrbench.metrics.calibration import BINS, bin_of
-from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
+from xrbench.metrics.table import formula
 from xrbench.statistics.intervals.interval_kinds import (
     ENOUGH,
     ENOUGH_FOR,
-    PROPORTIONS,
     denominator_patients,
     patients_of,
 )
@@ -87,26 +83,14 @@ def safe_side(most: int, auc: float) -> str:
     )
 
 
-def by_chance(score: FloatArray) -> float:
-    """Compute about how large a calibration error perfectly calibrated probabilities show on so many images.
-
-    Each bin's mean distance from its share of positives is that of a normal error with the binomial variance.
-
-    >>> round(by_chance(np.full(100, 0.5)), 3)  # (2 / pi) ** 0.5 x (100 x 0.25) ** 0.5 / 100
-    0.04
-    """
-    spread = np.bincount(bin_of(score, BINS), score * (1 - score), minlength=BINS)
-    return float(np.sqrt(2 / np.pi) * np.sqrt(spread).sum() / len(score))
-
-
 def of_bias(one: Column, spec: MetricSpec, value: float) -> str:
     """Say that a calibration error is not much larger than chance alone makes it; else nothing.
 
     It is a mean of distances, which chance can only lengthen: the interval then lies around too large a figure.
     """
-    if spec.base != "expected-calibration-error" or not len(one.rows.score):
+    if not spec.metric.chance or not len(one.rows.score):
         return ""
-    alone = by_chance(one.rows.score)
+    alone = float(formula(spec.metric.chance)(one.rows.score))
     words = f"biased upwards: perfectly calibrated probabilities would show about {alone:.2g} on so few images"
     return words if alone > CHANCE_SHARE * value else ""
 
@@ -115,7 +99,7 @@ def few(one: Column, spec: MetricSpec, kind: str) -> str:
     """Say that a label has too few patients of a class, or behind a share, for a kind of interval; else nothing."""
     enough = enough_for(kind)
     counts = dict(zip(("positive", "negative"), patients_of(one), strict=True))
-    if spec.base in PROPORTIONS:
+    if spec.metric.share_of:
         counts["called"] = denominator_patients(spec, one)
     for word, count in counts.items():
         if 0 < count < enough:

@@ -9,15 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.metrics.checks import FloatArray
-from xrbench.metrics.crosstables import OF_ALL, OF_EACH
 from xrbench.metrics.multiclass import Classified
 from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.intervals.cautions import enough_for, joined
 from xrbench.statistics.resampling.clusters import members
 
 IntArray = npt.NDArray[np.int64]
-OF_IMAGES = ("accuracy", "weighted-recall")
-"""Figures in which every image counts alike, so that no class has to be large."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Calls:
     def rows(self) -> list[tuple[MetricSpec, int | None]]:
         """The metric and class of each row of values; None stands for all classes."""
         each = range(self.classes)
-        return [(spec, k) for spec in self.metrics for k in (each if spec.base in OF_EACH else (None,))]
+        return [(spec, k) for spec in self.metrics for k in (each if spec.metric.per_class else (None,))]
 
     @property
     def specs(self) -> tuple[MetricSpec, ...]:
@@ -59,8 +56,7 @@ class Calls:
         sums = np.empty((classes * classes, lanes))
         kernels.sums_pass(counts, self.code, slot, np.ones(len(slot)), sums)
         table = sums.reshape(classes, classes, lanes)
-        parts = [OF_EACH[s.base](table) if s.base in OF_EACH else OF_ALL[s.base](table)[None] for s in self.metrics]
-        return np.concatenate(parts)
+        return np.concatenate([spec.of_table(table) for spec in self.metrics])
 
     def grouped(self, group: IntArray) -> Calls:
         """Put groups of patients in the place of patients; ``group`` is the number of each patient's group."""
@@ -79,12 +75,12 @@ class Calls:
 
     def behind(self, spec: MetricSpec, k: int | None) -> int:
         """Count the patients behind the denominator of a share."""
-        column = self.found.called if spec.base == "class-precision" else self.found.truth
+        column = self.found.called if spec.metric.share_of == "positive calls" else self.found.truth
         return len(members(self.code if k is None else self.code[column == k]))
 
     def members(self, spec: MetricSpec, k: int | None, classes: Sequence[str]) -> dict[str, int]:
         """Count the patients that a figure rests on, part by part."""
-        if spec.base in OF_IMAGES:
+        if spec.metric.share_of == "images":  # every image counts alike, so no class has to be large
             return {"all classes": self.behind(spec, None)}
         if k is None:
             return {name: self.patients_of(number)[0] for number, name in enumerate(classes)}

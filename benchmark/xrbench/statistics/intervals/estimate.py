@@ -25,6 +25,8 @@ from xrbench.statistics.resampling.resampled import Drawn, L
 
 MEAN = "mean"
 """The label of the macro mean."""
+UNDEFINED = "its denominator is 0"
+"""Why a metric has no value, where nothing more is known."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,4 @@ def _why(spec: MetricSpec, one: Column, number: int) -> str:
         return "no threshold: the validation set lacks a class"
     if not positive.any() or positive.all():
         return f"no {'negative' if positive.all() else 'positive'} among {len(positive):,} labelled images"
-    if spec.base == "calibration-slope":
-        return "no finite slope: the scores of the classes do not overlap"
-    return "no image is called negative" if spec.base == "npv" else "no image is called positive"
+    return spec.metric.undefined or UNDEFINED

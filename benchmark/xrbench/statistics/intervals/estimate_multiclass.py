@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
-from xrbench.metrics.crosstables import OF_ALL, OF_EACH
 from xrbench.metrics.multiclass import Classified, validate_classes
 from xrbench.metrics.names import MetricSpec, parse_classes
 from xrbench.progress import Reporter
 from xrbench.statistics.intervals.cautions import joined
 from xrbench.statistics.intervals.class_columns import Calls, called
-from xrbench.statistics.intervals.estimate import Estimate, estimate, with_interval
+from xrbench.statistics.intervals.estimate import UNDEFINED, Estimate, estimate, with_interval
 from xrbench.statistics.intervals.input_checks import check_options
 from xrbench.statistics.intervals.interval_kinds import Figure, chosen
 from xrbench.statistics.resampling.clusters import Patients, encode, members
@@ -111,7 +110,7 @@ def estimate_classes(
 
 def is_called(spec: MetricSpec) -> bool:
     """Tell figures of the predicted class from those of each class against the rest."""
-    return spec.base in OF_ALL or spec.base in OF_EACH
+    return spec.family == "decision"
 
 
 def checked(truth: npt.ArrayLike, score: npt.ArrayLike, classes: Sequence[str]) -> Classified:
@@ -169,5 +168,6 @@ def _why(column: Calls, spec: MetricSpec, k: int | None) -> str:
     if not len(column.code):
         return "no labelled image"
     if k is None:
-        return "fewer than two classes have images"
-    return "no image is predicted as this class" if spec.base == "class-precision" else "no image of this class"
+        alone = len(np.unique(column.found.truth)) < 2
+        return "fewer than two classes have images" if alone else spec.metric.undefined or UNDEFINED
+    return spec.metric.undefined or "no image of this class"

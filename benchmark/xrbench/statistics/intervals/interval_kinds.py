@@ -23,13 +23,13 @@ from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.intervals import formulas
 from xrbench.statistics.intervals.delong import delong_interval
 from xrbench.statistics.resampling.clusters import members
-from xrbench.statistics.resampling.jackknife import Left, jackknife, scale_of, side
+from xrbench.statistics.resampling.jackknife import Left, jackknife, side
 from xrbench.statistics.resampling.label_columns import Column
+from xrbench.statistics.resampling.scale import UNBOUNDED, scale_of
 
 KINDS = ("default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson")
 DRAWN = ("bootstrap", "bca", "stratified")
 """Kinds that need replicates."""
-PROPORTIONS = ("recall", "specificity", "ppv", "npv", "accuracy", "class-recall", "class-precision", "weighted-recall")
 DROPPED_LIMIT = 0.05
 """Share of replicates that may be without a value before there is no interval."""
 ENOUGH = 20
@@ -40,16 +40,14 @@ ENOUGH_FOR = {"bootstrap": 100, "bca": 100, "stratified": 100, "delong": 100, "d
 
 def chosen(kind: str, spec: MetricSpec, *, mean: bool = False) -> str:
     """Name the kind of interval that a metric gets: those that do not apply give way to the default."""
-    share = spec.base in PROPORTIONS and spec.prevalence is None and not mean
+    own = ("jackknife",) if mean or (spec.metric.share_of and not spec.is_share) else spec.metric.intervals
     fits = {
-        "wilson": share,
-        "delong": spec.base == "auc" and not mean,
-        "delong-plain": spec.base == "auc" and not mean,
+        "wilson": "wilson" in own,
+        "delong": "delong" in own,
+        "delong-plain": "delong-plain" in own,
         "stratified": not mean,
     }
-    if kind == "default" or not fits.get(kind, True):
-        return "wilson" if share else "jackknife"
-    return kind
+    return kind if kind != "default" and fits.get(kind, True) else own[0]
 
 
 @dataclass(frozen=True)
@@ -99,10 +97,10 @@ def interval(kind: str, figure: Figure) -> Found:
         return Found(*formulas.NOTHING, "interval: one patient alone carries what the figure is made of")
     if kind == "wilson":
         return Found(*_wilson(figure, parts))
-    bound = scale_of(figure.spec)
-    if bound and figure.value in (0, bound) and figure.spec.base == "auc" and figure.column is not None:
+    scale = scale_of(figure.spec)
+    if figure.spec.metric.u_statistic and scale.is_end(figure.value) and figure.column is not None:
         return Found(*formulas.newcombe(figure.value, *patients_of(figure.column), figure.level))
-    low, high = jackknife(figure.value, parts, figure.level, bound=bound)
+    low, high = jackknife(figure.value, parts, figure.level, scale=scale)
     words = f"interval: all patients agree on {figure.value:g}, which says nothing about its uncertainty"
     return Found(low, high, words if np.isnan(low) else "")
 
@@ -148,7 +146,7 @@ def _wilson(figure: Figure, parts: list[Left]) -> tuple[float, float]:
     The effective number is the one whose binomial variance is the jackknife's: images divided by the design effect (Rao &
     Scott 1992, Biometrics 48:577). Where all images agree there is no spread, and each patient counts once.
     """
-    found = side(figure.value, parts, bound=0.0)
+    found = side(figure.value, parts, scale=UNBOUNDED)
     v = figure.value
     if found is not None and found.error > 0 and 0 < v < 1:
         return formulas.wilson(v, v * (1 - v) / found.error**2, figure.level, df=found.df)
@@ -157,14 +155,14 @@ def _wilson(figure: Figure, parts: list[Left]) -> tuple[float, float]:
 
 
 def denominator_patients(spec: MetricSpec, column: Column) -> int:
-    """Count the patients behind the denominator of a proportion."""
+    """Count the patients behind the denominator of a share."""
     positive, threshold = column.rows.positive, column.thresholds[column.specs.index(spec)]
     called = column.rows.score >= threshold
     rows = {
-        "recall": positive,
-        "specificity": ~positive,
-        "ppv": called,
-        "npv": ~called,
-        "accuracy": np.ones(len(called), np.bool_),
-    }[spec.base]
+        "positives": positive,
+        "negatives": ~positive,
+        "positive calls": called,
+        "negative calls": ~called,
+        "images": np.ones(len(called), np.bool_),
+    }[spec.metric.share_of]
     return len(members(column.code[rows]))

@@ -2,7 +2,7 @@
 
 A figure is recomputed without each patient in turn (with more than ``GROUPS`` patients, without each of that many equal
 groups). How far the figures spread gives its standard error (Tukey 1958; Efron & Stein 1981, Ann Stat 9:586), on the logit
-scale for figures within 0..1. With few positive patients that error is itself uncertain; the normal quantile is therefore
+scale for figures of a finite range. With few positive patients that error is itself uncertain; the normal quantile is therefore
 replaced by Student's with as many degrees of freedom as the error's own variance stands for (Satterthwaite 1946, Biometrics
 Bull 2:110), estimated from the fourth powers of the patients' influences within patients with and without positives.
 
@@ -21,15 +21,13 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from xrbench.metrics.checks import FloatArray
-from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.intervals.formulas import NOTHING
+from xrbench.statistics.resampling.scale import UNBOUNDED, UNIT, Scale
 
 GROUPS = 1024
 """At most so many groups of patients are left out in turn."""
 TURN = np.linspace(0, 2 * np.pi, 2048, endpoint=False)
 """Directions that are tried around an error ellipse: the farthest one is found to a millionth of its distance."""
-SCALES = {"alarms-per-1000": 1000.0, "net-benefit": 0.0, "calibration-slope": 0.0, "calibration-intercept": 0.0}
-"""Upper bound of metrics that do not lie in 0..1; 0 for none."""
 
 
 class Left(NamedTuple):
@@ -49,11 +47,6 @@ def groups_of(patients: int) -> npt.NDArray[np.int64]:
     return np.arange(patients) % min(patients, GROUPS)
 
 
-def scale_of(spec: MetricSpec) -> float:
-    """Give the upper bound of a metric whose lower bound is 0; 0 when it has none."""
-    return SCALES.get(spec.base, 1.0)
-
-
 @dataclass(frozen=True)
 class Side:
     """A figure on a scale where its error is nearly normal.
@@ -63,13 +56,13 @@ class Side:
         influence: For each domain, the share of each group of patients in the figure's error on the scale: the squares sum to
             its variance.
         stratum: For each domain, the kind of each group.
-        bound: The scale is the logit of ``value / bound``; 0 for no transformation.
+        scale: The scale.
     """
 
     value: float
     influence: tuple[FloatArray, ...]
     stratum: tuple[npt.NDArray[np.int64], ...]
-    bound: float
+    scale: Scale
 
     @property
     def error(self) -> float:
@@ -84,17 +77,16 @@ class Side:
     @property
     def centre(self) -> float:
         """The figure on the scale."""
-        return float(special.logit(self.value / self.bound)) if self.bound else self.value
+        return float(self.scale.logit(self.value)) if self.scale.finite else self.value
 
     @property
     def slope(self) -> float:
         """How far the figure moves for a small move on the scale."""
-        return self.value * (self.bound - self.value) / self.bound if self.bound else 1.0
+        return self.scale.slope(self.value) if self.scale.finite else 1.0
 
     def back(self, on_scale: npt.ArrayLike) -> FloatArray:
         """Carry values on the scale back to the figure's own."""
-        moved = np.asarray(on_scale, np.float64)
-        return special.expit(moved) * self.bound if self.bound else moved
+        return self.scale.expit(on_scale) if self.scale.finite else np.asarray(on_scale, np.float64)
 
     def limits(self, outside: float) -> tuple[float, float]:
         """Compute the interval that leaves a chance ``outside`` in both tails together."""
@@ -103,25 +95,25 @@ class Side:
         return float(low), float(high)
 
 
-def side(value: float, parts: Sequence[Left], *, bound: float = 1.0) -> Side | None:
+def side(value: float, parts: Sequence[Left], *, scale: Scale = UNIT) -> Side | None:
     """Compute a figure's error from its left-out values in each domain; None when one of them is undefined.
 
     Args:
         value: The figure with everyone.
         parts: For each domain, the figure without each of its groups of patients.
-        bound: Upper bound of the figure (its lower one is 0), 0 for none.
+        scale: Range of the figure.
     """
     if np.isnan(value) or not parts or any(np.isnan(part.values).any() or len(part.values) < 2 for part in parts):
         return None
     strata = tuple(part.stratum for part in parts)
     plain = tuple(_influence(part.values) for part in parts)
-    if not bound or not 0 < value < bound:
-        return Side(value, plain, strata, 0.0)
-    if all(((part.values > 0) & (part.values < bound)).all() for part in parts):
-        return Side(value, tuple(_influence(special.logit(part.values / bound)) for part in parts), strata, bound)
+    if not scale.holds(value):
+        return Side(value, plain, strata, UNBOUNDED)
+    if all(scale.holds(part.values) for part in parts):
+        return Side(value, tuple(_influence(scale.logit(part.values)) for part in parts), strata, scale)
     # One patient carries all that is missing from a perfect figure: the logit's slope stands in for its curve.
-    steep = bound / (value * (bound - value))
-    return Side(value, tuple(part * steep for part in plain), strata, bound)
+    steep = scale.width / ((value - scale.low) * (scale.high - value))
+    return Side(value, tuple(part * steep for part in plain), strata, scale)
 
 
 def freedom(influence: Sequence[FloatArray], stratum: Sequence[npt.NDArray[np.int64]]) -> float:
@@ -140,24 +132,24 @@ def freedom(influence: Sequence[FloatArray], stratum: Sequence[npt.NDArray[np.in
     return float(np.clip(df, 1.0, 1e6))
 
 
-def jackknife(value: float, parts: Sequence[Left], level: float, *, bound: float = 1.0) -> tuple[float, float]:
+def jackknife(value: float, parts: Sequence[Left], level: float, *, scale: Scale = UNIT) -> tuple[float, float]:
     """Compute the jackknife interval of a figure.
 
     Args:
         value: The figure with everyone.
         parts: For each domain, the figure without each of its groups of patients.
         level: Confidence level, between 0 and 1.
-        bound: Upper bound of the figure (its lower one is 0), 0 for none.
+        scale: Range of the figure.
 
     Returns:
         Low and high; NaN when a left-out figure is undefined, or when all of them agree at the end of the scale.
 
     >>> left = Left(np.array([0.5, 0.6, 0.7]), np.zeros(3, int))  # influences 0.1, 0, -0.1
-    >>> [round(end, 3) for end in jackknife(0.6, [left], 0.95, bound=0.0)]  # error 0.115, 12 df: 2.179 errors
+    >>> [round(end, 3) for end in jackknife(0.6, [left], 0.95, scale=UNBOUNDED)]  # error 0.115, 12 df: 2.179 errors
     [0.348, 0.852]
     """
-    found = side(value, parts, bound=bound)
-    if found is None or (bound and not 0 < value < bound):
+    found = side(value, parts, scale=scale)
+    if found is None or (scale.finite and not scale.holds(value)):
         return NOTHING
     return found.limits(1 - level)
 
@@ -192,7 +184,7 @@ class Contrast:
     def limits(self, outside: float) -> tuple[float, float]:
         """Compute the interval that leaves a chance ``outside`` in both tails together."""
         radius = -float(special.stdtrit(self.df, outside / 2))
-        if not self.a.bound and not self.b.bound:
+        if not self.a.scale.finite and not self.b.scale.finite:
             return self.difference - radius * self.error, self.difference + radius * self.error
         left, right = radius * self.axes @ np.stack([np.cos(TURN), np.sin(TURN)])
         found = self.b.back(self.b.centre + right) - self.a.back(self.a.centre + left)
@@ -215,21 +207,21 @@ class Contrast:
 
 
 def contrast(
-    values: tuple[float, float], parts: tuple[Sequence[Left], Sequence[Left]], *, bound: float = 1.0
+    values: tuple[float, float], parts: tuple[Sequence[Left], Sequence[Left]], *, scale: Scale = UNIT
 ) -> Contrast | None:
     """Set two figures against each other; None when a left-out figure is undefined.
 
     Args:
         values: The figures a and b with everyone.
         parts: Of each, for the same domains in the same order, the figure without each group of patients.
-        bound: Upper bound of the figures (their lower one is 0), 0 for none.
+        scale: Range of the figures.
     """
-    a, b = (side(value, each, bound=bound) for value, each in zip(values, parts, strict=True))
+    a, b = (side(value, each, scale=scale) for value, each in zip(values, parts, strict=True))
     if a is None or b is None:
         return None
     both = [np.stack(pair) for pair in zip(a.influence, b.influence, strict=True)]
     # A figure at the end of its scale has no spread, though it is not known exactly.
-    hidden = [_hidden(one, each, bound) if a.value != b.value else 0.0 for one, each in zip((a, b), parts, strict=True)]
+    hidden = [_hidden(one, each, scale) if a.value != b.value else 0.0 for one, each in zip((a, b), parts, strict=True)]
     covariance = np.sum([part @ part.T for part in both], axis=0) + np.diag(hidden)
     size, direction = np.linalg.eigh(covariance)
     axes = direction * np.sqrt(np.maximum(size, 0.0))
@@ -238,16 +230,16 @@ def contrast(
     return Contrast(a, b, axes, error, freedom(influence, a.stratum))
 
 
-def _hidden(found: Side, parts: Sequence[Left], bound: float) -> float:
-    """Give the variance of a figure of 0 or ``bound`` that no patient changes; 0 for any other.
+def _hidden(found: Side, parts: Sequence[Left], scale: Scale) -> float:
+    """Give the variance of a figure at an end of its range that no patient changes; 0 for any other.
 
     Where none of n patients errs, up to 3 / n may with 95 % confidence (Hanley & Lippman-Hand 1983, JAMA 249:1743): a standard
     error of 3 / n / 1.96. n is the smaller number of patients with and without positives.
     """
-    if not bound or found.value not in (0, bound) or found.error > 0:
+    if not scale.is_end(found.value) or found.error > 0:
         return 0.0
     fewest = min(int(np.unique(part.stratum, return_counts=True)[1].min()) for part in parts)
-    return float((bound * min(1.0, 3.0 / fewest) / 1.96) ** 2)
+    return float((scale.width * min(1.0, 3.0 / fewest) / 1.96) ** 2)
 
 
 def _influence(left_out: FloatArray) -> FloatArray:

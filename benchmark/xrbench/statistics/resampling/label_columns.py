@@ -16,11 +16,14 @@ import numpy.typing as npt
 from xrbench.errors import MeasureError
 from xrbench.metrics.calibration import BINS, bin_of, cox, logit, shift
 from xrbench.metrics.checks import FloatArray, Labelled, validate
-from xrbench.metrics.decisions import OF_COUNTS, Counts
+from xrbench.metrics.decisions import Counts
 from xrbench.metrics.names import MetricSpec
+from xrbench.metrics.table import formula
 from xrbench.statistics.resampling.clusters import members
 
 IntArray = npt.NDArray[np.int64]
+SUMS = ("brier", "expected-calibration-error")
+"""Metrics of probabilities that are made of sums over images."""
 
 
 class Steps(NamedTuple):
@@ -89,9 +92,17 @@ class Column:
                 kernels.precision_pass(counts, *self._parts["steps"], out[number])
             elif spec.base in ("calibration-slope", "calibration-intercept"):
                 out[number] = self._logistic(counts, free=spec.base == "calibration-slope")
-            else:
+            elif spec.family == "decision" or spec.base in SUMS:
                 out[number] = _of_sums(spec, sums[number], self.thresholds[number])
+            else:
+                out[number] = self._lane_by_lane(spec, counts)
         return out
+
+    def _lane_by_lane(self, spec: MetricSpec, counts: npt.NDArray[np.uint8]) -> FloatArray:
+        """Compute a metric that has no pass of its own: its formula once a lane, patients' counts as weights, shape (64,)."""
+        function, rows = formula(spec.metric.multilabel), self.rows
+        weights = counts[self.code].astype(np.float64)
+        return np.array([function(rows.positive, rows.score, weights=column) for column in weights.T])
 
     def grouped(self, group: IntArray) -> Column:
         """Put groups of patients in the place of patients; ``group`` is the number of each patient's group."""
@@ -169,7 +180,7 @@ def column(
     Raises:
         MeasureError: A row is not usable, or a threshold from validation is missing.
     """
-    probability = any(spec.family == "probability" for spec in specs)
+    probability = any(spec.metric.probabilities for spec in specs)
     rows = validate(truth, score, probability=probability, label=label)
     at = tuple(_threshold(spec, label, thresholds or {}) for spec in specs)
     return Column(rows, code[rows.rows], tuple(specs), at).prepare()
@@ -226,12 +237,7 @@ def _join(
 
 def _of_sums(spec: MetricSpec, sums: FloatArray, threshold: float) -> FloatArray:
     if spec.family == "decision":
-        if np.isnan(threshold):
-            return np.full(sums.shape[1], np.nan)
-        counts = Counts(*sums[:4])
-        if spec.base in ("ppv", "npv"):
-            return OF_COUNTS[spec.base](counts, spec.prevalence)
-        return OF_COUNTS[spec.base](counts, threshold) if spec.base == "net-benefit" else OF_COUNTS[spec.base](counts)
+        return spec.of_counts(Counts(*sums[:4]), threshold)
     total = sums[-1]
     part = np.abs(sums[:-1]).sum(axis=0)
     share: FloatArray = np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
