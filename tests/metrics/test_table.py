@@ -28,7 +28,7 @@ def cohort(seed: int, size: int = 4000, prevalence: float = 0.5) -> tuple[np.nda
 def classes(seed: int, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     truth = np.repeat(np.arange(len(counts)), counts)
-    signal = np.diag(np.linspace(2.5, 1.0, len(counts)))[truth]
+    signal = np.diag(np.linspace(3.0, 0.5, len(counts)))[truth]
     raw = np.exp(rng.normal(size=signal.shape) + signal)
     return truth.astype(float), raw / raw.sum(axis=1, keepdims=True)
 
@@ -99,7 +99,8 @@ def test_prevalence_moves_the_metrics_of_which_that_is_stated(row: metrics.Metri
 @pytest.mark.parametrize("row", [row for row in CLASSED if row.family == "decision"], ids=lambda row: row.name)
 def test_class_shares_move_the_metrics_of_which_that_is_stated(row: metrics.Metric) -> None:
     even = metrics.evaluate_classes(row.name, *classes(1, (20_000, 20_000, 20_000)))
-    uneven = metrics.evaluate_classes(row.name, *classes(2, (50_000, 5_000, 5_000)))
+    shares = ((50_000, 5_000, 5_000), (5_000, 5_000, 50_000))
+    uneven = [metrics.evaluate_classes(row.name, *classes(2, counts)) for counts in shares]
     assert (np.abs(even - uneven).max() > 0.02) == row.prevalence
 
 
