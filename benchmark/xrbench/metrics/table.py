@@ -102,6 +102,18 @@ ROWS = (
         multiclass_aliases=("weighted-accuracy",),
     ),
     Metric(
+        name="mcc",
+        title="Matthews correlation",
+        family="decision",
+        better="higher",
+        low=-1.0,
+        multilabel="xrbench.metrics.agreement:mcc_of",
+        multiclass="xrbench.metrics.agreement:mcc",
+        prevalence=True,
+        undefined="all images are predicted as one class",
+        aliases=("matthews", "matthews-corrcoef", "phi"),
+    ),
+    Metric(
         name="alarms-per-1000",
         title="alarms per 1,000",
         family="decision",
