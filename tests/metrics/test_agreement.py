@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from xrbench import metrics, statistics
-from xrbench.metrics.agreement import mcc, mcc_of
+from xrbench.metrics.agreement import cohen_kappa, cohen_kappa_of, mcc, mcc_of
 from xrbench.metrics.decisions import Counts
 
 
@@ -100,3 +100,60 @@ def test_paired_mcc_has_the_bootstraps_error() -> None:
         [sk.matthews_corrcoef(truth[i], called[1][i]) - sk.matthews_corrcoef(truth[i], called[0][i]) for i in drawn]
     )
     assert row.error == pytest.approx(spread, rel=0.15)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_kappa_is_scikit_learns(classes: int, weighted: bool) -> None:
+    for seed in range(5):
+        truth, score, weights = classed(seed, classes)
+        used = weights if weighted else None
+        expected = sk.cohen_kappa_score(truth, score.argmax(axis=1), sample_weight=used)
+        assert metrics.evaluate_classes("cohen-kappa", truth, score, weights=used) == pytest.approx(
+            [expected], abs=1e-12
+        )
+        one = (truth == 0).astype(float)
+        expected = sk.cohen_kappa_score(one, score[:, 0] >= 0.3, sample_weight=used)
+        value = metrics.evaluate("cohen-kappa@threshold=0.3", one, score[:, 0], weights=used)
+        assert value == pytest.approx(expected, abs=1e-12)
+
+
+def test_kappa_by_hand() -> None:
+    # Observed agreement 0.7, by chance 0.5 x 0.6 + 0.5 x 0.4.
+    assert cohen_kappa(np.array([[20.0, 5.0], [10.0, 15.0]])) == pytest.approx(0.4)
+    assert cohen_kappa_of(Counts(*map(np.float64, (15, 5, 10, 20)))) == pytest.approx(0.4)
+    assert cohen_kappa(np.diag([3.0, 2.0, 5.0])) == pytest.approx(1)
+    assert cohen_kappa(np.array([[0.0, 4.0], [4.0, 0.0]])) == pytest.approx(-1)
+    assert cohen_kappa(np.outer([2.0, 4.0, 6.0], [1.0, 2.0, 1.0])) == pytest.approx(0, abs=1e-15)  # independent
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.1, 1 / 3])
+def test_kappa_is_undefined_only_where_chance_agrees_perfectly(weight: float) -> None:
+    for counts in ([[5, 0], [0, 0]], [[0, 0], [0, 0]]):
+        assert np.isnan(cohen_kappa(weight * np.array(counts, float)))
+    for counts in ([[5, 3], [0, 0]], [[5, 0], [3, 0]]):  # one class of truth, or predicted
+        assert cohen_kappa(weight * np.array(counts, float)) == pytest.approx(0, abs=1e-15)
+
+
+def test_kappa_of_many_replicates_at_once() -> None:
+    counts = np.random.default_rng(4).integers(0, 9, (3, 3, 50)).astype(float)
+    for formula in (cohen_kappa, mcc):
+        assert formula(counts) == pytest.approx([float(formula(counts[..., lane])) for lane in range(50)], nan_ok=True)
+
+
+def test_kappa_with_an_interval() -> None:
+    # Fleiss, Cohen & Everitt (1969), Psychol Bull 72:323, give the error of kappa in large samples.
+    p = np.array([[0.20, 0.05], [0.15, 0.60]])
+    counts = (1000 * p).astype(int)
+    truth = np.repeat([0.0, 0.0, 1.0, 1.0], counts.ravel())
+    score = np.repeat([0.1, 0.9, 0.1, 0.9], counts.ravel())
+    row = statistics.estimate(truth, score, labels=["Edema"], metrics=["cohen-kappa@threshold=0.5"])[0]
+    true, predicted, observed = p.sum(axis=1), p.sum(axis=0), np.trace(p)
+    chance = true @ predicted
+    kappa = (observed - chance) / (1 - chance)
+    assert row.value == pytest.approx(kappa)
+    diagonal = sum(p[k, k] * (1 - (true[k] + predicted[k]) * (1 - kappa)) ** 2 for k in range(2))
+    others = sum(p[i, j] * (predicted[i] + true[j]) ** 2 for i in range(2) for j in range(2) if i != j)
+    variance = diagonal + (1 - kappa) ** 2 * others - (kappa - chance * (1 - kappa)) ** 2
+    error = math.sqrt(variance / 1000) / (1 - chance)
+    assert (row.high - row.low) / 2 / 1.96 == pytest.approx(error, rel=0.02)

@@ -46,6 +46,37 @@ def mcc_of(counts: Counts) -> FloatArray:
     return mcc(_table(counts))
 
 
+def cohen_kappa(counts: FloatArray) -> FloatArray:
+    """Compute Cohen's kappa: the agreement of truth and prediction above that of chance, as a share of what is possible above it.
+
+    Chance agreement is that of predictions with the same class shares that do not depend on the truth: Cohen (1960), Educ Psychol
+    Meas 20:37.
+
+    Args:
+        counts: Images by true and predicted class, shape (classes, classes, ...).
+
+    Returns:
+        -1 to 1, shape (...); 0 for agreement by chance, 1 for perfect. NaN where all truth and all predictions are one and the same
+        class, so that chance alone agrees perfectly.
+
+    >>> round(float(cohen_kappa(np.array([[3.0, 1.0], [1.0, 3.0]]))), 3)  # (0.75 - 0.5) / (1 - 0.5)
+    0.5
+    """
+    true, predicted, total = counts.sum(axis=1), counts.sum(axis=0), counts.sum(axis=(0, 1))
+    by_chance = (true * predicted).sum(axis=0)
+    varied = ((true + predicted) > 0).sum(axis=0) > 1
+    return share(total * np.trace(counts) - by_chance, np.where(varied, total**2 - by_chance, 0.0))
+
+
+def cohen_kappa_of(counts: Counts) -> FloatArray:
+    """Compute Cohen's kappa of a decision from its four outcomes, each of shape (...); NaN where all are of one kind.
+
+    >>> round(float(cohen_kappa_of(Counts(*map(np.float64, (3, 1, 1, 3))))), 3)
+    0.5
+    """
+    return cohen_kappa(_table(counts))
+
+
 def _table(counts: Counts) -> FloatArray:
     """Arrange four outcomes by true and called class, negative first, shape (2, 2, ...)."""
     return np.array(

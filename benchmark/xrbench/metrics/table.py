@@ -114,6 +114,18 @@ ROWS = (
         aliases=("matthews", "matthews-corrcoef", "phi"),
     ),
     Metric(
+        name="cohen-kappa",
+        title="Cohen's kappa",
+        family="decision",
+        better="higher",
+        low=-1.0,
+        multilabel="xrbench.metrics.agreement:cohen_kappa_of",
+        multiclass="xrbench.metrics.agreement:cohen_kappa",
+        prevalence=True,
+        undefined="truth and predictions are one and the same class",
+        aliases=("kappa", "cohens-kappa"),
+    ),
+    Metric(
         name="alarms-per-1000",
         title="alarms per 1,000",
         family="decision",
