@@ -123,3 +123,17 @@ def test_small_groups_of_classes_are_suppressed(run: Path) -> None:
 
 def test_label_policies_mean_nothing_for_classes(found: dict[str, pd.DataFrame]) -> None:
     assert found["policies"]["reason"].str.contains("follow from its class rule").all()
+
+
+def test_the_worst_group_of_classes_has_the_highest_brier_score(run: Path) -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"image": [f"{n}" for n in range(200)], "sex": np.repeat(["F", "M"], 100)})
+    truth = np.tile([0.0, 1.0], 100)
+    skill = np.where(frame["sex"] == "F", 0.2, 2.5)
+    frame["score:Edema"] = 1 / (1 + np.exp(-skill * (2 * truth - 1) - rng.normal(size=200)))
+    frame["score:Effusion"] = 1 - frame["score:Edema"]
+    frame["truth:Edema"], frame["truth:Effusion"] = truth, 1 - truth
+    sample = analyses.sample_of(frame, CLASSES)
+    for metric, worst in (("accuracy", {"F"}), ("brier", {"F"}), ("cohen-kappa", {"F"}), ("calibration-slope", set())):
+        rows = rows_of(sample, cards.SubgroupRule(column="sex"), metric=metric, exclusive=True)
+        assert {row["group"] for row in rows if row["worst"]} == worst, metric

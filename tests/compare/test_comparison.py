@@ -465,3 +465,23 @@ def test_results_can_be_written_as_json(good: Path) -> None:
         assert values["exit_code"] == 0
         assert values["stamp"].startswith("FIXTURE")
         json.dumps(store.without_nan(values))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        (-0.01, 0.01, "not worse"),
+        (-0.03, 0.01, "inconclusive"),
+        (0.03, 0.05, "regression"),
+        (-0.05, -0.03, "regression"),
+    ],
+)
+def test_without_a_direction_the_gate_looks_at_both_sides(low: float, high: float, outcome: str) -> None:
+    row = replace(ROW, difference=(low + high) / 2, low=low, high=high, p_adjusted=0.001)
+    assert outcome_of(row, Settings(metric="calibration-slope", margin=0.02)) == outcome
+
+
+def test_the_text_says_which_sign_of_a_gap_is_a_loss(good: Path) -> None:
+    said = {metric: run(good, metric=metric).text() for metric in ("auc", "brier")}
+    assert "Lower is better: a gap below 0 is a loss on external images." in said["brier"]
+    assert "is better: " not in said["auc"]

@@ -43,7 +43,7 @@ def test_mcc_of_classes_is_scikit_learns(classes: int, weighted: bool) -> None:
 
 
 def test_mcc_by_hand() -> None:
-    assert mcc_of(Counts(*map(np.float64, (6, 2, 1, 3)))) == pytest.approx((6 * 3 - 2 * 1) / math.sqrt(8 * 7 * 5 * 4))
+    assert mcc_of(Counts(*np.array([6, 2, 1, 3], float))) == pytest.approx((6 * 3 - 2 * 1) / math.sqrt(8 * 7 * 5 * 4))
     assert mcc(np.diag([3.0, 2.0, 5.0])) == pytest.approx(1)
     assert mcc(np.array([[0.0, 4.0], [3.0, 0.0]])) == pytest.approx(-1)
     assert mcc(np.outer([2.0, 4.0, 6.0], [1.0, 2.0, 1.0])) == pytest.approx(0, abs=1e-15)  # independent
@@ -121,7 +121,7 @@ def test_kappa_is_scikit_learns(classes: int, weighted: bool) -> None:
 def test_kappa_by_hand() -> None:
     # Observed agreement 0.7, by chance 0.5 x 0.6 + 0.5 x 0.4.
     assert cohen_kappa(np.array([[20.0, 5.0], [10.0, 15.0]])) == pytest.approx(0.4)
-    assert cohen_kappa_of(Counts(*map(np.float64, (15, 5, 10, 20)))) == pytest.approx(0.4)
+    assert cohen_kappa_of(Counts(*np.array([15, 5, 10, 20], float))) == pytest.approx(0.4)
     assert cohen_kappa(np.diag([3.0, 2.0, 5.0])) == pytest.approx(1)
     assert cohen_kappa(np.array([[0.0, 4.0], [4.0, 0.0]])) == pytest.approx(-1)
     assert cohen_kappa(np.outer([2.0, 4.0, 6.0], [1.0, 2.0, 1.0])) == pytest.approx(0, abs=1e-15)  # independent

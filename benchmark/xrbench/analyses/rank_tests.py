@@ -92,7 +92,8 @@ def _compared(material: Material, one: Comparison) -> Iterator[Row]:
         for label in labels:
             table = table_of(mine, one.metric, label)
             pair = table.reindex(columns=[one.baseline, one.challenger]).dropna()
-            row = signed_row("", label, pair[one.baseline].tolist(), pair[one.challenger].tolist(), material.level)
+            a, b = pair[one.baseline].tolist(), pair[one.challenger].tolist()
+            row = signed_row("", label, a, b, material.level, better=material.spec(one.metric).better)
             yield {**about, "model": model, "label": label, **_signed(row)}
 
 

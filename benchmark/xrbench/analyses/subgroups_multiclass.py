@@ -46,7 +46,7 @@ def class_subgroups(
         UsageError: No such metric.
         MeasureError: A row is not usable.
     """
-    better = parse_classes(metric).better
+    sign = parse_classes(metric).sign
     code = encode(test.patient, len(test.truth)).code
     names = sorted({str(value) for value in group if value is not None})
     members = {name: np.array([str(value) == name and value is not None for value in group]) for name in names}
@@ -64,7 +64,7 @@ def class_subgroups(
                 continue
             gap = behind[name][number] if name in behind else None
             groups.append(Group(name, made[name][number], gap if gap and not gap.reason else None, False))
-        worst = _worst(groups, better)
+        worst = _worst(groups, sign)
         found.append(Subgroups(blank.label, column, tuple(groups), worst, None, missing))
     return found
 
@@ -91,11 +91,11 @@ def _behind(test: Sample, kept: Mapping[str, Mask], column: str, metric: str, le
     }
 
 
-def _worst(groups: list[Group], better: str) -> str:
+def _worst(groups: list[Group], sign: int) -> str:
     valued = [one for one in groups if not np.isnan(one.row.value)]
-    if len(valued) < 2 or better == "neither":
+    if len(valued) < 2 or not sign:
         return ""
-    return (max if better == "lower" else min)(valued, key=lambda one: one.row.value).name
+    return min(valued, key=lambda one: sign * one.row.value).name
 
 
 def _suppressed(blank: Estimate, minimum: int) -> Estimate:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from xrbench import statistics
 from xrbench.errors import MeasureError
+from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Better
 from xrbench.rendering.differences import aligned, between, p_text, signed
 
@@ -32,7 +33,7 @@ class SignedRow:
         label: The label, or ``mean``.
         settings: Settings in which both have a value.
         difference, low, high, sd: Mean difference with its t-interval, and the sample standard deviation over settings.
-        wins, ties, losses: Settings in which b is ahead, level, behind (of the value, whatever is better).
+        wins, ties, losses: Settings in which b is better, level, worse; NaN where neither direction of the metric is better.
         statistic, p, smallest_p: Wilcoxon's signed-rank test, and the smallest p-value that so many settings can give.
         p_adjusted: Adjusted over all rows.
         reason: Why there is no test; else empty.
@@ -45,9 +46,9 @@ class SignedRow:
     low: float
     high: float
     sd: float
-    wins: int
-    ties: int
-    losses: int
+    wins: float
+    ties: float
+    losses: float
     statistic: float
     p: float
     smallest_p: float
@@ -112,7 +113,9 @@ def table_of(scores: pd.DataFrame, metric: str, label: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def signed_row(title: str, label: str, a: Sequence[float], b: Sequence[float], level: float) -> SignedRow:
+def signed_row(
+    title: str, label: str, a: Sequence[float], b: Sequence[float], level: float, *, better: Better
+) -> SignedRow:
     """Subtract a from b setting by setting and test the signed ranks.
 
     Args:
@@ -121,10 +124,14 @@ def signed_row(title: str, label: str, a: Sequence[float], b: Sequence[float], l
         a: One figure a setting.
         b: Likewise, in the same order.
         level: Confidence level of the t-interval.
+        better: Direction of the metric.
 
-    >>> row = signed_row("b minus a", "Edema", [0.70, 0.71, 0.72, 0.73, 0.74], [0.71, 0.73, 0.75, 0.77, 0.79], 0.95)
+    >>> a, b = [0.70, 0.71, 0.72, 0.73, 0.74], [0.71, 0.73, 0.75, 0.77, 0.79]
+    >>> row = signed_row("b minus a", "Edema", a, b, 0.95, better="higher")
     >>> row.wins, row.losses, round(row.difference, 3), row.p
     (5, 0, 0.03, 0.0625)
+    >>> signed_row("b minus a", "Edema", a, b, 0.95, better="lower").losses
+    5
     """
     left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
     kept = ~np.isnan(left + right)
@@ -132,12 +139,20 @@ def signed_row(title: str, label: str, a: Sequence[float], b: Sequence[float], l
     difference = np.round(right - left, 12)
     spread = statistics.mean_and_spread(right - left, level=level)
     figures = (len(left), spread.mean, spread.low, spread.high, spread.sd)
-    outcomes = (int((difference > 0).sum()), int((difference == 0).sum()), int((difference < 0).sum()))
+    outcomes = _outcomes(difference, better)
     if len(left) < FEW:
         reason = f"{len(left)} settings have both sides; two are wanted"
         return SignedRow(title, label, *figures, *outcomes, math.nan, math.nan, math.nan, reason=reason)
     found = statistics.wilcoxon(left, right)
     return SignedRow(title, label, *figures, *outcomes, found.statistic, found.p, found.smallest_p)
+
+
+def _outcomes(difference: FloatArray, better: Better) -> tuple[float, float, float]:
+    """Count wins, ties and losses of differences, shape (settings,)."""
+    if better == "neither":
+        return math.nan, math.nan, math.nan
+    gain = -difference if better == "lower" else difference
+    return int((gain > 0).sum()), int((gain == 0).sum()), int((gain < 0).sum())
 
 
 def placed(table: pd.DataFrame, label: str, better: Better, significance: float) -> Placed:
@@ -185,7 +200,7 @@ def signed_lines(rows: Sequence[SignedRow], adjustment: str) -> list[str]:
     texts = [
         (
             *(row.label, str(row.settings), signed(row.difference), between(row.low, row.high)),
-            f"{row.wins}/{row.ties}/{row.losses}",
+            "n/a" if math.isnan(row.wins) else f"{row.wins}/{row.ties}/{row.losses}",
             *(p_text(row.p), p_text(row.p_adjusted), p_text(row.smallest_p)),
         )
         for row in rows

@@ -100,7 +100,8 @@ def _signed(title: str, label: str, found: Sequence[Pair], a: Results, b: Result
         values = (left.get(pair.a.cell, nothing)[0], right.get(pair.b.cell, nothing)[0])
         settings.setdefault(pair.b.setting or pair.a.setting or pair.b.test, []).append(values)
     means = np.array([np.mean(values, axis=0) for values in settings.values()]).reshape(-1, 2)
-    return signed_row(title, label, means[:, 0].tolist(), means[:, 1].tolist(), how.level)
+    better = tasks.spec_of(how.metric, a).better
+    return signed_row(title, label, means[:, 0].tolist(), means[:, 1].tolist(), how.level, better=better)
 
 
 def gap_of(

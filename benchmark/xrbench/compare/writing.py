@@ -8,6 +8,8 @@ from xrbench import statistics
 from xrbench.compare.across_runs import signed_lines
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.rows import Section, Settings
+from xrbench.compare.tasks import spec_of
+from xrbench.metrics.names import gap_note
 from xrbench.rendering.differences import aligned, between, many, p_text, signed
 
 
@@ -61,7 +63,8 @@ def _table(part: Section, how: Settings) -> list[str]:
 def _gap_line(part: Section) -> list[str]:
     if len(part.gaps) < 2:
         return []
-    return ["gap internal-external: " + " against ".join(_gap(gap) for gap in part.gaps)]
+    line = "gap internal-external: " + " against ".join(_gap(gap) for gap in part.gaps)
+    return [line, *gap_note(spec_of(part.gaps[0].metric))]
 
 
 def _gap(gap: statistics.Gap) -> str:

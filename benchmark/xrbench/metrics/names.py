@@ -56,6 +56,11 @@ class MetricSpec:
         return self.metric.better
 
     @property
+    def sign(self) -> int:
+        """Sign of a difference that is a gain: 1 where higher is better, -1 where lower is, 0 where neither is."""
+        return {"higher": 1, "lower": -1, "neither": 0}[self.better]
+
+    @property
     def from_validation(self) -> bool:
         """Whether the threshold has to be chosen on the validation set."""
         return self.condition in ("sensitivity", "specificity")
@@ -103,6 +108,29 @@ def title(name: str) -> str:
     base, at, point = name.partition("@")
     shown = (TABLE[base].title if base in TABLE else "") or base.replace("-", " ").replace("=", " ")
     return f"{shown} at {point.replace('=', ' ')}" if at else shown
+
+
+def decimals(name: str, digits: int) -> int:
+    """Return the decimals that a metric is printed with: ``digits``, unless its unit asks for others.
+
+    >>> decimals("auc", 3), decimals("alarms-per-1000@threshold=0.5", 3)
+    (3, 0)
+    """
+    row = TABLE.get(name.partition("@")[0])
+    return digits if row is None or row.decimals is None else row.decimals
+
+
+def gap_note(metric: MetricSpec) -> tuple[str, ...]:
+    """Say which sign of an internal minus an external figure is a loss, where it is not the positive one.
+
+    >>> gap_note(parse("auc")), gap_note(parse("brier"))
+    ((), ('Lower is better: a gap below 0 is a loss on external images.',))
+    """
+    return {
+        "higher": (),
+        "lower": ("Lower is better: a gap below 0 is a loss on external images.",),
+        "neither": ("Neither higher nor lower is better: a gap of either sign is only a difference.",),
+    }[metric.better]
 
 
 def parse_as(task: str, name: str) -> MetricSpec:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xrbench.analyses.inputs import records
+from xrbench.metrics.names import decimals
 from xrbench.rendering.differences import p_text
 from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number
 from xrbench.rendering.table import Cell, Table
@@ -144,7 +145,7 @@ def _group_row(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _at_point(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return MISSING
-    return figure(row, 0 if row["metric"] == "alarms-per-1000" else 3)
+    return figure(row, decimals(row["metric"], 3))
 
 
 def _heading(name: str) -> str:

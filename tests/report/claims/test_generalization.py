@@ -198,3 +198,47 @@ def test_a_finding_is_weaker_than_the_others(made_run: Make, drawn: Frames) -> N
     assert weak.parts[0].difference == pytest.approx(auc["Effusion"] - auc["Edema"])
     assert weak.n == f"{IMAGES} images of {IMAGES} patients"
     assert checks.label_weaker(run, CLAIM, label="Effusion").outcome == "does not hold"
+
+
+def sure(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn scores into probabilities, so that figures of probabilities are defined."""
+    made = frame.copy()
+    for label in LABELS:
+        made[f"score:{label}"] = 1 / (1 + np.exp(1.0 - 2 * made[f"score:{label}"]))
+    return made
+
+
+def test_a_higher_brier_score_elsewhere_is_a_loss(made_run: Make, drawn: Frames) -> None:
+    good, bad = sure(drawn("a", 2.5)), sure(drawn("c", 0.5))
+    lost = made_run(suite(), [cell(good, test="a", protocol="internal"), cell(bad)])
+    found = checks.gap(lost, CLAIM, metric="brier")
+    assert found.outcome == "holds"
+    assert all(one.difference < 0 for one in found.parts)
+    assert found.test.startswith("internal minus external brier below 0: ")
+    swapped = [cell(sure(drawn("a", 0.5)), test="a", protocol="internal"), cell(sure(drawn("c", 2.5)))]
+    assert checks.gap(made_run(suite(), swapped), CLAIM, metric="brier").outcome == "does not hold"
+
+
+def test_a_lower_brier_score_is_better(made_run: Make, drawn: Frames) -> None:
+    cells = [
+        cell(sure(drawn("c", 0.6, noise=1)), configuration="one"),
+        cell(sure(drawn("c", 2.0, noise=2)), configuration="two", train="b"),
+    ]
+    run = made_run(suite(), cells)
+    found = checks.configuration_better(run, CLAIM, challenger="two", baseline="one", metric="brier")
+    assert found.outcome == "holds"
+    assert "of two minus one below 0" in found.test
+    other = checks.configuration_better(run, CLAIM, challenger="one", baseline="two", metric="brier")
+    assert other.outcome == "does not hold"
+
+
+def test_a_finding_with_a_higher_brier_score_is_weaker(made_run: Make, drawn: Frames) -> None:
+    run = made_run(suite(), [cell(sure(drawn("c", {"Edema": 0.2, "Effusion": 2.5})))])
+    assert checks.label_weaker(run, CLAIM, label="Edema", metric="brier").outcome == "holds"
+    assert checks.label_weaker(run, CLAIM, label="Effusion", metric="brier").outcome == "does not hold"
+
+
+def test_nothing_is_better_by_a_metric_without_a_direction(made_run: Make, drawn: Frames) -> None:
+    run = made_run(suite(), [cell(sure(drawn("a", 2.5)), test="a", protocol="internal"), cell(sure(drawn("c", 0.8)))])
+    found = checks.gap(run, CLAIM, metric="calibration-slope")
+    assert (found.outcome, found.figures) == ("cannot tell", "neither higher nor lower figures are better")

@@ -209,7 +209,7 @@ def test_two_runs_are_tested_over_settings_too(good: Path, tmp_path: Path, make_
 
 
 def test_settings_without_a_value_do_not_count() -> None:
-    row = signed_row("t", "Edema", [0.5, math.nan, 0.7], [0.6, 0.9, 0.7], 0.95)
+    row = signed_row("t", "Edema", [0.5, math.nan, 0.7], [0.6, 0.9, 0.7], 0.95, better="higher")
     assert (row.settings, row.wins, row.ties, row.losses) == (2, 1, 1, 0)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -69,11 +71,14 @@ def test_training_images_stand_apart_last_and_hollow(
 def test_metrics_outside_the_unit_interval_are_shown_when_asked_for(
     make_class_run: Make, figure_layout: Layout, tmp_path: Path
 ) -> None:
-    run = make_class_run(classes=CLASSES, images=60, seeds=(0,))
-    run.results.scores.loc[run.scores["metric"] == "macro-f1", ["value", "high"]] = [1.5, 1.8]
+    made = make_class_run(classes=CLASSES, images=60, seeds=(0,))
+    made.results.scores.loc[made.scores["metric"] == "macro-f1", ["value", "high"]] = [1.5, 1.8]
+    made.results.scores.loc[made.scores["metric"] == "macro-f1", "metric"] = "calibration-slope"
+    names = tuple("calibration-slope" if name == "macro-f1" else name for name in made.suite.metrics)
+    run = replace(made, suite=msgspec.structs.replace(made.suite, metrics=names))
     shown = pd.read_csv(metrics(run, figure_layout("metrics"), tmp_path)[2])
     assert set(shown["metric"]) == {"accuracy", "macro-recall"}
-    asked = pd.read_csv(metrics(run, figure_layout("metrics"), tmp_path, metric=["macro-f1"])[2])
+    asked = pd.read_csv(metrics(run, figure_layout("metrics"), tmp_path, metric=["calibration-slope"])[2])
     assert set(asked["value"]) == {1.5}
 
 
@@ -103,3 +108,14 @@ def test_undefined_values_are_left_out(make_labelled_run: Make, figure_layout: L
     assert set(numbers["protocol"]) == {"external"}
     run.results.scores.loc[:, ["value", "low", "high"]] = float("nan")
     assert metrics(run, figure_layout("metrics"), tmp_path) == []
+
+
+def test_by_default_metrics_of_one_axis_are_drawn(make_class_run: Make, figure_layout: Layout, tmp_path: Path) -> None:
+    """Where the axis ends is a matter of the metric's range, not of where its values happen to lie."""
+    names = ("accuracy", "mcc", "brier", "calibration-slope", "calibration-intercept")
+    run = make_class_run(classes=CLASSES, images=60, seeds=(0,))
+    rows = pd.concat([run.scores[run.scores["metric"] == "accuracy"].assign(metric=name, value=0.5) for name in names])
+    results = replace(run.results, scores=rows)
+    drawn = replace(run, suite=msgspec.structs.replace(run.suite, metrics=names), results=results)
+    numbers = pd.read_csv(metrics(drawn, figure_layout("metrics"), tmp_path)[2])
+    assert list(dict.fromkeys(numbers["metric"])) == ["accuracy", "mcc", "brier"]

@@ -103,3 +103,23 @@ def test_a_run_marks_by_its_pairs(tmp_path: Path, make_run: Callable[..., Path],
     assert told == 2 * 2 * 3
     assert any("the smallest difference that these patients would show" in note for note in table.notes)
     assert build.named(run.scores, run.suite, "main", run=run) == table
+
+
+def test_the_note_names_the_end_that_is_marked() -> None:
+    assert "the highest in its column" in Marks().note("higher")
+    assert "the lowest in its column" in Marks().note("lower")
+    assert Marks({("here", "auc", "mean", "a", "b"): 0.1}).note("lower").startswith("Marked: the best in its column")
+
+
+def test_a_table_marks_the_lowest_brier_score(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    folder = make_run(tmp_path, {"plain": 0.3, "fancy": 6.0})
+    manifest = store.read_json(folder / store.MANIFEST)
+    layouts = [cards.TableLayout(name=name, kind="settings", metric=name, digits=3) for name in ("auc", "brier")]
+    manifest["suite"]["tables"] = [cards.plain(layout) for layout in layouts]
+    store.write_json(folder / store.MANIFEST, manifest)
+    run = open_run(folder, Catalogue([shipped()]))
+    for layout in layouts:
+        made = build.table(run.scores, run.suite, layout)
+        best = {row[0].text for block in made.blocks for row in block if any(cell.best for cell in row)}
+        assert best == {"fancy"}, layout.name
+        assert any(("lowest" if layout.name == "brier" else "highest") in note for note in made.notes)

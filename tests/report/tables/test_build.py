@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -248,3 +249,12 @@ def test_no_scores_make_an_empty_table(small_scores: pd.DataFrame, small_suite: 
     for table in build.every_table(small_scores.iloc[:0], small_suite):
         assert all(len(block) == 0 for block in table.blocks)
         assert table.markdown()
+
+
+@pytest.mark.parametrize(("metric", "note"), [("auc", ""), ("brier", "Lower is better: a gap below 0 is a loss")])
+def test_which_sign_of_a_gap_is_a_loss_is_said_where_it_is_not_the_usual_one(
+    small_scores: pd.DataFrame, small_suite: cards.SuiteCard, metric: str, note: str
+) -> None:
+    layout = msgspec.structs.replace(small_suite.tables[1], metric=metric)
+    made = build.table(small_scores.assign(metric=metric), small_suite, layout)
+    assert [text for text in made.notes if "is better" in text] == ([f"{note} on external images."] if note else [])

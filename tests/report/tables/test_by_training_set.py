@@ -211,3 +211,11 @@ def test_the_papers_figures_are_left_out_beside_synthetic_images(dcnn: Callable[
     assert table is not None
     assert table.stamp.startswith("FIXTURE")
     assert any("these images are synthetic" in note for note in table.notes)
+
+
+def test_which_sign_of_a_gap_is_a_loss_is_said(made_run: Make, four: list[dict[str, Any]]) -> None:
+    run = made_run(suite(), four)
+    for metric, said in (("auc", False), ("brier", True)):
+        table = gaps(run, layout(kind="gaps", metric=metric))
+        assert table is not None
+        assert ("Lower is better: a gap below 0 is a loss on external images." in table.notes) == said

@@ -46,3 +46,23 @@ def test_policies_that_change_nothing_are_stable(films: Callable[..., Any]) -> N
     ]
     with pytest.raises(MeasureError, match="at least one policy"):
         statistics.policy_sensitivity({}, scores, labels=["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "ranks", "stable"),
+    [
+        ("auc", {"good": 1.0, "bad": 2.0}, True),
+        ("brier", {"good": 1.0, "bad": 2.0}, True),
+        ("calibration-slope", {}, None),
+    ],
+)
+def test_the_best_method_is_that_of_the_metrics_direction(
+    metric: str, ranks: dict[str, float], stable: bool | None
+) -> None:
+    rng = np.random.default_rng(4)
+    truth = np.repeat([0.0, 1.0], 60)[:, None]
+    latent = {"good": 2 * truth - 1, "bad": 0.4 * truth - 0.2}
+    scores = {name: 1 / (1 + np.exp(-value - 0.5 * rng.normal(size=truth.shape))) for name, value in latent.items()}
+    found = statistics.policy_sensitivity({"p": truth, "q": truth}, scores, labels=["x"], metric=metric)[0]
+    assert found.ranks == {"p": ranks, "q": ranks}
+    assert found.stable == stable

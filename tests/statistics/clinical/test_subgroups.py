@@ -65,3 +65,15 @@ def test_missing_values_form_no_group_and_lengths_must_fit(films: Callable[..., 
     assert [part.name for part in table.groups] == ["18-39", "40-59", "60-79"]
     with pytest.raises(MeasureError, match="age has 3 rows"):
         statistics.subgroups(data.truth, data.score, data.patient, ["a", "b", "c"], labels=["a"], column="age")
+
+
+@pytest.mark.parametrize(
+    ("metric", "worst"), [("auc", "F"), ("brier", "F"), ("mcc@threshold=0.5", "F"), ("calibration-slope", "")]
+)
+def test_the_worst_group_is_that_of_the_metrics_direction(metric: str, worst: str) -> None:
+    rng = np.random.default_rng(6)
+    truth, sex = np.tile([0.0, 1.0], 100), np.repeat(["F", "M"], 100)
+    skill = np.where(sex == "F", 0.3, 2.5)
+    score = 1 / (1 + np.exp(-skill * (2 * truth - 1) - rng.normal(size=200)))
+    table = statistics.subgroups(truth, score, None, sex, labels=["x"], column="sex", metric=metric)[0]
+    assert table.worst == worst

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from xrbench import statistics
 from xrbench.cards import Claim
+from xrbench.metrics import parse_as
 from xrbench.rendering.numbers import metric_title
 from xrbench.report.claims.verdict import Direction, Verdict, unanswered, weighed
 from xrbench.report.effects import Contrast, groups, label_effects, measured, paired, unpaired
@@ -17,6 +18,9 @@ from xrbench.report.score_grid import MEAN
 from xrbench.runs.run_cell import RunCell
 
 Cells = list[RunCell]
+DIRECTIONS: Mapping[str, tuple[Direction, str]] = {"higher": ("positive", "above"), "lower": ("negative", "below")}
+"""Direction of a metric -> on which side of 0 a gain lies."""
+NO_DIRECTION = "neither higher nor lower figures are better"
 
 
 def gap(
@@ -30,7 +34,7 @@ def gap(
     margin: float = 0.0,
     ensembles: bool = False,
 ) -> Verdict:
-    """Judge that figures are higher on held-out patients than on another dataset, for every model, training set and label.
+    """Judge that figures are better on held-out patients than on another dataset, for every model, training set and label.
 
     Args:
         run: The run.
@@ -38,7 +42,7 @@ def gap(
         metric: What is compared.
         labels: Labels that it is about; all, without their mean, by default. ``mean`` is the mean over all.
         configurations: Training sets that it is about; all by default.
-        direction: ``positive`` when internal is higher, ``alike`` when the two are within the margin.
+        direction: ``positive`` when internal is better, ``alike`` when the two are within the margin.
         margin: For ``alike``: the smallest gap that matters.
         ensembles: Whether it is about ensembles, instead of single fits.
     """
@@ -48,10 +52,11 @@ def gap(
         found = unpaired(run, inside, outside, metric=metric, labels=_singles(run, labels))
         parts += [_called(inside[0], one) for one in _wanted(found, labels)]
     what = f"internal minus external {metric_title(metric)}"
-    if direction == "alike":
-        test = f"{what} within {margin:g}: two one-sided tests, patients left out one at a time"
-    else:
-        test = f"{what} above 0: patients left out one at a time, two sets of patients"
+    how = "patients left out one at a time, two sets of patients"
+    if direction == "positive":
+        return _gained(run, claim, metric, parts, what, how)
+    alike = f"{what} within {margin:g}: two one-sided tests, patients left out one at a time"
+    test = alike if direction == "alike" else f"{what}, {direction}: {how}"
     return weighed(claim.text, parts, direction=direction, test=test, margin=margin, level=run.suite.interval.level)
 
 
@@ -67,7 +72,7 @@ def configuration_better(
     models: Sequence[str] = (),
     ensembles: bool = False,
 ) -> Verdict:
-    """Judge that one training set gives higher figures than another, for every model and label.
+    """Judge that one training set gives better figures than another, for every model and label.
 
     Args:
         run: The run.
@@ -93,8 +98,8 @@ def configuration_better(
             found = unpaired(run, ours, theirs, metric=metric, labels=_singles(run, chosen))
         parts += [one.called(_name(ours[0].model, one.name)) for one in _wanted(found, chosen)]
     how = "paired over patients of the same images" if protocol == "external" else "each on its own held-out patients"
-    test = f"{protocol} {metric_title(metric)} of {challenger} minus {baseline} above 0: {how}"
-    return weighed(claim.text, parts, direction="positive", test=test, level=run.suite.interval.level)
+    what = f"{protocol} {metric_title(metric)} of {challenger} minus {baseline}"
+    return _gained(run, claim, metric, parts, what, how)
 
 
 def models_alike(
@@ -154,8 +159,30 @@ def label_weaker(
         for cells in _groups(run, protocol, (), ensembles=False):
             found = _against_others(run, cells, label, metric)
             parts += [found.called(f"{cells[0].model} {cells[0].training_set} {protocol}")] if found else []
-    test = f"mean {metric_title(metric)} of the other labels minus that of {label} above 0, on the same patients"
-    return weighed(claim.text, parts, direction="positive", test=test, level=run.suite.interval.level)
+    what = f"mean {metric_title(metric)} of the other labels minus that of {label}"
+    return _gained(run, claim, metric, parts, what, "on the same patients", mark=",")
+
+
+def _gained(
+    run: Run, claim: Claim, metric: str, parts: Sequence[Contrast], what: str, how: str, *, mark: str = ":"
+) -> Verdict:
+    """Judge that all differences are gains: above 0 where higher figures are better, below where lower ones are.
+
+    Args:
+        run: The run.
+        claim: The claim.
+        metric: What is compared.
+        parts: The differences.
+        what: What is subtracted from what.
+        how: How it was tested.
+        mark: What stands between the two.
+    """
+    better = parse_as(run.suite.task, metric).better
+    if better == "neither":
+        return unanswered(claim.text, test=f"{what}{mark} {how}", reason=NO_DIRECTION)
+    direction, side = DIRECTIONS[better]
+    test = f"{what} {side} 0{mark} {how}"
+    return weighed(claim.text, parts, direction=direction, test=test, level=run.suite.interval.level)
 
 
 def _against_others(run: Run, cells: Cells, label: str, metric: str) -> Contrast | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import FigureLayout
+from xrbench.metrics import parse_as
 from xrbench.rendering.numbers import interval, metric_title, number
 from xrbench.report.figures import cell_selection
 from xrbench.report.figures.cell_selection import ShownCell
@@ -84,7 +85,7 @@ def metrics(
         run: The run.
         layout: Name and caption.
         folder: Where the files go.
-        metric: Metrics; all of the suite that lie within 0..1 when empty.
+        metric: Metrics; all of the suite whose values lie within -1..1 when empty.
         label: The label; when empty, what is measured over all classes or labels.
         method: Methods; all when empty, as for the others.
         model: Models.
@@ -103,14 +104,13 @@ def metrics(
     known = dict.fromkeys([*run.suite.metrics, *run.scores["metric"]])
     names = asked(metric, "metric", known, layout)
     labels = asked(label, "label", {*run.suite.labels, *run.scores["label"]}, layout) if label else ()
+    specs = [parse_as(run.suite.task, name).metric for name in run.suite.metrics]
+    near = [name for name, row in zip(run.suite.metrics, specs, strict=True) if row.low >= -1 and row.high <= 1]
     values = [
         value
-        for name in names or run.suite.metrics
+        for name in names or near
         for value in _values(run, cells, name, labels or (*OVERALL, *run.suite.labels[: len(run.suite.labels) == 1]))
     ]
-    if not names:
-        wide = {value.metric for value in values if not 0 <= value.value <= 1}
-        values = [value for value in values if value.metric not in wide]
     return _draw(run, layout, folder, values) if values else []
 
 

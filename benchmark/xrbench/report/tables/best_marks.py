@@ -64,11 +64,12 @@ class Marks:
             marked = {named[name] for name in values if name in ahead or number(values[name], digits) == top}
         return frozenset(marked) if len(marked) < len(there) else frozenset()
 
-    def note(self) -> str:
-        """Say how the marks were set."""
+    def note(self, better: Better) -> str:
+        """Say how the marks were set for a metric of that direction."""
         rest = "nothing is marked where that is every method. MEAN is not marked: see the comparison of methods."
         if not self.apart:
-            return f"Marked: the highest in its column, with every figure that prints the same or whose interval reaches it; {rest}"
+            end = "lowest" if better == "lower" else "highest"
+            return f"Marked: the {end} in its column, with every figure that prints the same or whose interval reaches it; {rest}"
         return (
             "Marked: the best in its column, with every figure that prints the same or is nearer to it than the smallest difference "
             f"that these patients would show with 80 % power (paired, judgement/pairs.csv); {rest}"

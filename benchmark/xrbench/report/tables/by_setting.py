@@ -94,7 +94,7 @@ def settings_table(
     notes = [
         *_interval_note(figures_of, intervals=intervals),
         *_mean_notes(selection, kinds, grid),
-        *([marks.note()] if any(best.values()) else []),
+        *([marks.note(better)] if any(best.values()) else []),
         *seen_note(any_seen(figures_of)),
         *undefined_notes(figures_of),
         *_paper_note(selection, paper, matched=matched),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from xrbench import statistics
 from xrbench.cards import TableLayout
+from xrbench.metrics.names import gap_note, parse_as
 from xrbench.rendering.differences import between, p_text
 from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number, signed
 from xrbench.rendering.table import Cell, Row, Table
@@ -103,7 +104,7 @@ def gaps(run: Run, layout: TableLayout) -> Table | None:
         blocks=tuple(tuple(block) for block in rows.values()),
         align="llllrrrrrr",
         titled=True,
-        notes=tuple(_gap_notes(run, parts, matched=matched)),
+        notes=(*gap_note(parse_as(run.suite.task, layout.metric)), *_gap_notes(run, parts, matched=matched)),
         stamp=run.stamp,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from xrbench.cards import TableLayout
+from xrbench.metrics.names import gap_note, parse_as
 from xrbench.rendering.numbers import MISSING, metric_title, number, signed
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.score_grid import Figure, Line, Selection
@@ -39,7 +40,12 @@ def gap_table(selection: Selection, layout: TableLayout) -> Table:
         header=(("method", *("internal", "external", "gap") * len(labels)),),
         blocks=(tuple(rows),) if rows else (),
         align="l" + "r" * 3 * len(labels),
-        notes=(*_notes(counts, len(selection.columns)), *seen_note(any_seen(figures)), *undefined_notes(figures)),
+        notes=(
+            *_notes(counts, len(selection.columns)),
+            *gap_note(parse_as(selection.suite.task, layout.metric)),
+            *seen_note(any_seen(figures)),
+            *undefined_notes(figures),
+        ),
         stamp=selection.stamp,
     )
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from xrbench import compare
 from xrbench.cards import SuiteCard
+from xrbench.compare import tasks
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
+from xrbench.metrics.names import gap_note
 from xrbench.rendering.differences import between, many, p_text, signed
 from xrbench.rendering.numbers import metric_title, number
 from xrbench.rendering.table import Cell, Table
@@ -93,7 +95,10 @@ def _gap_note(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
     for gap in gaps:
         value, low, high = (_float(gap[name]) for name in ("gap", "low", "high"))
         texts.append(f"{number(value, 3)} ({number(low, 3)} … {number(high, 3)})")
-    return [f"Gap internal minus external: {texts[0]} for the challenger, {texts[1]} for the baseline."]
+    words = " ".join(gap_note(tasks.spec_of(gaps[0]["metric"])))
+    return [
+        f"Gap internal minus external: {texts[0]} for the challenger, {texts[1]} for the baseline. {words}".rstrip()
+    ]
 
 
 def _cautions(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from xrbench.metrics import Better, parse_as
 from xrbench.rendering.numbers import MISSING, metric_title, number, signed
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.score_grid import MEAN, Figure, Line, Selection
+
+DIRECTIONS: Mapping[Better, tuple[str, ...]] = {
+    "higher": (),
+    "lower": ("Lower is better: a difference below 0 is a win.",),
+    "neither": ("Neither higher nor lower is better: nothing is won or lost.",),
+}
 
 
 def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: int = 2) -> Table:
     """Subtract the baseline's printed figures from the challenger's, setting by setting, and count wins, ties and losses.
 
-    Figures are rounded as a paper prints them before they are compared, so a tie is a tie in print; whether a difference is
-    real is said by the comparison with intervals, not here.
+    A win is a difference in the metric's better direction; where neither direction is better, nothing is counted. Figures are
+    rounded as a paper prints them before they are compared, so a tie is a tie in print; whether a difference is real is said by the
+    comparison with intervals, not here.
     """
+    better = parse_as(selection.suite.task, selection.metric).better
     rows = []
     for ours, theirs in matching_lines(selection, challenger, baseline):
         for title, protocol, label in _figures_compared(selection):
@@ -25,7 +34,7 @@ def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: 
             if not any(delta is not None for delta in deltas):
                 continue
             texts = (signed(delta, digits) if delta is not None else MISSING for delta in deltas)
-            rows.append(tuple(Cell(text) for text in (title, *texts, "/".join(map(str, outcomes(deltas))))))
+            rows.append(tuple(Cell(text) for text in (title, *texts, _counted(deltas, better))))
     columns = selection.columns
     return Table(
         name=f"wins-{challenger}-{baseline}",
@@ -37,19 +46,27 @@ def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: 
         ),
         blocks=(tuple(rows),) if rows else (),
         align="l" + "r" * (len(columns) + 1),
-        notes=(f"Differences of figures rounded to {digits} decimals; a tie prints the same.",),
+        notes=(f"Differences of figures rounded to {digits} decimals; a tie prints the same.", *DIRECTIONS[better]),
         stamp=selection.stamp,
     )
 
 
-def outcomes(deltas: Sequence[float | None]) -> tuple[int, int, int]:
+def outcomes(deltas: Sequence[float | None], better: Better) -> tuple[int, int, int]:
     """Count wins, ties and losses; None counts as neither.
 
-    >>> outcomes([0.06, 0.0, -0.02, None])
-    (1, 1, 1)
+    Args:
+        deltas: Challenger minus baseline.
+        better: Direction of the metric, ``higher`` or ``lower``.
+
+    >>> outcomes([0.06, 0.0, -0.02, -0.03, None], "higher"), outcomes([0.06, 0.0, -0.02, -0.03, None], "lower")
+    ((1, 1, 2), (2, 1, 1))
     """
-    measured = [delta for delta in deltas if delta is not None]
-    return sum(d > 0 for d in measured), sum(d == 0 for d in measured), sum(d < 0 for d in measured)
+    gains = [-delta if better == "lower" else delta for delta in deltas if delta is not None]
+    return sum(gain > 0 for gain in gains), sum(gain == 0 for gain in gains), sum(gain < 0 for gain in gains)
+
+
+def _counted(deltas: Sequence[float | None], better: Better) -> str:
+    return MISSING if better == "neither" else "/".join(map(str, outcomes(deltas, better)))
 
 
 def matching_lines(selection: Selection, challenger: str, baseline: str) -> list[tuple[Line, Line]]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.names import parse
+from xrbench.metrics.names import MetricSpec, parse
 from xrbench.statistics.generalization.cells import Thresholds
 from xrbench.statistics.intervals.estimate import MEAN, Estimate, estimate
 
@@ -27,10 +27,11 @@ class PolicySensitivity:
         label: The label, or ``mean``.
         metric: Name of the metric.
         figures: (policy, method) -> estimate.
-        ranks: Policy -> method -> rank, 1 is best; methods without a value have none.
+        ranks: Policy -> method -> rank, 1 is best; methods without a value have none, and no method of a metric without a
+            better direction.
         tau: Kendall's tau-b of the methods' order between each two policies; NaN when a policy ties all methods.
         lowest_tau: The smallest of them.
-        stable: Whether every policy has the same best method.
+        stable: Whether every policy has the same best method; None for a metric without a better direction.
     """
 
     label: str
@@ -39,7 +40,7 @@ class PolicySensitivity:
     ranks: Mapping[str, Mapping[str, float]]
     tau: Mapping[tuple[str, str], float]
     lowest_tau: float
-    stable: bool
+    stable: bool | None
 
 
 def policy_sensitivity(
@@ -94,25 +95,23 @@ def policy_sensitivity(
         for policy, truth in truths.items()
         for method, score in scores.items()
     }
-    sign = 1.0 if spec.better == "lower" else -1.0
     return [
-        _of_label(label, spec.name, {key: rows[i] for key, rows in tables.items()}, list(truths), list(scores), sign)
+        _of_label(label, spec, {key: rows[i] for key, rows in tables.items()}, list(truths), list(scores))
         for i, label in enumerate((*labels, MEAN))
     ]
 
 
 def _of_label(
     label: str,
-    metric: str,
+    spec: MetricSpec,
     figures: Mapping[tuple[str, str], Estimate],
     policies: Sequence[str],
     methods: Sequence[str],
-    sign: float,
 ) -> PolicySensitivity:
     from scipy import stats
 
     values = {policy: np.array([figures[policy, method].value for method in methods]) for policy in policies}
-    ranks = {policy: _ranks(sign * column, methods) for policy, column in values.items()}
+    ranks = {policy: _ranks(-spec.sign * column, methods) if spec.sign else {} for policy, column in values.items()}
     tau = {}
     for a, b in combinations(policies, 2):
         kept = ~np.isnan(values[a] + values[b])
@@ -122,7 +121,13 @@ def _of_label(
     known = [value for value in tau.values() if not np.isnan(value)]
     leaders = {frozenset(name for name, rank in found.items() if rank < 1.75) for found in ranks.values() if found}
     return PolicySensitivity(
-        label, metric, figures, ranks, tau, min(known) if known else float("nan"), len(leaders) <= 1
+        label,
+        spec.name,
+        figures,
+        ranks,
+        tau,
+        min(known) if known else float("nan"),
+        len(leaders) <= 1 if spec.sign else None,
     )
 
 

@@ -205,10 +205,8 @@ def _table(
         else:
             groups.append(Group(name, _suppressed(label, spec, minimum), None, True))
     valued = [part for part in groups if not np.isnan(part.row.value)]
-    sign = -1.0 if spec.better == "lower" else 1.0
-    worst = (
-        min(valued, key=lambda part: sign * part.row.value) if len(valued) > 1 and spec.better != "neither" else None
-    )
+    ranked = len(valued) > 1 and spec.sign != 0
+    worst = min(valued, key=lambda part: spec.sign * part.row.value) if ranked else None
     return Subgroups(
         label, column, tuple(groups), worst.name if worst else "", worst.behind if worst else None, missing
     )
