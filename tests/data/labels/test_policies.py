@@ -120,7 +120,7 @@ def test_a_label_that_is_not_there_is_never_known(frame: pd.DataFrame) -> None:
     found = policies.truth(frame, wanted, uncertain="zeros", blank="negative")
     assert np.isnan(found[:, 0]).all()
     assert not np.isnan(found[:, 1]).any()
-    assert policies.lacking(frame, wanted) == ("Hernia",)
+    assert policies.absent_labels(frame, wanted) == ("Hernia",)
 
 
 def test_a_dataset_without_no_finding_keeps_its_blanks() -> None:
@@ -133,10 +133,10 @@ def test_a_dataset_without_no_finding_keeps_its_blanks() -> None:
 def test_policies_never_touch_what_is_certain(values: list[float], uncertain: str) -> None:
     frame = pd.DataFrame({"Edema": np.array(values, np.float32)})
     before = frame.copy()
-    raw = policies.raw(frame, ["Edema"])
+    published_states = policies.published_states(frame, ["Edema"])
     found = policies.truth(frame, ["Edema"], uncertain=uncertain, blank="negative")  # type: ignore[arg-type]
-    certain = (raw == 1) | (raw == 0)
-    np.testing.assert_array_equal(found[certain], raw[certain])
+    certain = (published_states == 1) | (published_states == 0)
+    np.testing.assert_array_equal(found[certain], published_states[certain])
     assert set(np.unique(found[~np.isnan(found)])) <= {0.0, 1.0}
     pd.testing.assert_frame_equal(frame, before)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 
 from xrbench.cards import Limits, SplitRule
 from xrbench.data.splits.assign import apportion
-from xrbench.data.splits.split import Members, Parts, Roles, check_disjoint, check_filled, divide, rows_digest, sides
+from xrbench.data.splits.split import (
+    Members,
+    Parts,
+    Roles,
+    assign_patients,
+    check_disjoint,
+    check_filled,
+    divide,
+    rows_digest,
+)
 from xrbench.errors import CardError, DataError
 
 
@@ -26,25 +36,25 @@ def people(parts: Parts, side: str, domains: dict[str, Members]) -> set[tuple[st
 @settings(max_examples=60, deadline=None)
 def test_sides_have_the_published_sizes_and_ignore_order(n: int, test: float, valid: float, seed: int) -> None:
     patients = [f"p{number}" for number in range(n)]
-    found = sides("nih", patients, seed=seed, test=test, valid=valid)
+    found = assign_patients("nih", patients, seed=seed, test=test, valid=valid)
     n_test = math.ceil(test * n)
     assert sum(side == "test" for side in found.values()) == n_test
     assert sum(side == "valid" for side in found.values()) == math.ceil(valid * (n - n_test))
-    assert found == sides("nih", patients[::-1] + patients, seed=seed, test=test, valid=valid)
+    assert found == assign_patients("nih", patients[::-1] + patients, seed=seed, test=test, valid=valid)
 
 
 def test_sides_reproduce_the_patient_counts_of_a_published_split() -> None:
     # ChestX-ray14 and CheXpert, 20 % test then 10 % validation by patient (Mashhaditafreshi et al. 2020, figures 4 and 5)
     for n, expected in ((30805, (22179, 2465, 6161)), (64540, (46468, 5164, 12908))):
-        found = list(sides("any", map(str, range(n)), seed=0, test=0.2, valid=0.1).values())
+        found = list(assign_patients("any", map(str, range(n)), seed=0, test=0.2, valid=0.1).values())
         assert (found.count("train"), found.count("valid"), found.count("test")) == expected
 
 
 def test_another_seed_or_base_is_another_split() -> None:
     patients = list(map(str, range(100)))
-    one = sides("a", patients, seed=0, test=0.5, valid=0)
-    assert one != sides("a", patients, seed=1, test=0.5, valid=0)
-    assert one != sides("b", patients, seed=0, test=0.5, valid=0)
+    one = assign_patients("a", patients, seed=0, test=0.5, valid=0)
+    assert one != assign_patients("a", patients, seed=1, test=0.5, valid=0)
+    assert one != assign_patients("b", patients, seed=0, test=0.5, valid=0)
 
 
 patient_lists = st.lists(st.integers(0, 12), min_size=6, max_size=40)
@@ -179,9 +189,9 @@ def test_strata_keep_their_share_and_the_sides_their_size(
     sizes: list[int], test: float, valid: float, seed: int
 ) -> None:
     strata = {f"p{number}-{place}": number for number, size in enumerate(sizes) for place in range(size)}
-    found = sides("vindr", strata, seed=seed, test=test, valid=valid, strata=strata)
+    found = assign_patients("vindr", strata, seed=seed, test=test, valid=valid, strata=strata)
     n = len(strata)
-    plain = sides("vindr", strata, seed=seed, test=test, valid=valid)
+    plain = assign_patients("vindr", strata, seed=seed, test=test, valid=valid)
     for side in ("train", "valid", "test"):
         assert list(found.values()).count(side) == list(plain.values()).count(side)
     n_test = math.ceil(test * n)
@@ -192,15 +202,15 @@ def test_strata_keep_their_share_and_the_sides_their_size(
     for number in range(len(sizes)):
         own = [patient for patient, stratum in strata.items() if stratum == number]
         share = sum(found[patient] == "test" for patient in own) / len(own)
-        alone = sides("vindr", own, seed=seed, test=max(share - 1e-9, 0), valid=0)
+        alone = assign_patients("vindr", own, seed=seed, test=max(share - 1e-9, 0), valid=0)
         assert {p for p in own if found[p] == "test"} == {p for p in own if alone[p] == "test"}
 
 
 def test_one_stratum_is_the_plain_split() -> None:
     patients = [f"p{i}" for i in range(97)]
-    plain = sides("nih", patients, seed=3, test=0.2, valid=0.1)
-    assert sides("nih", patients, seed=3, test=0.2, valid=0.1, strata=dict.fromkeys(patients, 4)) == plain
-    assert sides("nih", patients, seed=3, test=0.2, valid=0.1, strata={}) == plain
+    plain = assign_patients("nih", patients, seed=3, test=0.2, valid=0.1)
+    assert assign_patients("nih", patients, seed=3, test=0.2, valid=0.1, strata=dict.fromkeys(patients, 4)) == plain
+    assert assign_patients("nih", patients, seed=3, test=0.2, valid=0.1, strata={}) == plain
 
 
 def test_a_stratified_division_goes_by_the_class_of_the_first_image() -> None:
@@ -247,7 +257,7 @@ def test_a_patients_first_image_is_looked_for_in_the_order_of_the_strata() -> No
     domains = {"pa": members("nih", everyone), "ap": members("nih", everyone), "far": members("far", ["a"])}
     halves = {"pa": np.zeros(40, np.int64), "ap": np.arange(40) % 2}
     rule = SplitRule(test_fraction=0.5, stratify=True)
-    plain = sides("nih", everyone, seed=5, test=0.5, valid=0)
+    plain = assign_patients("nih", everyone, seed=5, test=0.5, valid=0)
     held = {}
     for order in (("pa", "ap"), ("ap", "pa")):
         strata = {name: halves[name] for name in order}
@@ -270,7 +280,7 @@ def test_strata_change_nothing_where_the_rule_does_not_stratify() -> None:
 
 def test_a_split_that_was_published_stays_as_it_is() -> None:
     # the hash decides every committed figure: another order would be another benchmark
-    found = sides("nih", [f"p{i}" for i in range(12)], seed=42, test=0.25, valid=0.2)
+    found = assign_patients("nih", [f"p{i}" for i in range(12)], seed=42, test=0.25, valid=0.2)
     assert [p for p, side in found.items() if side == "test"] == ["p0", "p9", "p5"]
     assert [p for p, side in found.items() if side == "valid"] == ["p10", "p4"]
 
@@ -286,7 +296,7 @@ def test_patients_of_unknown_class_are_a_stratum_of_their_own() -> None:
     patients = [f"p{i}" for i in range(40)]
     strata = dict.fromkeys(patients[:20], 0)
     for seed in range(4):
-        found = sides("nih", patients, seed=seed, test=0.25, valid=0.2, strata=strata)
+        found = assign_patients("nih", patients, seed=seed, test=0.25, valid=0.2, strata=strata)
         for part in (patients[:20], patients[20:]):
             assert [found[patient] for patient in part].count("test") == 5
             assert [found[patient] for patient in part].count("valid") == 3
@@ -301,8 +311,8 @@ def test_the_seed_of_a_rule_goes_before_that_of_the_setting(kind: str) -> None:
 
     def validating(rule_seed: int | None, seed: int) -> list[int]:
         rule = SplitRule(kind=kind, valid_fraction=0.5, seed=rule_seed)  # type: ignore[arg-type]
-        rows = divide(Roles(("a",), None, "t"), domains, rule=rule, limits=Limits(train=10), seed=seed).valid["a"]
-        return rows.tolist()
+        parts = divide(Roles(("a",), None, "t"), domains, rule=rule, limits=Limits(train=10), seed=seed)
+        return [int(row) for row in parts.valid["a"]]
 
     assert validating(None, 1) != validating(None, 2)
     assert validating(0, 1) == validating(0, 2) == validating(None, 0)
@@ -372,7 +382,7 @@ def test_patients_beyond_the_limit_of_the_test_may_train() -> None:
 def test_without_an_internal_test_nobody_is_held_out_for_it() -> None:
     domains = {"a": members("a", [f"p{i}" for i in range(40)]), "t": members("t", ["x"])}
     for kind in ("patients", "everything"):
-        rule = SplitRule(kind=kind)  # type: ignore[arg-type]
+        rule = SplitRule(kind=kind)
         parts = divide(Roles(("a",), "none", "t"), domains, rule=rule, limits=Limits(), seed=0, internal=False)
         assert len(parts.train["a"]) == 40
         assert not any(len(rows) for rows in parts.internal.values())
@@ -397,7 +407,7 @@ def test_slices_split_alike_whatever_else_is_in_the_setting() -> None:
         seed=3,
         population={"nih": everyone},
     )
-    whole = sides("nih", everyone, seed=3, test=0.4, valid=0.3)
+    whole = assign_patients("nih", everyone, seed=3, test=0.4, valid=0.3)
     for side, rows in (("train", parts.train), ("valid", parts.valid), ("test", parts.internal)):
         assert {everyone[row] for row in rows["pa"]} == {p for p in everyone[:30] if whole[p] == side}
 
@@ -416,9 +426,9 @@ def test_each_pair_of_parts_is_compared(
     train: list[int], valid: list[int], internal: list[int], external: list[int], message: str
 ) -> None:
     domains = {"a": members("a", ["1", "2"])}
-    rows = ({"a": np.array(part, np.int64)} for part in (train, valid, internal, external))
+    parts = [{"a": np.array(rows, np.int64)} for rows in (train, valid, internal, external)]
     with pytest.raises(DataError, match=f"patient '2' of a stands in {message} \\(1 such patients\\)"):
-        check_disjoint(Parts(*rows, excluded={}), domains)
+        check_disjoint(Parts(parts[0], parts[1], parts[2], parts[3], {}), domains)
 
 
 def test_the_same_id_in_another_base_is_another_patient() -> None:
@@ -431,15 +441,16 @@ def test_the_same_id_in_another_base_is_another_patient() -> None:
 def test_each_part_that_is_needed_has_images() -> None:
     some, none = np.array([0]), np.array([], np.int64)
     roles = Roles(("a", "b"), None, ("t", "u"))
-    good = {"train": {"a": some, "b": some}, "valid": {"a": none, "b": some}, "external": {"t": some, "u": some}}
-    check_filled(Parts(**good, internal={}, excluded={}), roles)  # one of two validation domains may be empty
-    for changes, message in [
-        ({"train": {"a": some, "b": none}}, "b: no image is left to train on when t \\+ u is the test"),
-        ({"valid": {"a": none, "b": none}}, "a \\+ b: no image is left to validate on"),
-        ({"external": {"t": some, "u": none}}, "u: no image to test on"),
+    train, valid, external = {"a": some, "b": some}, {"a": none, "b": some}, {"t": some, "u": some}
+    good = Parts(train, valid, {}, external, {})
+    check_filled(good, roles)  # one of two validation domains may be empty
+    for parts, message in [
+        (replace(good, train={"a": some, "b": none}), r"b: no image is left to train on when t \+ u is the test"),
+        (replace(good, valid={"a": none, "b": none}), r"a \+ b: no image is left to validate on"),
+        (replace(good, external={"t": some, "u": none}), "u: no image to test on"),
     ]:
         with pytest.raises(DataError, match=message):
-            check_filled(Parts(**{**good, **changes}, internal={}, excluded={}), roles)
+            check_filled(parts, roles)
 
 
 def test_resubstitution_is_refused_where_a_single_image_did_not_train() -> None:

@@ -115,7 +115,7 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
     if not len(frame):
         raise DataError(f"{name}: no image is left where {suite.where}")
     mapped = labelling.with_mappings(frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings])
-    lacking = labelling.lacking(mapped, suite.labels)
+    lacking = labelling.absent_labels(mapped, suite.labels)
     patients = frame["patient_id"]
     by_patient = not patients.isna().all()
     if by_patient and patients.isna().any():
@@ -125,7 +125,7 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
             "splits need one for every image, or for none"
         )
     people = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
-    raw = labelling.raw(mapped, suite.labels)
+    raw = labelling.published_states(mapped, suite.labels)
     truth = labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank)
     choice = None
     if suite.task == "multiclass":

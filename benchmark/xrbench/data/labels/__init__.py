@@ -1,1 +1,1 @@
-"""From what a dataset says of an image to a truth for each label, or to one class."""
+"""Labels: published states of findings as a truth for each label, or as one class an image."""

@@ -1,8 +1,8 @@
-"""From what a dataset says about a finding to what a model is taught and judged on.
+"""Label policies: published states of findings as the truth that models are trained and evaluated on.
 
 A published label has four states: positive (1), negative (0), uncertain (-1) and not mentioned (NaN). A *policy* turns them
-into a truth of 1, 0 or NaN, where NaN takes no part in losses and metrics. Since datasets differ in what a blank means, the
-policy decides which images a figure is about: it is a named choice, never a default hidden in a reader.
+into a truth of 1, 0 or NaN, where NaN is left out of losses and metrics. Since datasets differ in what a blank means, the
+policy decides which images a figure is computed on: it is a named choice, never a default hidden in a reader.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from xrbench.errors import CardError, UnknownNameError, UsageError, suggestion
 
 NO_FINDING = "No Finding"
 APART = frozenset({NO_FINDING, "Support Devices"})
-"""Labels about which "No Finding" says nothing: itself, and devices, which are no finding."""
+"""Labels whose blanks "No Finding" does not decide: itself, and devices, which are not findings."""
 
 EVERY_OTHER = "*"
-"""Key of a policy for all labels that are not named."""
+"""Key of a policy for all labels without a choice of their own."""
 
 Truth = npt.NDArray[np.float32]
 
 
 class Lookup:
-    """The names of a vocabulary, found in any spelling.
+    """Look-up of findings in a vocabulary, in any spelling.
 
     Args:
         vocabulary: The shared names with their synonyms.
@@ -42,7 +42,7 @@ class Lookup:
         self._names: dict[str, str] = {}
         for name, pathology in vocabulary.pathologies.items():
             for spelling in (name, *pathology.synonyms):
-                other = self._names.setdefault(folded(spelling), name)
+                other = self._names.setdefault(normalised(spelling), name)
                 if other != name:
                     raise CardError(f"pathologies.toml: {spelling!r} stands for both {other!r} and {name!r}")
 
@@ -50,34 +50,34 @@ class Lookup:
         """Return the shared name of a finding.
 
         Raises:
-            UnknownNameError: It has none; the nearest one is offered.
+            UnknownNameError: The vocabulary does not have it; the nearest name is offered.
         """
-        found = self.get(name)
-        if found is None:
+        shared_name = self.get(name)
+        if shared_name is None:
             raise UnknownNameError("label", name, set(self._names.values()), where=where)
-        return found
+        return shared_name
 
     def get(self, name: str) -> str | None:
         """Return the shared name of a finding, or None."""
-        return self._names.get(folded(name))
+        return self._names.get(normalised(name))
 
 
-def folded(name: str) -> str:
-    """Reduce a name to lower-case letters and digits, so that spelling variants meet.
+def normalised(name: str) -> str:
+    """Reduce a name to lower-case letters and digits, so that variants of its spelling are equal.
 
-    >>> folded("Pleural_Thickening") == folded("pleural thickening"), folded("Nodule/Mass")
+    >>> normalised("Pleural_Thickening") == normalised("pleural thickening"), normalised("Nodule/Mass")
     (True, 'nodulemass')
     """
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def lacking(frame: pd.DataFrame, labels: Sequence[str]) -> tuple[str, ...]:
-    """Name the labels that a dataset does not have at all."""
+def absent_labels(frame: pd.DataFrame, labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels that a dataset does not have at all."""
     return tuple(label for label in labels if label not in frame.columns)
 
 
-def raw(frame: pd.DataFrame, labels: Sequence[str]) -> Truth:
-    """Return the published states, float32 of shape (n, labels): 1, 0, -1, or NaN where not mentioned or no such label."""
+def published_states(frame: pd.DataFrame, labels: Sequence[str]) -> Truth:
+    """Return the published states, float32 of shape (n, labels): 1, 0, -1, or NaN where not mentioned or the label is absent."""
     states = np.full((len(frame), len(labels)), np.nan, np.float32)
     for number, label in enumerate(labels):
         if label in frame.columns:
@@ -97,9 +97,9 @@ def truth(
     Args:
         frame: A tidy frame.
         labels: Vocabulary names, in the order of the columns returned.
-        uncertain: What -1 becomes: ``ones``, ``zeros`` or ``ignore`` (NaN); one choice, or label -> choice with ``"*"`` for the
+        uncertain: Replacement of -1: ``ones``, ``zeros`` or ``ignore`` (NaN); one choice, or label -> choice with ``"*"`` for the
             others.
-        blank: What NaN becomes: ``negative`` (0), ``ignore`` (NaN), or ``negative-when-no-finding`` (0 in rows that are positive
+        blank: Replacement of NaN: ``negative`` (0), ``ignore`` (NaN), or ``negative-when-no-finding`` (0 in rows that are positive
             for "No Finding", as torchxrayvision does; NaN elsewhere); likewise.
 
     Returns:
@@ -112,14 +112,15 @@ def truth(
     >>> truth(frame, ["Edema"], uncertain="ones", blank="negative")[:, 0].tolist()
     [1.0, 0.0, 1.0, 0.0]
     """
-    states = raw(frame, labels)
+    states = published_states(frame, labels)
     healthy = frame[NO_FINDING].to_numpy() == 1 if NO_FINDING in frame.columns else np.zeros(len(frame), bool)
     for number, label in enumerate(labels):
-        when_uncertain = _choice("uncertain", uncertain, label, get_args(Uncertain))
-        when_blank = _choice("blank", blank, label, get_args(Blank))
+        when_uncertain = _choice_for("uncertain", uncertain, label, get_args(Uncertain))
+        when_blank = _choice_for("blank", blank, label, get_args(Blank))
         if label not in frame.columns:
             continue
         column = states[:, number]
+        # found before -1 is replaced: an uncertain state that becomes NaN is not a blank
         unmentioned = np.isnan(column)
         column[column == -1] = {"ones": 1.0, "zeros": 0.0, "ignore": np.nan}[when_uncertain]
         if when_blank == "negative":
@@ -130,10 +131,11 @@ def truth(
 
 
 def with_mappings(frame: pd.DataFrame, mappings: Sequence[LabelMapping]) -> pd.DataFrame:
-    """Add the labels that others may stand for.
+    """Add the target label of each mapping, combined from its sources.
 
-    The target is positive where any source (or the target itself) is, uncertain where none is positive and any uncertain,
-    negative where all that the dataset has are, and not mentioned otherwise. Without any source in the dataset nothing changes.
+    The target is positive where any source (or the target itself) is, uncertain where none is positive and any is uncertain,
+    negative where all that the dataset has are negative, and not mentioned otherwise. A mapping without a source in the dataset
+    changes nothing.
 
     >>> frame = pd.DataFrame({"Nodule": [1.0, 0.0, 0.0], "Mass": [np.nan, 0.0, np.nan]})
     >>> both = LabelMapping(target="Nodule/Mass", sources=("Nodule", "Mass"), reason="")
@@ -143,18 +145,18 @@ def with_mappings(frame: pd.DataFrame, mappings: Sequence[LabelMapping]) -> pd.D
     for mapping in mappings:
         if any(source in frame.columns for source in mapping.sources):
             present = [label for label in dict.fromkeys((mapping.target, *mapping.sources)) if label in frame.columns]
-            frame = frame.assign(**{mapping.target: _any(raw(frame, present))})
+            frame = frame.assign(**{mapping.target: _three_valued_or(published_states(frame, present))})
     return frame
 
 
-def _any(states: Truth) -> npt.NDArray[np.float32]:
+def _three_valued_or(states: Truth) -> npt.NDArray[np.float32]:
     """Combine states of shape (n, sources) into one column by three-valued "or"."""
     positive, uncertain = (states == 1).any(axis=1), (states == -1).any(axis=1)
     known = ~np.isnan(states).any(axis=1)
     return np.select([positive, uncertain, known], [1.0, -1.0, 0.0], np.nan).astype(np.float32)
 
 
-def _choice(field: str, policy: str | Mapping[str, Any], label: str, known: Collection[str]) -> str:
+def _choice_for(field: str, policy: str | Mapping[str, Any], label: str, known: Collection[str]) -> str:
     chosen = policy if isinstance(policy, str) else policy.get(label, policy.get(EVERY_OTHER))
     if chosen is None:
         raise UsageError(f"{field}: no choice for label {label!r}; name it, or {EVERY_OTHER!r} for all others")

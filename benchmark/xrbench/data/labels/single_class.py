@@ -1,8 +1,8 @@
-"""From images with any number of findings to images with exactly one class.
+"""Selection of images with exactly one class, for multi-class tasks, from images with any number of findings.
 
-Published labels may stand side by side in one image; a softmax over classes wants one each. Which images take part and what
-each is taken for is a declared rule, and what the rule leaves out is counted. A cap on the images of a class draws by a
-hash of the image's id, so that neither the order of the rows nor the other images decide whether one is kept.
+An image can have several published labels; a softmax over classes needs exactly one. A declared rule decides which images take
+part and with which class, and the images that it leaves out are counted. A cap on the images of a class draws by a hash of the
+image's id, so that neither the order of the rows nor the other images decide whether one is drawn.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from xrbench.cards import ClassRule
 from xrbench.errors import CardError, DataError, suggestion
 
 NONE = -1
-"""Class number of an image that takes no part."""
+"""Class number of an image that is left out."""
 
 EVERY_OTHER = "*"
-"""Key of the caps for all datasets that are not named."""
+"""Key of the cap of all datasets without one of their own."""
 
 Truth = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -29,15 +29,15 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ClassChoice:
-    """What a class rule makes of a dataset's images.
+    """Classes of a dataset's images under a class rule.
 
     Attributes:
-        number: Class of each row, int64 of shape (n,): a position in the labels, or -1 where the row takes no part.
-        truth: float32 of shape (n, labels): 1 in the column of the class and 0 elsewhere; NaN in rows that take no part.
+        number: Class of each row, int64 of shape (n,): a position in the labels, or -1 where the row is left out.
+        truth: float32 of shape (n, labels): 1 in the column of the class and 0 elsewhere; NaN in rows that are left out.
         before, after: Label -> images of that class, before and after the cap.
-        without: Images left out since none of the labels is positive.
-        several: Images with more than one positive label, whether the rule leaves them out or chooses among the labels.
-        left_out: Images that the rule leaves out for having several labels; 0 where it chooses.
+        without: Images left out because none of the labels is positive.
+        several: Images with more than one positive label, whether the rule leaves them out or chooses one.
+        left_out: Images that the rule leaves out for having several labels; 0 where it chooses one.
     """
 
     number: Numbers
@@ -50,23 +50,23 @@ class ClassChoice:
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
-        """Which rows take part, shape (n,)."""
+        """Mask of the rows that are not left out, shape (n,)."""
         return np.asarray(self.number != NONE)
 
 
 def single_class(
     truth: Truth, labels: Sequence[str], rule: ClassRule, *, dataset: str, images: Sequence[str] | npt.NDArray[np.str_]
 ) -> ClassChoice:
-    """Give each image of a dataset its class, or leave it out.
+    """Assign each image of a dataset to one class, or leave it out.
 
     Args:
-        truth: 1, 0 or NaN after the label policy, shape (n, labels). Only a 1 is a finding: 0 and NaN are its absence.
+        truth: 1, 0 or NaN after the label policy, shape (n, labels). Only 1 counts as a finding: 0 and NaN do not.
         labels: The classes, in the order of the columns.
         rule: ``exactly-one`` keeps images with one positive label; ``first`` takes the first positive label in the order of
-            ``labels``; ``most-frequent`` the positive label that most of these images have, the earlier one when equal.
-            Its cap for the dataset (0 or not named: none) then keeps that many images of a class.
+            ``labels``; ``most-frequent`` the positive label that most of these images have, the earlier one of equals. Its
+            cap for the dataset (0 or absent: none) then keeps that many images of a class.
         dataset: Name of the dataset, as the caps name it.
-        images: Id of each row; it alone decides, with the rule's seed, whether a cap keeps an image.
+        images: Id of each row; with the rule's seed it alone decides the draw of a cap.
 
     Raises:
         CardError: A cap is below 0.
@@ -79,9 +79,9 @@ def single_class(
     """
     positive = truth == 1
     count = positive.sum(axis=1)
-    number = _choose(positive, rule)
+    number = _choose_class(positive, rule)
     before = np.bincount(number[number != NONE], minlength=len(labels))
-    number = _capped(number, images, cap_of(rule, dataset), rule.seed)
+    number = _apply_cap(number, images, cap_of(rule, dataset), rule.seed)
     kept = number != NONE
     if not kept.any():
         raise DataError(
@@ -105,7 +105,7 @@ def single_class(
 
 
 def cap_of(rule: ClassRule, dataset: str) -> int:
-    """Return the cap on a dataset's images of one class; 0 is none.
+    """Return the cap on a dataset's images of one class; 0 for no cap.
 
     Raises:
         CardError: It is below 0.
@@ -120,7 +120,7 @@ def cap_of(rule: ClassRule, dataset: str) -> int:
 
 
 def check_caps(rule: ClassRule, datasets: Iterable[str], *, where: str = "") -> None:
-    """Refuse caps of datasets that a suite does not have, and caps below 0.
+    """Check that caps are not below 0 and belong to datasets of the suite.
 
     Args:
         rule: The class rule.
@@ -128,7 +128,7 @@ def check_caps(rule: ClassRule, datasets: Iterable[str], *, where: str = "") -> 
         where: The suite, for messages.
 
     Raises:
-        CardError: The first cap that means nothing, with the nearest known name.
+        CardError: A cap is below 0, or its dataset is unknown; the nearest name is offered.
     """
     place, known = f"{where}: " if where else "", set(datasets)
     for name, cap in rule.caps.items():
@@ -141,7 +141,7 @@ def check_caps(rule: ClassRule, datasets: Iterable[str], *, where: str = "") -> 
 def check_classes(
     train: Mapping[str, int], tests: Mapping[str, Mapping[str, int]], labels: Sequence[str], where: str
 ) -> tuple[str, ...]:
-    """Refuse a training set without an image of some class, and say which classes a test set cannot judge.
+    """Check that every class has a training image, and report classes that a test set lacks.
 
     Args:
         train: Label -> training images of that class.
@@ -150,7 +150,7 @@ def check_classes(
         where: The training set, such as ``vindr (val-split)``.
 
     Returns:
-        One line for each class that is learned and stands in no test set.
+        One line for each class that some test set lacks.
 
     Raises:
         DataError: A class has no training image; all such classes are named, with the test sets that have them.
@@ -161,7 +161,8 @@ def check_classes(
     absent = [label for label in labels if not train.get(label)]
     if absent:
         raise DataError(
-            "; ".join(_absent(label, tests, where) for label in absent) + "; a class is learned from images of it"
+            "; ".join(_no_training_image(label, tests, where) for label in absent)
+            + "; a class is learned from images of it"
         )
     return tuple(
         f"class {label!r} has {train[label]:,} training images in {where} but none in {', '.join(missing)}: "
@@ -171,34 +172,34 @@ def check_classes(
     )
 
 
-def _absent(label: str, tests: Mapping[str, Mapping[str, int]], where: str) -> str:
-    there = [f"{counts[label]:,} in {name}" for name, counts in tests.items() if counts.get(label)]
-    elsewhere = f"but {', '.join(there)}" if there else "and none in any test set"
+def _no_training_image(label: str, tests: Mapping[str, Mapping[str, int]], where: str) -> str:
+    tests_with_it = [f"{counts[label]:,} in {name}" for name, counts in tests.items() if counts.get(label)]
+    elsewhere = f"but {', '.join(tests_with_it)}" if tests_with_it else "and none in any test set"
     return f"class {label!r} has no training image in {where} {elsewhere}"
 
 
-def _choose(positive: npt.NDArray[np.bool_], rule: ClassRule) -> Numbers:
-    """Choose a class for each row of positive labels, shape (n, labels); -1 where there is none to choose."""
+def _choose_class(positive: npt.NDArray[np.bool_], rule: ClassRule) -> Numbers:
+    """Choose the class of each row of positive labels, shape (n, labels); -1 where the rule chooses none."""
     count = positive.sum(axis=1)
     order = np.arange(positive.shape[1])
     if rule.rule == "most-frequent":
         order = np.argsort(-positive.sum(axis=0), kind="stable")
+    # argmax returns the first True along the rule's order of labels
     chosen = order[np.argmax(positive[:, order], axis=1)]
-    wanted = count == 1 if rule.rule == "exactly-one" else count > 0
-    return np.where(wanted, chosen, NONE).astype(np.int64)
+    chooses = count == 1 if rule.rule == "exactly-one" else count > 0
+    return np.where(chooses, chosen, NONE).astype(np.int64)
 
 
-def _capped(number: Numbers, images: Sequence[str] | npt.NDArray[np.str_], cap: int, seed: int) -> Numbers:
+def _apply_cap(number: Numbers, images: Sequence[str] | npt.NDArray[np.str_], cap: int, seed: int) -> Numbers:
     if not cap:
         return number
     kept = number.copy()
     for label in np.unique(number[number != NONE]):
-        rows = np.flatnonzero(number == label)
-        if len(rows) > cap:
-            ordered = sorted(rows.tolist(), key=lambda row: _order(seed, str(images[row])))
-            kept[ordered[cap:]] = NONE
+        rows = np.flatnonzero(number == label).tolist()
+        ordered = sorted(rows, key=lambda row: _hash(seed, str(images[row])))
+        kept[ordered[cap:]] = NONE
     return kept
 
 
-def _order(seed: int, image: str) -> tuple[bytes, str]:
+def _hash(seed: int, image: str) -> tuple[bytes, str]:
     return hashlib.blake2b(f"class cap\x1f{seed}\x1f{image}".encode(), digest_size=8).digest(), image

@@ -1,1 +1,1 @@
-"""Which patients a model is trained, validated and tested on."""
+"""Splits: which patients a model is trained, validated and tested on."""

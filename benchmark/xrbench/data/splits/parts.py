@@ -1,8 +1,8 @@
-"""The parts of a fit: who trains, validates and tests, as row positions of each domain, and what must hold for them.
+"""Parts of a fit: the rows of each domain that train, validate and test, and the checks that they must pass.
 
 Conventions: a *domain* is a dataset or a slice of one; its *base* is the dataset whose patients it holds. Two slices of one
-base share patients, so a person is ``(base, patient)``. A *part* is domain name -> row positions in that domain's frame, in
-published order.
+base share patients, so a patient is identified by ``(base, patient)``. A *part* is domain name -> row positions in that domain's
+frame, in published order.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Rows = npt.NDArray[np.int64]
 Part = dict[str, Rows]
 
 NO_VALIDATION = "none"
-"""What ``Roles.valid`` says when nobody validates."""
+"""Value of ``Roles.valid`` for no validation at all."""
 
 
 @dataclass(frozen=True)
 class Members:
-    """Whose images a domain holds: the base, and the patient of each row (shape (n,), strings)."""
+    """Patients of a domain: its base, and the patient of each row, strings of shape (n,)."""
 
     base: str
     patient: npt.NDArray[np.str_]
@@ -38,7 +38,7 @@ class Roles:
     Attributes:
         train: The training domains.
         valid: A domain; None for held-out patients of the training domains; or ``"none"`` for no validation at all.
-        test: The external test domain, or several; none when only the internal test is wanted.
+        test: The external test domain, or several; an empty tuple for an internal test alone.
     """
 
     train: tuple[str, ...]
@@ -53,14 +53,14 @@ class Roles:
 
 @dataclass(frozen=True)
 class Parts:
-    """The rows of one fit.
+    """Rows of one fit.
 
     Attributes:
-        train, valid: What is learned from, and what selects the epoch and sets thresholds.
+        train, valid: Training images, and those that select the epoch and set thresholds.
         internal: Held-out patients of the training domains; or, with ``resubstitution``, training images.
         external: The test domains.
-        excluded: Domain -> images left out of training or validation because their patient stands on another side.
-        resubstitution: Whether the internal test is made on training images: such figures are no held-out ones.
+        excluded: Domain -> images left out of training or validation because their patient is in another split.
+        resubstitution: Whether the internal test uses training images, so that its figures are not held-out ones.
     """
 
     train: Part
@@ -72,26 +72,26 @@ class Parts:
 
 
 def check_disjoint(parts: Parts, domains: Mapping[str, Members]) -> None:
-    """Refuse parts in which a patient stands on two sides; the internal test may be made on training images if it says so.
+    """Check that no patient is in more than one split; with ``resubstitution`` the internal test shares those of training.
 
     Raises:
-        DataError: Somebody does; the message names one.
+        DataError: A patient is; the message names one.
     """
-    train, valid = people_of(parts.train, domains), people_of(parts.valid, domains)
-    test = people_of(parts.external, domains)
+    train, valid = patients_of(parts.train, domains), patients_of(parts.valid, domains)
+    test = patients_of(parts.external, domains)
     if parts.resubstitution:
-        _check_within(parts)
+        _check_resubstitution(parts)
     else:
-        test |= people_of(parts.internal, domains)
-    for one, other, names in (
+        test |= patients_of(parts.internal, domains)
+    for first, second, names in (
         (train, valid, "train and valid"),
         (train, test, "train and test"),
         (valid, test, "valid and test"),
     ):
-        both = one & other
-        if both:
-            base, patient = min(both)
-            raise DataError(f"patient {patient!r} of {base} stands in {names} ({len(both)} such patients)")
+        shared = first & second
+        if shared:
+            base, patient = min(shared)
+            raise DataError(f"patient {patient!r} of {base} stands in {names} ({len(shared)} such patients)")
 
 
 def rows_digest(*parts: Sequence[str] | npt.NDArray[np.generic]) -> str:
@@ -103,19 +103,21 @@ def rows_digest(*parts: Sequence[str] | npt.NDArray[np.generic]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, np.ndarray) and part.dtype.kind == "f":
+            # NaN has many bit patterns: all become one number, in a byte order that is the same on every machine
             data = np.ascontiguousarray(np.where(np.isnan(part), np.float32(-9), part), dtype="<f4").tobytes()
         else:
             data = "\x1f".join(map(str, part)).encode()
+        # the length in front keeps apart parts that only together have equal bytes
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
     return digest.hexdigest()
 
 
 def check_filled(parts: Parts, roles: Roles) -> None:
-    """Refuse parts of which one that is needed has no image.
+    """Check that every part that is needed has an image.
 
     Raises:
-        DataError: Nothing is left to train, validate or test on.
+        DataError: No image is left to train, validate or test on.
     """
     for name, rows in parts.train.items():
         if not len(rows):
@@ -136,8 +138,8 @@ def all_rows(members: Members) -> Rows:
     return np.arange(len(members.patient))
 
 
-def people_of(part: Part, domains: Mapping[str, Members]) -> set[tuple[str, str]]:
-    """Name everybody with an image in a part, as (base, patient)."""
+def patients_of(part: Part, domains: Mapping[str, Members]) -> set[tuple[str, str]]:
+    """Return the patients with an image in a part, as (base, patient)."""
     return {
         (domains[name].base, patient)
         for name, rows in part.items()
@@ -145,20 +147,20 @@ def people_of(part: Part, domains: Mapping[str, Members]) -> set[tuple[str, str]
     }
 
 
-def without(rows: Rows, members: Members, people: set[tuple[str, str]]) -> Rows:
-    """Leave out the rows of some people."""
-    unwanted = [patient for base, patient in people if base == members.base]
-    if not unwanted:
+def exclude_patients(rows: Rows, members: Members, patients: set[tuple[str, str]]) -> Rows:
+    """Return the rows without those of some patients, given as (base, patient)."""
+    excluded = [patient for base, patient in patients if base == members.base]
+    if not excluded:
         return rows
-    return rows[~np.isin(members.patient[rows], np.array(unwanted))]
+    return rows[~np.isin(members.patient[rows], np.array(excluded))]
 
 
 def first_rows(rows: Rows, limit: int) -> Rows:
-    """Take at most so many rows; a limit of 0 is none."""
+    """Return the first ``limit`` rows; all of them for a limit of 0."""
     return rows[:limit] if limit else rows
 
 
-def _check_within(parts: Parts) -> None:
+def _check_resubstitution(parts: Parts) -> None:
     for name, rows in parts.internal.items():
         if not np.isin(rows, parts.train.get(name, rows[:0])).all():
             raise DataError(f"{name}: resubstitution is measured on training images, and some here are none")

@@ -1,7 +1,7 @@
-"""Decide which patients train, validate and test, so that nobody stands on two sides.
+"""Splits of the patients of a fit into training, validation and test, so that no patient is in more than one split.
 
-Where one person would stand on two sides of a fit, the test keeps the images, then the validation; what that costs is
-counted. Under the rule ``everything`` alone the internal test is made of training images, and says so (resubstitution).
+Where domains share a patient, the test keeps the images first, then the validation; images left out of the other parts are counted.
+Only under the rule ``everything`` is the internal test made of training images, which is recorded as resubstitution.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.cards import Limits, SplitRule
-from xrbench.data.splits.assign import Side, sides
+from xrbench.data.splits.assign import SplitName, assign_patients
 from xrbench.data.splits.parts import (
     NO_VALIDATION,
     Members,
@@ -23,10 +23,10 @@ from xrbench.data.splits.parts import (
     all_rows,
     check_disjoint,
     check_filled,
+    exclude_patients,
     first_rows,
-    people_of,
+    patients_of,
     rows_digest,
-    without,
 )
 from xrbench.errors import CardError, DataError
 
@@ -39,13 +39,13 @@ __all__ = [
     "Parts",
     "Roles",
     "Rows",
-    "Side",
+    "SplitName",
     "Strata",
+    "assign_patients",
     "check_disjoint",
     "check_filled",
     "divide",
     "rows_digest",
-    "sides",
 ]
 
 
@@ -63,50 +63,53 @@ def divide(
     """Divide the images of a setting into the parts of one fit.
 
     Args:
-        roles: Which domain does what.
-        domains: Members of each domain named in ``roles``; others of the same bases may be among them.
+        roles: Which domains train, validate and test.
+        domains: Members of each domain named in ``roles``; may hold others of the same bases.
         rule: How patients are held out.
-        limits: At most so many images a domain and part, the first in published order.
+        limits: Largest number of images of a domain in each part, the first in published order.
         seed: The setting's seed; used when the rule has none of its own.
         internal: Whether patients are held out for an internal test (``everything``: whether it is made on training images).
-        population: Base -> all its patients in the suite, so that slices of one base split alike whatever the setting; by
-            default those of the given domains.
+        population: Base -> all its patients in the suite, so that slices of one base split alike in every setting; by default
+            the patients of the given domains.
         strata: Domain -> stratum (class) of each row, for a rule that stratifies: a patient's is that of the first image in the
             order of ``strata``. Give those of all domains of a base, so that its slices split alike.
 
     Raises:
         DataError: A part would be empty, or a rule that stratifies is given no strata.
-        CardError: A rule other than ``patients`` wants to stratify, or one that holds nobody out wants held-out patients.
+        CardError: A rule other than ``patients`` stratifies, or one that holds nobody out needs held-out patients.
     """
     _check_rule(rule, roles, strata)
-    chosen = seed if rule.seed is None else rule.seed
+    split_seed = seed if rule.seed is None else rule.seed
     shares = (rule.test_fraction if internal else 0.0, rule.valid_fraction if roles.valid is None else 0.0)
     external = {name: first_rows(all_rows(domains[name]), limits.test) for name in roles.tests}
-    held = people_of(external, domains)
+    external_patients = patients_of(external, domains)
     if rule.kind == "everything":
         parts: tuple[Part, Part, Part] = ({name: all_rows(domains[name]) for name in roles.train}, {}, {})
     elif rule.kind == "sequential":
-        parts = _sequential(roles, domains, held, limits=limits, shares=shares, seed=chosen, internal=internal)
+        parts = _sequential(
+            roles, domains, external_patients, limits=limits, shares=shares, seed=split_seed, internal=internal
+        )
     else:
         stratum = _stratum_of_patients(domains, strata) if rule.stratify and strata is not None else {}
-        parts = _by_patient(roles, domains, population or {}, stratum, shares=shares, seed=chosen)
-    train, valid, inside = parts
-    inside = {name: first_rows(rows, limits.test) for name, rows in inside.items() if internal}
+        parts = _by_patient(roles, domains, population or {}, stratum, shares=shares, seed=split_seed)
+    train, valid, internal_part = parts
+    internal_part = {name: first_rows(rows, limits.test) for name, rows in internal_part.items() if internal}
     if roles.valid == NO_VALIDATION:
         valid = {}
     elif roles.valid is not None:
         valid = {roles.valid: all_rows(domains[roles.valid])}
-    tested = held | people_of(inside, domains)
-    kept_valid = {name: without(rows, domains[name], tested) for name, rows in valid.items()}
-    kept_valid = {name: first_rows(rows, limits.valid) for name, rows in kept_valid.items()}
-    elsewhere = tested | people_of(kept_valid, domains)
-    kept_train = {name: without(rows, domains[name], elsewhere) for name, rows in train.items()}
-    excluded = _lost(valid, kept_valid, limits.valid) | _lost(train, kept_train, 0)
-    kept_train = {name: first_rows(rows, limits.train) for name, rows in kept_train.items()}
-    again = rule.kind == "everything" and internal
-    if again:
-        inside = {name: first_rows(rows, limits.test) for name, rows in kept_train.items()}
-    result = Parts(kept_train, kept_valid, inside, external, excluded, resubstitution=again)
+    # the test keeps its patients first, then validation; limits apply afterwards, so that they fill up with images that remain
+    test_patients = external_patients | patients_of(internal_part, domains)
+    valid_left = {name: exclude_patients(rows, domains[name], test_patients) for name, rows in valid.items()}
+    valid_left = {name: first_rows(rows, limits.valid) for name, rows in valid_left.items()}
+    reserved = test_patients | patients_of(valid_left, domains)
+    train_left = {name: exclude_patients(rows, domains[name], reserved) for name, rows in train.items()}
+    excluded = _count_excluded(valid, valid_left, limits.valid) | _count_excluded(train, train_left, 0)
+    train_left = {name: first_rows(rows, limits.train) for name, rows in train_left.items()}
+    resubstitution = rule.kind == "everything" and internal
+    if resubstitution:
+        internal_part = {name: first_rows(rows, limits.test) for name, rows in train_left.items()}
+    result = Parts(train_left, valid_left, internal_part, external, excluded, resubstitution=resubstitution)
     check_disjoint(result, domains)
     check_filled(result, roles)
     return result
@@ -121,27 +124,27 @@ def _by_patient(
     shares: tuple[float, float],
     seed: int,
 ) -> tuple[Part, Part, Part]:
-    everyone: dict[str, set[str]] = {}
+    patients_of_base: dict[str, set[str]] = {}
     for name in roles.train:
         base = domains[name].base
-        everyone.setdefault(base, set(population.get(base, ()))).update(domains[name].patient.tolist())
+        patients_of_base.setdefault(base, set(population.get(base, ()))).update(domains[name].patient.tolist())
     assigned = {
-        base: sides(base, people, seed=seed, test=shares[0], valid=shares[1], strata=stratum.get(base))
-        for base, people in everyone.items()
+        base: assign_patients(base, patients, seed=seed, test=shares[0], valid=shares[1], strata=stratum.get(base))
+        for base, patients in patients_of_base.items()
     }
-    found: dict[Side, Part] = {"train": {}, "valid": {}, "test": {}}
+    parts_by_split: dict[SplitName, Part] = {"train": {}, "valid": {}, "test": {}}
     for name in roles.train:
-        side_of = assigned[domains[name].base]
-        side = np.array([side_of[patient] for patient in domains[name].patient.tolist()])
-        for which, part in found.items():
-            part[name] = np.flatnonzero(side == which)
-    return found["train"], found["valid"] if roles.valid is None else {}, found["test"]
+        split_of = assigned[domains[name].base]
+        split_of_row = np.array([split_of[patient] for patient in domains[name].patient.tolist()])
+        for split_name, part in parts_by_split.items():
+            part[name] = np.flatnonzero(split_of_row == split_name)
+    return parts_by_split["train"], parts_by_split["valid"] if roles.valid is None else {}, parts_by_split["test"]
 
 
 def _sequential(
     roles: Roles,
     domains: Mapping[str, Members],
-    held: set[tuple[str, str]],
+    external_patients: set[tuple[str, str]],
     *,
     limits: Limits,
     shares: tuple[float, float],
@@ -153,14 +156,14 @@ def _sequential(
     test: Part = {}
     for name in roles.train:
         members = domains[name]
-        free = without(np.arange(len(members.patient)), members, held)
+        free = exclude_patients(np.arange(len(members.patient)), members, external_patients)
         train[name] = first_rows(free, limits.train)
-        rest = without(free, members, people_of({name: train[name]}, domains))
-        others = members.patient[rest]
-        side_of = sides(members.base, others.tolist(), seed=seed, test=0.0, valid=shares[1])
-        side = np.array([side_of[patient] for patient in others.tolist()], dtype="U5")
-        valid[name] = rest[side == "valid"]
-        test[name] = rest[side != "valid"] if internal else rest[:0]
+        rest = exclude_patients(free, members, patients_of({name: train[name]}, domains))
+        patients = members.patient[rest]
+        split_of = assign_patients(members.base, patients.tolist(), seed=seed, test=0.0, valid=shares[1])
+        split_of_row = np.array([split_of[patient] for patient in patients.tolist()], dtype="U5")
+        valid[name] = rest[split_of_row == "valid"]
+        test[name] = rest[split_of_row != "valid"] if internal else rest[:0]
     return train, valid if roles.valid is None else {}, test
 
 
@@ -176,17 +179,18 @@ def _check_rule(rule: SplitRule, roles: Roles, strata: Strata | None) -> None:
 
 
 def _stratum_of_patients(domains: Mapping[str, Members], strata: Strata) -> dict[str, dict[str, int]]:
-    """Find each patient's stratum, that of the first image: base -> patient -> stratum."""
-    found: dict[str, dict[str, int]] = {}
-    for name, numbers in strata.items():
+    """Return each patient's stratum, that of the first image: base -> patient -> stratum."""
+    stratum_of: dict[str, dict[str, int]] = {}
+    for name, strata_of_rows in strata.items():
         members = domains[name]
         patients, first = np.unique(members.patient, return_index=True)
-        here = dict(zip(patients.tolist(), numbers[first].tolist(), strict=True))
-        found[members.base] = here | found.get(members.base, {})
-    return found
+        of_domain = dict(zip(patients.tolist(), strata_of_rows[first].tolist(), strict=True))
+        # an earlier domain of the same base wins: its image of the patient comes first
+        stratum_of[members.base] = of_domain | stratum_of.get(members.base, {})
+    return stratum_of
 
 
-def _lost(before: Part, after: Part, limit: int) -> dict[str, int]:
-    """Count what was left out of a part, not counting what its limit cut off."""
+def _count_excluded(before: Part, after: Part, limit: int) -> dict[str, int]:
+    """Count the images left out of a part of each domain, without those that its limit cut off anyway."""
     lost = {name: (min(len(rows), limit) if limit else len(rows)) - len(after[name]) for name, rows in before.items()}
     return {name: count for name, count in lost.items() if count > 0}

@@ -56,10 +56,11 @@ def released_batches(count: int, recipe: Recipe, rng: np.random.Generator) -> It
         recipe: Gives the batch size and the steps of an epoch; without a number of steps all whole batches are taken.
         rng: Generator of the permutation.
     """
-    size = min(recipe.batch_size, count)
+    size = recipe.batch_size
     whole_batches = count // size
     limit = int(recipe.steps_per_epoch // RELEASED_DIVISOR) if recipe.steps_per_epoch else whole_batches
     order = rng.permutation(count)
+    # a set smaller than a batch is one batch
     for number in range(max(min(whole_batches, limit), 1)):
         yield order[number * size : (number + 1) * size]
 
