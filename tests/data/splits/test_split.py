@@ -319,6 +319,14 @@ def test_the_seed_of_a_rule_goes_before_that_of_the_setting(kind: str) -> None:
     assert validating(3, 1) == validating(None, 3)
 
 
+def test_a_sequential_split_validates_on_its_share_of_those_who_do_not_train() -> None:
+    domains = {"a": members("a", [f"p{i}" for i in range(50)]), "t": members("t", ["x"])}
+    rule = SplitRule(kind="sequential", test_fraction=0.9, valid_fraction=0.25)
+    parts = divide(Roles(("a",), None, "t"), domains, rule=rule, limits=Limits(train=10), seed=0)
+    assert parts.train["a"].tolist() == list(range(10))
+    assert (len(parts.valid["a"]), len(parts.internal["a"])) == (10, 30)
+
+
 def test_each_part_has_a_limit_of_its_own_and_what_it_cuts_off_is_not_excluded() -> None:
     domains = {
         "a": members("a", [f"p{i}" for i in range(60)]),
