@@ -95,7 +95,7 @@ def explain(
 
 def explain_for_suite(
     folder: Path,
-    assembly: BoundPlan,
+    bound: BoundPlan,
     catalogue: Catalogue,
     *,
     cache: Path | None = None,
@@ -109,7 +109,7 @@ def explain_for_suite(
 
     Args:
         folder: The run folder, measured (and scored, for its thresholds).
-        assembly: The plan with its data.
+        bound: The plan with its data.
         catalogue: Where the vocabulary is.
         cache: Folder of pixel caches; that below ``--out`` by default.
         device: Where it is computed.
@@ -122,14 +122,14 @@ def explain_for_suite(
     Raises:
         CardError: A figure has an option that does not exist, or one of another type.
     """
-    suite, say = assembly.plan.suite, reporter or Silent()
+    suite, say = bound.plan.suite, reporter or Silent()
     questions = {layout.name: question_of(layout, suite.name) for layout in suite.figures if layout.kind == KIND}
     if not questions:
         return []
     run = open_run(folder)
-    planned = {cell.name for cell in assembly.plan.cells}
+    planned = {cell.name for cell in bound.plan.cells}
     run = replace(run, cells=tuple(cell for cell in run.cells if cell.cell in planned and cell.path.is_file()))
-    source = ImageSource(from_plan(assembly), run.suite, catalogue, cache or run.out / "cache", jobs, say)
+    source = ImageSource(from_plan(bound), run.suite, catalogue, cache or run.out / "cache", jobs, say)
     folders = []
     for name, question in questions.items():
         target = run.folder / FOLDER / name

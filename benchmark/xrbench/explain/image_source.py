@@ -150,11 +150,11 @@ class ImageSource:
         return to_cached(boxes, self.suite.preprocessing, image_size, sizes)
 
 
-def from_plan(plan: BoundPlan) -> Callable[[str], DatasetImages]:
+def from_plan(bound: BoundPlan) -> Callable[[str], DatasetImages]:
     """Find datasets among those of a plan that is bound to its data."""
 
     def find(dataset: str) -> DatasetImages:
-        domain = plan.domains[dataset]
+        domain = bound.domains[dataset]
         return DatasetImages(dataset, domain.base, domain.root, domain.published, _paths(domain.frame))
 
     return find
