@@ -1,11 +1,8 @@
-"""From a suite to the list of what is trained once (fits) and what is measured (cells): pure and ordered.
-
-A fit's name and a cell's name are made of values, never of an index.
-"""
+"""Expand a suite into fits (what is trained once) and cells (what is measured): a pure function, in a fixed order."""
 
 from xrbench.planning.expand import base_of, make_plan, recipe
 from xrbench.planning.filters import ONLY_FIELDS, parse_only, without_cells, without_datasets
-from xrbench.planning.plan import Cell, Fit, Kind, Plan
+from xrbench.planning.plan import Cell, Fit, Plan
 from xrbench.planning.protocol_settings import HELD_OUT, NONE, choose_profile, setting_name, settings_of
 
 __all__ = [
@@ -14,7 +11,6 @@ __all__ = [
     "ONLY_FIELDS",
     "Cell",
     "Fit",
-    "Kind",
     "Plan",
     "base_of",
     "choose_profile",

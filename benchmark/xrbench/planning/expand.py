@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from xrbench import blocks, cards
 from xrbench.catalogue import Catalogue
 from xrbench.errors import CardError, UsageError
-from xrbench.planning.filters import kept, listed, offer, parse_only
-from xrbench.planning.naming import cell_as_it_comes, cells_of, ensemble_cell, fit_of, identity_of
+from xrbench.planning.filters import matches, parse_only, select_names, unknown_value
+from xrbench.planning.naming import cells_of, ensemble_cell, fit_of, identity_of, pretrained_cell
 from xrbench.planning.plan import Cell, Fit, Plan
 from xrbench.planning.protocol_settings import NONE, choose_profile, mentioned, settings_of
 
@@ -38,39 +38,39 @@ def make_plan(
         UsageError: Nothing is left after ``only``.
     """
     name, chosen = choose_profile(suite, profile, fixture=fixture)
-    wanted = parse_only(only)
-    methods = listed(chosen.methods or suite.methods, wanted.get("method", ()), catalogue, "method")
-    models = listed(chosen.models or suite.models, wanted.get("model", ()), catalogue, "model")
+    filters = parse_only(only)
+    methods = select_names(chosen.methods or suite.methods, filters.get("method", ()), catalogue, "method")
+    models = select_names(chosen.models or suite.models, filters.get("model", ()), catalogue, "model")
     settings = settings_of(suite.protocol, seeds)
     trained = any(not catalogue.method(method).inference for method in methods)
-    for what, found in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
-        if not found:
+    for what, given in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
+        if not given:
             raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is wanted")
     bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in mentioned(setting)}
-    asked = Expansion(suite, chosen, catalogue, models, settings, wanted, bases)
+    expansion = _Expansion(suite, chosen, catalogue, models, settings, filters, bases)
     for method in methods:
-        asked.add(method)
-    fits, cells, recipes = asked.fits, asked.cells, asked.recipes
+        expansion.add(method)
+    fits, cells, recipes = expansion.fits, expansion.cells, expansion.recipes
     if not cells:
         raise UsageError(
-            f"--only {' '.join(only)}: nothing of suite {suite.name} matches{offer(wanted, methods, models, settings)}"
+            f"--only {' '.join(only)}: nothing of suite {suite.name} matches{unknown_value(filters, methods, models, settings)}"
         )
     used = {(cell.configuration, cell.train, cell.valid, cell.test) for cell in cells.values()}
-    kept = tuple(s for s in settings if (s.configuration, s.train, s.valid, s.test) in used) or settings
+    measured = tuple(s for s in settings if (s.configuration, s.train, s.valid, s.test) in used)
     return Plan(
         suite=suite,
         profile_name=name,
         profile=chosen,
         fits=tuple(fits.values()),
         cells=tuple(cells.values()),
-        settings=kept,
+        settings=measured or settings,
         recipes=recipes,
         bases=bases,
     )
 
 
-class Expansion:
-    """The fits and cells of a plan while they are put together."""
+class _Expansion:
+    """Collect the fits and cells of a plan, method by method."""
 
     def __init__(
         self,
@@ -79,18 +79,18 @@ class Expansion:
         catalogue: Catalogue,
         models: Sequence[str],
         settings: Sequence[cards.Setting],
-        wanted: Mapping[str, Sequence[str]],
+        only: Mapping[str, Sequence[str]],
         bases: Mapping[str, str],
     ) -> None:
         self.suite, self.profile, self.catalogue, self.models = suite, profile, catalogue, models
-        self.settings, self.wanted, self.bases = settings, wanted, bases
+        self.settings, self.only, self.bases = settings, only, bases
         self.fits: dict[str, Fit] = {}
         self.cells: dict[str, Cell] = {}
         self.recipes: dict[str, cards.Recipe] = {}
 
-    def add(self, method: str, *, wanted: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Add all that a method trains and measures in every setting."""
-        card, chosen = self.catalogue.method(method), self.wanted if wanted is None else wanted
+    def add(self, method: str, *, only: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Add all that a method trains and measures in every setting; ``only`` replaces the plan's filters."""
+        card, filters = self.catalogue.method(method), self.only if only is None else only
         if card.ensemble:
             self._add_ensembles(method, card)
             return
@@ -103,25 +103,25 @@ class Expansion:
                     f'{self.suite.name} has no validation images; wanted selection = "last" without patience'
                 )
             if card.inference:
-                self._add_as_it_comes(method, card, setting)
+                self._add_pretrained(method, card, setting)
             else:
-                self._add_trained(method, card, setting, chosen)
+                self._add_trained(method, card, setting, filters)
 
-    def _add_as_it_comes(self, method: str, card: cards.MethodCard, setting: cards.Setting) -> None:
+    def _add_pretrained(self, method: str, card: cards.MethodCard, setting: cards.Setting) -> None:
         model = self.catalogue.model(card.inference, where=f"method {method}")
-        cell = cell_as_it_comes(method, model, setting, self.bases)
-        if kept(cell, self.wanted, setting):
+        cell = pretrained_cell(method, model, setting, self.bases)
+        if matches(cell, self.only, setting):
             self.cells[cell.name] = cell
             self.recipes[cell.name] = recipe(self.suite, self.profile, card, model)
 
     def _add_trained(
-        self, method: str, card: cards.MethodCard, setting: cards.Setting, wanted: Mapping[str, Sequence[str]]
+        self, method: str, card: cards.MethodCard, setting: cards.Setting, only: Mapping[str, Sequence[str]]
     ) -> None:
         for name in self.models:
             model = self.catalogue.model(name)
             fit = fit_of(method, name, setting, self.bases)
-            found = cells_of(fit, model, self.suite.protocol, self.bases)
-            measured = [cell for cell in found if kept(cell, wanted, setting)]
+            cells = cells_of(fit, model, self.suite.protocol, self.bases)
+            measured = [cell for cell in cells if matches(cell, only, setting)]
             if any(cell.protocol != "validation" for cell in measured):
                 self.fits[fit.name] = fit
                 self.recipes[fit.name] = recipe(self.suite, self.profile, card, model, fit)
@@ -130,23 +130,22 @@ class Expansion:
 
     def _add_ensembles(self, method: str, card: cards.MethodCard) -> None:
         """Add one cell for each set of cells that differ in nothing but the seed, and those cells themselves."""
-        of = self.catalogue.method(card.ensemble, where=f"method {method}: ensemble")
-        if of.inference or of.ensemble:
+        member = self.catalogue.method(card.ensemble, where=f"method {method}: ensemble")
+        if member.inference or member.ensemble:
             raise CardError(
                 f"method {method}: ensemble: {card.ensemble!r} is not trained itself; name a method that is"
             )
-        members = {field: values for field, values in self.wanted.items() if field not in ("method", "seed")}
-        if "seed" in self.wanted:
+        if "seed" in self.only:
             return  # an ensemble over some of the seeds would be another one under the same name
-        self.add(card.ensemble, wanted={**members, "method": (card.ensemble,)})
+        self.add(card.ensemble, only={**self.only, "method": (card.ensemble,)})
         groups: dict[tuple[object, ...], list[Cell]] = {}
         for cell in self.cells.values():
             if cell.method == card.ensemble and len(cell.fits) == 1:
                 same = (cell.model, cell.configuration, cell.train, cell.valid, cell.test, cell.protocol, cell.setting)
                 groups.setdefault(same, []).append(cell)
-        for found in groups.values():
-            if len(found) > 1:
-                cell = ensemble_cell(method, found)
+        for members in groups.values():
+            if len(members) > 1:
+                cell = ensemble_cell(method, members)
                 self.cells[cell.name] = cell
 
 
@@ -157,7 +156,7 @@ def recipe(
     model: cards.ModelCard,
     fit: Fit | None = None,
 ) -> cards.Recipe:
-    """Put together everything that decides a fit besides its images; without a fit, a model that is not trained."""
+    """Collect everything that decides a fit besides its images; without a fit, that of a pretrained model."""
     return cards.Recipe(
         method=method,
         model=model,
@@ -187,11 +186,11 @@ def base_of(dataset: str, catalogue: Catalogue) -> str:
 
 
 def _check_objective(card: cards.MethodCard, suite: cards.SuiteCard) -> None:
-    """Refuse a loss that does not belong to the suite's task."""
+    """Refuse a loss of the other task."""
     name, _ = blocks.split("objective", card.objective, where=f"method {card.name}")
-    fitting = {"multilabel": "masked-bce", "multiclass": "cross-entropy"}
-    if name in fitting.values() and name != fitting[suite.task]:
+    expected = {"multilabel": "masked-bce", "multiclass": "cross-entropy"}
+    if name in expected.values() and name != expected[suite.task]:
         raise CardError(
             f"method {card.name}: objective: {name!r} is not for a {suite.task} suite such as {suite.name}; "
-            f"wanted {fitting[suite.task]!r}"
+            f"wanted {expected[suite.task]!r}"
         )

@@ -1,4 +1,4 @@
-"""What ``--only`` keeps, and what is left without some datasets or cells."""
+"""Filters of a plan: ``--only``, datasets that are not there, cells without images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parse_only(only: Sequence[str]) -> dict[str, tuple[str, ...]]:
     >>> parse_only(["method=a,b,seed=0", "seed=1"])
     {'method': ('a', 'b'), 'seed': ('0', '1')}
     """
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for text in only:
         field = ""
         for piece in text.split(","):
@@ -32,21 +32,38 @@ def parse_only(only: Sequence[str]) -> dict[str, tuple[str, ...]]:
                     raise UsageError(f"--only {text}: unknown field {field!r}{suggestion(field, ONLY_FIELDS)}")
             elif not field:
                 raise UsageError(f"--only {text}: wanted field=value, such as method=balanced-batching")
-            found.setdefault(field, []).append((value if equals else piece).strip())
-    return {field: tuple(values) for field, values in found.items()}
+            # a piece without "=" is one more value of the field before it
+            values.setdefault(field, []).append((value if equals else piece).strip())
+    return {field: tuple(accepted) for field, accepted in values.items()}
 
 
-def listed(listed: Sequence[str], wanted: Sequence[str], catalogue: Catalogue, kind: str) -> tuple[str, ...]:
-    """Keep the listed names that are wanted and add wanted ones that exist elsewhere in the catalogue."""
-    for name in wanted:
-        if name not in listed and name not in catalogue.names(kind):
+def select_names(names: Sequence[str], requested: Sequence[str], catalogue: Catalogue, kind: str) -> tuple[str, ...]:
+    """Keep the suite's names that are requested, and add requested ones that only the catalogue has.
+
+    Args:
+        names: Methods or models of the suite.
+        requested: Names given with ``--only``; none of them keeps all.
+        catalogue: Where further ones are.
+        kind: ``method`` or ``model``.
+
+    Raises:
+        UnknownNameError: A requested name does not exist.
+    """
+    for name in requested:
+        if name not in names and name not in catalogue.names(kind):
             raise UnknownNameError(kind, name, catalogue.names(kind), where="--only")
-    added = [name for name in wanted if name not in listed]
-    return tuple(name for name in (*listed, *added) if not wanted or name in wanted)
+    if not requested:
+        return tuple(names)
+    added = [name for name in requested if name not in names]
+    return tuple(name for name in (*names, *added) if name in requested)
 
 
-def kept(cell: Cell, wanted: Mapping[str, Sequence[str]], setting: cards.Setting) -> bool:
-    """Say whether a cell of a setting matches; validation goes with its fit, a model used as it comes with its settings."""
+def matches(cell: Cell, only: Mapping[str, Sequence[str]], setting: cards.Setting) -> bool:
+    """Say whether a cell of a setting matches the filters.
+
+    A validation cell is measured with its fit, whatever the test dataset; a pretrained model without training belongs to its
+    settings, whatever the models of the suite.
+    """
     values = {
         "method": cell.method,
         "model": cell.model,
@@ -56,18 +73,21 @@ def kept(cell: Cell, wanted: Mapping[str, Sequence[str]], setting: cards.Setting
         "seed": str(setting.seed),
         "configuration": setting.configuration,
     }
-    skipped = ("test",) if cell.protocol == "validation" else ("model",) if not cell.fits else ()
-    return all(values[field] in accepted for field, accepted in wanted.items() if field not in skipped)
+    if cell.protocol == "validation":
+        values.pop("test")
+    elif not cell.fits:
+        values.pop("model")
+    return all(values[field] in accepted for field, accepted in only.items() if field in values)
 
 
-def offer(
-    wanted: Mapping[str, Sequence[str]],
+def unknown_value(
+    only: Mapping[str, Sequence[str]],
     methods: Sequence[str],
     models: Sequence[str],
     settings: Sequence[cards.Setting],
 ) -> str:
-    """Say which wanted value stands nowhere, with the nearest one that does."""
-    values: dict[str, set[str]] = {
+    """Phrase which value of the filters no setting has, with the nearest one that exists; empty if each exists."""
+    known: dict[str, set[str]] = {
         "method": set(methods),
         "model": set(models),
         "train": {"+".join(setting.train) for setting in settings},
@@ -76,26 +96,29 @@ def offer(
         "seed": {str(setting.seed) for setting in settings},
         "configuration": {setting.configuration for setting in settings},
     }
-    for field, asked in wanted.items():
-        for value in asked:
-            if value not in values[field]:
-                return f": no {field} {value!r}{suggestion(value, values[field])}"
+    for field, values in only.items():
+        for value in values:
+            if value not in known[field]:
+                return f": no {field} {value!r}{suggestion(value, known[field])}"
     return ""
 
 
 def without_datasets(plan: Plan, missing: Sequence[str]) -> Plan:
     """Leave out the fits and cells that need any of these datasets."""
-    gone = set(missing)
-    there = tuple(cell for cell in plan.cells if not gone & {*cell.tests, *cell.train, cell.valid})
-    tested = {name for cell in there if cell.protocol == "external" for name in cell.fits}
+    absent = set(missing)
+    runnable = tuple(cell for cell in plan.cells if not absent & {*cell.tests, *cell.train, cell.valid})
+    tested = {name for cell in runnable if cell.protocol == "external" for name in cell.fits}
+    # a fit of a named training set serves several external tests and stays while one of them can be measured;
+    # another fit belongs to one external test and goes with it
     fits = tuple(
         fit
         for fit in plan.fits
-        if not gone & {*fit.train, fit.valid} and (fit.name in tested if fit.configuration else fit.test not in gone)
+        if not absent & {*fit.train, fit.valid}
+        and (fit.name in tested if fit.configuration else fit.test not in absent)
     )
     names = {fit.name for fit in fits}
-    cells = tuple(cell for cell in there if set(cell.fits) <= names)
-    settings = tuple(s for s in plan.settings if not gone & set(mentioned(s)))
+    cells = tuple(cell for cell in runnable if set(cell.fits) <= names)
+    settings = tuple(setting for setting in plan.settings if not absent & set(mentioned(setting)))
     return msgspec.structs.replace(plan, fits=fits, cells=cells, settings=settings)
 
 

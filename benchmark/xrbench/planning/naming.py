@@ -1,4 +1,4 @@
-"""Name fits and cells by what they are made of."""
+"""Make the fits and cells of a setting; their names are made of values, never of an index."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from xrbench.rng import fit_identity
 
 
 def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, str]) -> Fit:
-    """Name what one method trains with one model in a setting."""
-    inside = {bases[name] for name in mentioned(setting)[:-1]}
-    guarded = bases[setting.test] in inside
+    """Make the fit of one method and one model in a setting.
+
+    Args:
+        method: Name of the method card.
+        model: Name of the model card.
+        setting: Datasets and seed.
+        bases: Dataset -> the dataset whose patients it holds.
+    """
+    # where the test dataset shares patients with training or validation, they are left out, and so the fit depends on it
+    guarded = bases[setting.test] in {bases[name] for name in mentioned(setting)[:-1]}
     train = f"{setting.configuration}{':' if setting.configuration else ''}{'+'.join(setting.train)}"
     name = f"{method}/{model}/{train}/valid-{setting.valid}/seed-{setting.seed}"
     return Fit(
@@ -33,40 +40,40 @@ def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, 
 
 
 def identity_of(fit: Fit, suite: cards.SuiteCard) -> str:
-    """Spell what the random streams of a suite's fit derive from."""
+    """Return what the random streams of a suite's fit derive from (``rng.fit_identity``)."""
     setting = f"{fit.trained_on}/valid-{fit.valid}{f'/without-{fit.test}' if fit.guarded else ''}"
     return fit_identity(suite=suite.name, setting=setting, method=fit.method, model=fit.model, seed=fit.seed)
 
 
 def cells_of(fit: Fit, model: cards.ModelCard, protocol: cards.Protocol, bases: Mapping[str, str]) -> list[Cell]:
-    """List what a fit is measured on: the external dataset, its internal tests, and its validation images."""
+    """List the cells of a fit: the external dataset, its internal tests, and its validation images."""
     tests: list[tuple[str, Kind]] = [(fit.test, "external")]
     if protocol.internal:
-        inside: Kind = "resubstitution" if fit.split is not None and fit.split.kind == "everything" else "internal"
-        tests += [("+".join(fit.train), inside)] if fit.configuration else [(name, inside) for name in fit.train]
+        internal: Kind = "resubstitution" if fit.split is not None and fit.split.kind == "everything" else "internal"
+        tests += [("+".join(fit.train), internal)] if fit.configuration else [(name, internal) for name in fit.train]
     if fit.validated:
         tests.append((fit.valid, "validation"))
     return [
         Cell(
-            name=f"{fit.name}/{'validation' if protocol_kind == 'validation' else test}",
+            name=f"{fit.name}/{'validation' if kind == 'validation' else test}",
             fits=(fit.name,),
             method=fit.method,
             model=fit.model,
             train=fit.train,
             valid=fit.valid,
             test=test,
-            protocol=protocol_kind,
+            protocol=kind,
             seed=fit.seed,
             setting=setting_name(fit.train, fit.valid, fit.test, fit.configuration),
-            seen=bool({name for one in test.split("+") for name in (one, bases.get(one, one))} & set(model.seen)),
+            seen=_is_seen(test.split("+"), model, bases),
             configuration=fit.configuration,
         )
-        for test, protocol_kind in tests
+        for test, kind in tests
     ]
 
 
-def cell_as_it_comes(method: str, model: cards.ModelCard, setting: cards.Setting, bases: Mapping[str, str]) -> Cell:
-    """Name what a model that is used without training is measured on."""
+def pretrained_cell(method: str, model: cards.ModelCard, setting: cards.Setting, bases: Mapping[str, str]) -> Cell:
+    """Make the cell of a model that is used without training."""
     return Cell(
         name=f"{method}/{model.name}/as-it-comes/{setting.test}",
         fits=(),
@@ -78,16 +85,21 @@ def cell_as_it_comes(method: str, model: cards.ModelCard, setting: cards.Setting
         protocol="external",
         seed=0,
         setting="",
-        seen=bool({setting.test, bases[setting.test]} & set(model.seen)),
+        seen=_is_seen([setting.test], model, bases),
     )
 
 
+def _is_seen(datasets: Sequence[str], model: cards.ModelCard, bases: Mapping[str, str]) -> bool:
+    """Say whether the model's weights were made from images of any of these datasets."""
+    return any({name, bases.get(name, name)} & set(model.seen) for name in datasets)
+
+
 def ensemble_cell(method: str, members: Sequence[Cell]) -> Cell:
-    """Name the cell that averages the scores of cells that differ in their seeds alone."""
+    """Make the cell that averages the scores of cells which differ in their seeds alone."""
     first = members[0]
     seeds = "+".join(str(cell.seed) for cell in members)
-    where = first.name.split("/")
-    at = next(number for number, part in enumerate(where) if part.startswith("seed-"))
-    name = "/".join([method, *where[1:at], f"seeds-{seeds}", *where[at + 1 :]])
+    parts = first.name.split("/")
+    position = next(number for number, part in enumerate(parts) if part.startswith("seed-"))
+    name = "/".join([method, *parts[1:position], f"seeds-{seeds}", *parts[position + 1 :]])
     fits = tuple(cell.fits[0] for cell in members)
     return msgspec.structs.replace(first, name=name, fits=fits, method=method, seed=min(cell.seed for cell in members))

@@ -1,4 +1,4 @@
-"""Fits, cells and plans: what is trained once, what is measured, and both in order."""
+"""Fits (what is trained once), cells (what is measured) and plans (both, in order)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
         method, model: Card names.
         train: Training datasets.
         valid: Validation dataset, ``held-out`` or ``none``.
-        test: The external test dataset, which the fit must know nothing of.
+        test: The external test dataset, which takes no part in training or selection.
         seed: Seed of the setting.
         guarded: True when the test dataset shares patients with training or validation, so that the fit depends on it.
         configuration: Name of the training set, where the protocol names them.
@@ -50,9 +50,20 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """What is measured on one test set: a fit, an ensemble of several, or (without a fit) a model used as it comes.
+    """One measurement: a fit, an ensemble of several, or a pretrained model without a fit, on one test set.
 
-    The test set of a named training set is all its datasets together, such as ``chexpert+nih``.
+    Attributes:
+        name: The fit's name and the test set.
+        fits: Names of the fits; several for an ensemble, none for a pretrained model.
+        method, model: Card names.
+        train: Training datasets.
+        valid: Validation dataset, ``held-out`` or ``none``.
+        test: The test dataset; for an internal test of a named training set all its datasets together, such as ``chexpert+nih``.
+        protocol: ``external``, ``internal``, ``validation``, or ``resubstitution`` (an internal test on the training images).
+        seed: Seed of the setting; the smallest one of an ensemble.
+        setting: Name of the setting.
+        seen: Whether the model's initial weights were made from images of the test dataset.
+        configuration: Name of the training set, where the protocol names them.
     """
 
     name: str
@@ -75,7 +86,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether its scores are the mean of several fits' stored scores."""
+        """Whether its scores are the mean of the stored scores of several fits."""
         return len(self.fits) > 1
 
 

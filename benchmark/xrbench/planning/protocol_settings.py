@@ -1,4 +1,4 @@
-"""Profiles and settings: the rows of a protocol, with their seeds."""
+"""The profile of a run, and the settings of a protocol with their seeds."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def settings_of(protocol: cards.Protocol, seeds: Sequence[int] = ()) -> tuple[ca
     >>> len(settings_of(four))
     12
     """
-    found = protocol.settings or tuple(_enumerated(protocol))
+    settings = protocol.settings or tuple(_enumerated(protocol))
     return tuple(
         msgspec.structs.replace(setting, seed=seed)
-        for setting in found
+        for setting in settings
         for seed in (seeds or ([setting.seed] if setting.seed is not None else protocol.seeds))
     )
 
@@ -65,16 +65,18 @@ def mentioned(setting: cards.Setting) -> tuple[str, ...]:
 def _enumerated(protocol: cards.Protocol) -> list[cards.Setting]:
     if protocol.kind == "internal-external":
         return [
-            cards.Setting(train=one.train, valid=one.valid, test=test, configuration=one.name, split=one.split)
-            for one, test in itertools.product(protocol.configurations, protocol.external)
+            cards.Setting(
+                train=training.train, valid=training.valid, test=test, configuration=training.name, split=training.split
+            )
+            for training, test in itertools.product(protocol.configurations, protocol.external)
         ]
-    found = []
+    settings = []
     for train in itertools.combinations(protocol.datasets, protocol.train_size):
         rest = [name for name in protocol.datasets if name not in train]
         if protocol.valid == "dataset":
-            found += [
+            settings += [
                 cards.Setting(train=train, valid=valid, test=test) for valid, test in itertools.permutations(rest, 2)
             ]
         else:
-            found += [cards.Setting(train=train, valid=HELD_OUT, test=test) for test in rest]
-    return found
+            settings += [cards.Setting(train=train, valid=HELD_OUT, test=test) for test in rest]
+    return settings
