@@ -31,21 +31,21 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     \b
     Example:  xrbench plan --suite ood-cxr
     """
-    from xrbench.runs.plan_summary import outline
+    from xrbench.runs.plan_summary import summarise
 
     say = options.reporter(quiet or as_json, verbose)
     chosen = options.settings(out=given["out"], cache=given["cache"])
     bound = bind(given, chosen, say, planning=True)
-    found = outline(
+    summary = summarise(
         bound,
         out=_path(chosen["out"].value),
         cache=chosen["cache"].value,
         skip_unreadable=given["skip_unreadable"],
     )
     if as_json:
-        options.echo_json(found.to_dict())
+        options.echo_json(summary.to_dict())
     else:
-        click.echo("\n".join(found.lines()))
+        click.echo("\n".join(summary.lines()))
 
 
 @click.command("run", short_help="Train, test and judge a suite.")

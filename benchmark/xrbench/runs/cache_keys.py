@@ -1,8 +1,8 @@
-"""What decides whether a result is already there: hashes of everything that its figures depend on.
+"""Keys of fits, cells and runs: hashes of everything that their results depend on.
 
-Cards as resolved, the profile, the code of blocks from elsewhere, the rows with their truth and pixels, the seed. Words that
-only people read (titles, notes, names) do not count, and neither do fields that have their default: an optional field can be
-added to a card without any figure, or the key of any result, changing.
+These are the resolved cards, the profile, the code of blocks from other packages, the rows with their truth and pixels, and the
+seed. Titles, notes and names of cards are left out, and so are fields that have their default: an optional field can be added to
+a card without changing the key of any result.
 """
 
 from __future__ import annotations
@@ -19,24 +19,28 @@ import msgspec
 from xrbench import blocks, cards
 
 NUMBERS = 2
-"""Raised by one whenever the same cards and data would give other figures, also by another default; part of every key."""
+"""Version of the computations, part of every key: raised when the same cards and data give other results, also by a new default."""
 
 WORDS = ("title", "notes", "name")
-"""Fields that only people read."""
+"""Fields of cards that no result depends on."""
 
 BLOCK_FIELDS = ("sampler", "objective", "optimiser", "schedule")
 
 
-def fit_key(made_of: cards.Recipe, *, train: str, valid: str, preprocessing: str) -> str:
-    """Hash a recipe, the digests of its rows and the preprocessing into the key of a fit (32 hexadecimal digits).
+def fit_key(recipe: cards.Recipe, *, train: str, valid: str, preprocessing: str) -> str:
+    """Return the key of a fit: 32 hexadecimal digits.
 
-    Titles and notes of cards do not count; the source text of blocks that are not ours does.
+    Args:
+        recipe: The cards and sizes; local weights count by the file's content, blocks of other packages by their source.
+        train: Digest of the training rows.
+        valid: Digest of the validation rows.
+        preprocessing: Digest of the steps between a file and its pixels.
     """
-    method, model = _decisive(made_of.method), _decisive(made_of.model)
-    values = {**_given(made_of), "method": method, "model": model}
-    weights = Path(made_of.model.weights).expanduser()
+    method, model = _decisive(recipe.method), _decisive(recipe.model)
+    values = {**_given(recipe), "method": method, "model": model}
+    weights = Path(recipe.model.weights).expanduser()
     content = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
-    foreign = [foreign_source(made_of.method), foreign_source(made_of.model)]
+    foreign = [foreign_source(recipe.method), foreign_source(recipe.model)]
     return _hash(
         {"recipe": values, "weights": content, "code": foreign, "rows": [train, valid], "pixels": preprocessing}
     )
@@ -50,18 +54,36 @@ def cell_key(
     model: cards.ModelCard | None = None,
     labels: Sequence[str] = (),
 ) -> str:
-    """Hash the fits (or the model that is used as it comes) and the rows they are tested on into a cell's key."""
-    made_of = {"fits": list(fits), "rows": rows, "pixels": preprocessing, "labels": list(labels)}
-    return _hash({**made_of, "model": _decisive(model) if model else None})
+    """Return the key of a cell.
+
+    Args:
+        fits: Keys of its fits; empty for a pretrained model.
+        rows: Digest of the test rows.
+        preprocessing: Digest of the steps between a file and its pixels.
+        model: The pretrained model, where there is no fit.
+        labels: The suite's labels.
+    """
+    decisive = _decisive(model) if model else None
+    values = {"fits": list(fits), "rows": rows, "pixels": preprocessing, "labels": list(labels), "model": decisive}
+    return _hash(values)
 
 
 def ensemble_key(members: Sequence[str]) -> str:
-    """Hash the cells whose scores are averaged, in any order, into the key of an ensemble's cell."""
+    """Return the key of an ensemble's cell from those of the cells whose scores it averages, in any order."""
     return _hash({"mean of": sorted(members)})
 
 
 def run_key(suite: cards.SuiteCard, profile_name: str, profile: cards.Profile, data: Mapping[str, str]) -> str:
-    """Hash what all cells of a run share: suite, profile, data; not the methods, models and settings, which can be added."""
+    """Return the key of a run: 12 hexadecimal digits.
+
+    It hashes what all cells of the run share. Methods, models and settings are left out: they can be added to a run.
+
+    Args:
+        suite: The suite.
+        profile_name: Name of the profile.
+        profile: The profile.
+        data: Dataset -> digest of its selected rows.
+    """
     card = _given(suite)
     fields = ("name", "task", "classes", "labels", "uncertain", "blank", "where", "mappings", "preprocessing")
     sizes = {field: value for field, value in _given(profile).items() if field not in ("models", "methods")}
@@ -70,16 +92,16 @@ def run_key(suite: cards.SuiteCard, profile_name: str, profile: cards.Profile, d
 
 
 def foreign_source(card: cards.MethodCard | cards.ModelCard) -> dict[str, str]:
-    """Hash the source files of blocks that do not belong to xrbench, so that editing them makes another key."""
-    found = {}
+    """Hash the source files of blocks of other packages, so that editing one changes the key."""
+    digests = {}
     for kind, spec in _blocks_of(card):
         name, _ = blocks.split(kind, spec)
         if name in blocks.BLOCKS[kind]:
             continue
         block = blocks.find(kind, name, where=f"{card.name}.toml")
         source = inspect.getsourcefile(block)
-        found[f"{kind}:{name}"] = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
-    return found
+        digests[f"{kind}:{name}"] = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
+    return digests
 
 
 def check_blocks(card: cards.MethodCard | cards.ModelCard) -> None:
@@ -100,12 +122,12 @@ def _blocks_of(card: cards.MethodCard | cards.ModelCard) -> list[tuple[str, card
 
 
 def _decisive(card: cards.Card) -> dict[str, Any]:
-    """Give the fields of a card that figures depend on, without those that have their default."""
+    """Return the fields of a card that results depend on, without those that have their default."""
     return {field: value for field, value in _given(card).items() if field not in WORDS}
 
 
 def _given(card: msgspec.Struct) -> dict[str, Any]:
-    """Give the fields that differ from their default, so that a new optional field changes no key."""
+    """Return the fields that differ from their default."""
     values = cards.plain(card)
     defaults = {field.name: field for field in msgspec.structs.fields(card)}
     return {name: value for name, value in values.items() if not _is_default(getattr(card, name), defaults[name])}

@@ -1,6 +1,6 @@
-"""What a run writes down about itself: which fits and cells it consists of, on which data, made by what.
+"""Write the manifest of a run: its fits and cells, their data, and the versions that computed them.
 
-``manifest.json`` is merged: cells that an earlier, smaller command measured on the same rows stay in it, those whose images have
+The manifest is merged: cells that an earlier, smaller command measured on the same rows stay in it; those whose images have
 changed since do not.
 """
 
@@ -64,7 +64,7 @@ def write_manifest(
     command: Sequence[str],
     reporter: Reporter,
 ) -> Path:
-    """Write what the run consists of, and return its folder; nothing is written when all of it stands there already.
+    """Write the manifest, unless the one that is there already says all of it.
 
     Args:
         bound: The plan with its data; caches are open.
@@ -73,16 +73,19 @@ def write_manifest(
         failed: Name of a fit or cell -> why it failed.
         device: Where it was computed.
         command: The command line.
-        reporter: Told when an earlier manifest cannot be read.
+        reporter: Where it is reported that an earlier manifest cannot be read.
+
+    Returns:
+        The run's folder.
     """
     folder = run_folder(bound, results)
-    before = _before(folder, reporter)
+    before = _read_earlier(folder, reporter)
     fits = {fit.name: _fit_entry(fit, bound, keys, failed) for fit in bound.plan.fits}
     cells = {cell.name: _cell_entry(cell, bound, keys, failed) for cell in bound.plan.cells}
-    there = {entry["cell"]: entry for entry in before.get("cells", [])}
+    cells_before = {entry["cell"]: entry for entry in before.get("cells", [])}
     plan = bound.plan
     same_suite = before.get("suite") == store.without_nan(cards.plain(plan.suite))
-    if same_suite and all(there.get(name) == store.without_nan(entry) for name, entry in cells.items()):
+    if same_suite and all(cells_before.get(name) == store.without_nan(entry) for name, entry in cells.items()):
         return folder
     old_fits, old_cells = _still_valid(before, fits, cells)
     settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
@@ -116,12 +119,12 @@ def describe_cell(cell: Cell) -> dict[str, Any]:
 
 
 def data_of(bound: BoundPlan) -> str:
-    """Say whether figures come from synthetic images."""
+    """Return ``FIXTURE`` for synthetic images, ``real`` for others."""
     return FIXTURE if bound.fixture else "real"
 
 
 def environment() -> dict[str, Any]:
-    """Describe what the figures were made with: versions, processor, and the state of the code."""
+    """Describe what computed the results: versions, processor, and the state of the code."""
     versions = {}
     for name in LIBRARIES:
         try:
@@ -138,7 +141,7 @@ def environment() -> dict[str, Any]:
 
 
 def _git_state() -> str:
-    """Return commit and whether there are uncommitted changes, if the code is a checkout."""
+    """Return the commit, with ``+changes`` if there are uncommitted ones; empty if the code is not a checkout."""
     top = Path(__file__).parents[3]
     if not (top / ".git").exists():
         return ""
@@ -154,8 +157,8 @@ def _git_state() -> str:
     return commit.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
 
 
-def _before(folder: Path, reporter: Reporter) -> Entry:
-    """Read what an earlier command wrote; what cannot be read is written anew from the fits and cells themselves."""
+def _read_earlier(folder: Path, reporter: Reporter) -> Entry:
+    """Read the manifest of an earlier command; one that cannot be read is written anew from the fits and cells themselves."""
     if not (folder / store.MANIFEST).exists():
         return {}
     try:
@@ -168,23 +171,23 @@ def _before(folder: Path, reporter: Reporter) -> Entry:
 def _still_valid(
     before: Mapping[str, Any], fits: Mapping[str, Entry], cells: Mapping[str, Entry]
 ) -> tuple[dict[str, Entry], dict[str, Entry]]:
-    """Keep the entries of earlier commands, except those that were made from images that have changed since."""
+    """Keep the entries of earlier commands, except those whose images have changed since."""
     rows = {_role(entry): entry["rows"] for entry in (*fits.values(), *cells.values())}
-    old_fits = {
-        entry["name"]: entry
-        for entry in before.get("fits", [])
-        if rows.get(_role(entry), entry.get("rows")) == entry.get("rows")
-    }
+
+    def unchanged(entry: Entry) -> bool:
+        """Say whether no entry of this command has the same role with other rows."""
+        return bool(rows.get(_role(entry), entry.get("rows")) == entry.get("rows"))
+
+    old_fits = {entry["name"]: entry for entry in before.get("fits", []) if unchanged(entry)}
+    known = {*old_fits, *fits}
     old_cells = {
-        entry["cell"]: entry
-        for entry in before.get("cells", [])
-        if rows.get(_role(entry), entry.get("rows")) == entry.get("rows") and set(entry["fits"]) <= {*old_fits, *fits}
+        entry["cell"]: entry for entry in before.get("cells", []) if unchanged(entry) and set(entry["fits"]) <= known
     }
     return old_fits, old_cells
 
 
 def _role(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Name what entries have in common that are made of the same rows, whatever the method and the model."""
+    """Return what entries on the same rows have in common, whatever the method and the model."""
     split = (entry.get("configuration", ""), tuple(entry["train"]), entry["valid"], entry["test"], entry["seed"])
     if "cell" not in entry:
         return ("fit", *split)
@@ -221,7 +224,7 @@ def _setting_key(setting: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _merged_splits(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Add the divisions of this command to those of earlier ones; the new one holds where both have the same."""
+    """Add the splits of this command to those of earlier ones, which they replace."""
     names = ("configuration", "dataset", "seed", "split")
     return list({tuple(entry[name] for name in names): entry for entry in [*old, *new]}.values())
 

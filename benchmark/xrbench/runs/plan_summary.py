@@ -1,4 +1,4 @@
-"""What a run would do, in words and for machines: fits, cells, what is shared, what is done, what is missing."""
+"""Summarise what a run would do: its fits and cells, which of them are done, and what is missing."""
 
 from __future__ import annotations
 
@@ -24,8 +24,17 @@ PROTOCOLS = ("external", "internal", "resubstitution", "validation")
 
 
 @dataclass(frozen=True)
-class FitOutline:
-    """One fit: how many images it learns from, how many steps of how many images, and whether it is done."""
+class FitSummary:
+    """One fit.
+
+    Attributes:
+        name, key: Its name, and its key where pixels are prepared.
+        train, valid: Dataset -> number of images.
+        excluded: Dataset -> images left out because their patients are in another split.
+        epochs: Length of the training.
+        images: Images in an epoch.
+        done: Whether it is trained.
+    """
 
     name: str
     key: str
@@ -38,8 +47,15 @@ class FitOutline:
 
 
 @dataclass(frozen=True)
-class CellOutline:
-    """One cell: its test images, and whether it is done."""
+class CellSummary:
+    """One cell.
+
+    Attributes:
+        name, protocol, fits: As planned.
+        images: Number of test images.
+        key: Its key where pixels are prepared.
+        done: Whether it is measured.
+    """
 
     name: str
     protocol: str
@@ -50,37 +66,41 @@ class CellOutline:
 
 
 @dataclass(frozen=True)
-class Outline:
+class PlanSummary:
     """A plan in words and numbers.
 
     Attributes:
         head: One line on what there is to do.
-        fits, cells: See there.
+        fits, cells: One summary each.
         missing: Dataset -> where it is expected and where to ask for it.
-        notes: Things to know, such as patients that cost images.
-        images_per_second: Speed of training measured in earlier runs of the same network and size; NaN if there is none.
+        notes: What a reader of the results should know, such as images that are left out.
+        left_out: Number of settings that cannot run for want of data.
+        settings: Number of all settings.
+        images_per_second: Median speed of training in the last run of the suite; NaN if there is none.
         keyed: Whether pixels are prepared, so that it is known what is done.
+        fixture: Whether the images are synthetic.
     """
 
     head: str
-    fits: tuple[FitOutline, ...]
-    cells: tuple[CellOutline, ...]
+    fits: tuple[FitSummary, ...]
+    cells: tuple[CellSummary, ...]
     missing: dict[str, str]
     notes: tuple[str, ...]
-    left: int
+    left_out: int
     settings: int
     images_per_second: float
     keyed: bool
     fixture: bool
 
     def lines(self) -> list[str]:
-        """Write the plan for people."""
+        """Write the summary as lines of text."""
         lines = [STAMP] if self.fixture else []
         lines.append(self.head)
         lines += list(self.missing.values())
         if self.missing:
             lines.append(
-                f"         {self.left} of {self.settings} settings cannot run; --allow-missing runs the other {self.settings - self.left}"
+                f"         {self.left_out} of {self.settings} settings cannot run; "
+                f"--allow-missing runs the other {self.settings - self.left_out}"
             )
         lines += self.notes
         if not self.keyed:
@@ -99,7 +119,7 @@ class Outline:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Write the plan for machines."""
+        """Write the summary as plain values, for JSON."""
         return {
             "fixture": self.fixture,
             "summary": self.head,
@@ -108,7 +128,7 @@ class Outline:
             "missing": self.missing,
             "notes": list(self.notes),
             "settings": self.settings,
-            "settings_left_out": self.left,
+            "settings_left_out": self.left_out,
             "images_times_epochs": sum(fit.images * fit.epochs for fit in self.fits if not fit.done),
             "images_per_second": self.images_per_second,
             "pixels_prepared": self.keyed,
@@ -125,14 +145,21 @@ class Outline:
         return text
 
 
-def outline(
+def summarise(
     bound: BoundPlan,
     *,
     out: str | Path,
     cache: str | Path | None = None,
     skip_unreadable: bool = False,
-) -> Outline:
-    """Say what a run of this plan would do, given what is already in ``out``."""
+) -> PlanSummary:
+    """Summarise what a run of this plan would do.
+
+    Args:
+        bound: The plan with its data.
+        out: Folder of results, for what is done already.
+        cache: Folder of pixel caches; below ``out`` by default.
+        skip_unreadable: Whether unreadable images are left out.
+    """
     results = Store(Path(out).expanduser())
     folder = Path(cache).expanduser() if cache else results.out / "cache"
     keyed = bound.reopen_caches(folder, skip_unreadable=skip_unreadable)
@@ -141,15 +168,15 @@ def outline(
     for cell in bound.cells:
         key = cell_key(bound, cell, fit_keys) if keyed else ""
         images = sum(len(rows) for rows in bound.part(cell).values())
-        cells.append(CellOutline(cell.name, cell.protocol, cell.fits, images, key, bool(key) and results.has_cell(key)))
+        cells.append(CellSummary(cell.name, cell.protocol, cell.fits, images, key, bool(key) and results.has_cell(key)))
     fits = [_fit(fit, bound, fit_keys[fit.name], results) for fit in bound.fits]
-    return Outline(
+    return PlanSummary(
         head=_head(bound, cells),
         fits=tuple(fits),
         cells=tuple(cells),
         missing=bound.missing,
         notes=(*bound.notes, *_ensembles(bound), *_shared(bound)),
-        left=bound.settings_left_out,
+        left_out=bound.settings_left_out,
         settings=bound.settings_left_out + len(bound.plan.settings),
         images_per_second=_speed(results, bound),
         keyed=keyed,
@@ -157,14 +184,15 @@ def outline(
     )
 
 
-def _head(bound: BoundPlan, cells: list[CellOutline]) -> str:
+def _head(bound: BoundPlan, cells: list[CellSummary]) -> str:
     plan = bound.plan
     trained = [method for method in plan.methods if not _untrained(bound.catalogue.method(method))]
-    as_is = [method for method in plan.methods if _untrained(bound.catalogue.method(method))]
+    pretrained = [method for method in plan.methods if _untrained(bound.catalogue.method(method))]
     models = len({fit.model for fit in plan.fits})
     product = f"{many(len(plan.settings), 'setting')} x {many(len(trained), 'method')}"
     product += f" x {models} models" if models > 1 else ""
-    untrained = f"; {', '.join(as_is)} {'needs' if len(as_is) == 1 else 'need'} no training" if as_is else ""
+    need = "needs" if len(pretrained) == 1 else "need"
+    untrained = f"; {', '.join(pretrained)} {need} no training" if pretrained else ""
     counts = Counter(cell.protocol for cell in cells)
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in PROTOCOLS if counts[kind])
     done = sum(cell.done for cell in cells)
@@ -177,20 +205,20 @@ def _untrained(card: MethodCard) -> bool:
 
 
 def _ensembles(bound: BoundPlan) -> list[str]:
-    """Say what an ensemble costs: nothing, since it averages scores that are stored anyway."""
+    """Note for each ensemble what it averages; it needs no training."""
     lines = []
     for method in bound.plan.methods:
-        of = bound.catalogue.method(method).ensemble
+        member = bound.catalogue.method(method).ensemble
         cells = [cell for cell in bound.cells if cell.method == method]
-        if of and cells:
+        if member and cells:
             lines.append(
-                f"{method}: {many(len(cells), 'cell')}, each the mean of {len(cells[0].fits)} stored predictions of {of}; no training"
+                f"{method}: {many(len(cells), 'cell')}, each the mean of {len(cells[0].fits)} stored predictions of {member}; no training"
             )
     return lines
 
 
 def _shared(bound: BoundPlan) -> list[str]:
-    """Say which named training sets hold out the very same images of a dataset."""
+    """Note which named training sets hold out the same images of a dataset."""
     groups: dict[tuple[str, int, bytes], dict[str, None]] = {}
     for fit in bound.fits:
         for name, rows in bound.parts[fit.name].internal.items():
@@ -203,27 +231,28 @@ def _shared(bound: BoundPlan) -> list[str]:
     ]
 
 
-def _fit(fit: Fit, bound: BoundPlan, key: str, results: Store) -> FitOutline:
-    parts, made_of = bound.parts[fit.name], bound.plan.recipes[fit.name]
+def _fit(fit: Fit, bound: BoundPlan, key: str, results: Store) -> FitSummary:
+    parts, recipe = bound.parts[fit.name], bound.plan.recipes[fit.name]
     train = {name: len(rows) for name, rows in parts.train.items()}
-    _, drawn = blocks.split("sampler", made_of.method.sampler)
-    groups = int(drawn.get("groups", 0)) or len(train)
-    one_pass = sum(train.values()) if "groups" in drawn else max(train.values()) * groups
-    images = made_of.steps_per_epoch * made_of.batch_size * groups or one_pass
-    return FitOutline(
+    _, options = blocks.split("sampler", recipe.method.sampler)
+    groups = int(options.get("groups", 0)) or len(train)
+    # an epoch covers all images once or, with a batch from each domain, the largest domain once
+    one_pass = sum(train.values()) if "groups" in options else max(train.values()) * groups
+    images = recipe.steps_per_epoch * recipe.batch_size * groups or one_pass
+    return FitSummary(
         name=fit.name,
         key=key,
         train=train,
         valid={name: len(rows) for name, rows in parts.valid.items()},
         excluded=parts.excluded,
-        epochs=made_of.epochs,
+        epochs=recipe.epochs,
         images=images,
         done=bool(key) and (results.fit_folder(key) / "done.json").is_file(),
     )
 
 
 def _speed(results: Store, bound: BoundPlan) -> float:
-    """Take the median speed that earlier fits of this suite logged in this folder."""
+    """Return the median of the images a second that the last run of this suite logged; NaN if there is none."""
     speeds = []
     for run in results.runs(bound.plan.suite.name)[:1]:
         for entry in _fits_of(run):
@@ -236,7 +265,7 @@ def _speed(results: Store, bound: BoundPlan) -> float:
 
 
 def _fits_of(run: Path) -> list[dict[str, Any]]:
-    """List the fits of a run; none when its manifest cannot be read: a run will say so and write it anew."""
+    """List the fits of a run; none when its manifest cannot be read, which ``run`` reports and repairs."""
     try:
         return list(read_manifest(run)["fits"])
     except StoreError:

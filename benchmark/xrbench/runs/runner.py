@@ -1,7 +1,7 @@
-"""From a bound plan to predictions on disk: caches, fits, cells; only what is missing is done.
+"""Carry out a bound plan: build caches, train fits and measure cells that are not stored yet.
 
-The same command, given again, finds finished fits and cells by their keys and goes on where it stopped. A fit or cell that
-fails is named and the others go on; the manifest says which.
+Finished fits and cells are found by their keys, so the same command goes on where it stopped. A fit or cell that fails is
+named in the manifest, and the others go on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is carried out, without changing what it finds.
+    """How a run is carried out; none of it changes a result.
 
     Attributes:
         out: Where results go.
@@ -53,12 +53,13 @@ class Options:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run left behind.
+    """Where the results of a run are, and what failed.
 
     Attributes:
         folder: The run's folder, with its manifest.
         failed: Name of a fit or cell -> why it failed.
-        trained, measured: How many fits and cells were done now.
+        trained: How many fits were trained by this call.
+        measured: How many cells were measured by this call.
     """
 
     folder: Path
@@ -107,7 +108,7 @@ def _run(bound: BoundPlan, options: Options, results: Store, say: Reporter) -> R
 
 
 def _check_weights(bound: BoundPlan, say: Reporter) -> None:
-    """Refuse what could not start, before any pixel is read: blocks that are not there, weights that cannot be had."""
+    """Refuse blocks that do not exist and weights that cannot be obtained, before any pixel is read."""
     from xrbench.training.models.weights import obtain
 
     for fit in bound.fits:
@@ -119,14 +120,14 @@ def _check_weights(bound: BoundPlan, say: Reporter) -> None:
 
 
 class _Work:
-    """Fits and cells as they are done; one that fails is named and the others go on."""
+    """Train fits and measure cells; ``failed`` names those that failed, with the reason."""
 
     def __init__(self, bound: BoundPlan, results: Store, keys: Keys, device: str, say: Reporter) -> None:
         self.bound, self.results, self.keys, self.device, self.say = bound, results, keys, device, say
         self.failed: dict[str, str] = {}
 
     def is_there(self, cell: Cell) -> bool:
-        """Say whether a cell's predictions are there and whole; damaged ones are measured again."""
+        """Say whether a cell's predictions are stored and intact."""
         key = self.keys.cells[cell.name]
         if not self.results.has_cell(key):
             return False
@@ -138,7 +139,11 @@ class _Work:
         return True
 
     def train(self, pending: Sequence[Cell]) -> int:
-        """Train the fits that these cells need and that are not finished; return how many were."""
+        """Train the unfinished fits that these cells need.
+
+        Returns:
+            How many were trained.
+        """
         from xrbench.training.fitting.dry_run import dry_run
         from xrbench.training.fitting.fit import fit as train
 
@@ -150,22 +155,21 @@ class _Work:
             return 0
         with self.say.bar("fits", len(todo)) as bar:
             for number, fit in enumerate(todo, 1):
-                recipe, parts, key = (
-                    self.bound.plan.recipes[fit.name],
-                    self.bound.parts[fit.name],
-                    self.keys.fits[fit.name],
-                )
+                label = f"fit {number}/{len(todo)} {fit.method} {fit.model} {fit.trained_on} seed {fit.seed}"
+                recipe, parts = self.bound.plan.recipes[fit.name], self.bound.parts[fit.name]
+                key = self.keys.fits[fit.name]
                 try:
                     images = self.bound.image_set(parts.train, recipe.model)
+                    valid = self.bound.image_set(parts.valid, recipe.model) if fit.validated else images.first(0)
                     train(
                         recipe,
                         images,
-                        self.bound.image_set(parts.valid, recipe.model) if fit.validated else images.first(0),
+                        valid,
                         key=key,
                         folder=self.results.fit_folder(key),
                         device=self.device,
                         reporter=self.say,
-                        label=f"fit {number}/{len(todo)} {fit.method} {fit.model} {fit.trained_on} seed {fit.seed}",
+                        label=label,
                     )
                 except Exception as error:
                     self._fail(fit.name, error)
@@ -173,19 +177,24 @@ class _Work:
         return sum(fit.name not in self.failed for fit in todo)
 
     def measure(self, pending: Sequence[Cell]) -> int:
-        """Measure cells, except those whose fit failed; return how many were.
+        """Measure cells, except those whose fit failed.
 
-        Those of one fit load its network once. Ensembles come last: they are the mean of what is stored by then.
+        Returns:
+            How many were measured.
         """
         loaded: tuple[str, Predictor] | None = None
         with self.say.bar("cells", len(pending)) as bar:
+            # ensembles come last: they are the mean of scores that are stored by then
             for cell in sorted(pending, key=lambda cell: cell.is_ensemble):
-                maker = cell.fits[0] if cell.fits else cell.name
+                source = cell.fits[0] if cell.fits else cell.name
                 try:
-                    if cell.is_ensemble and not set(cell.fits) & set(self.failed):
+                    if set(cell.fits) & set(self.failed):
+                        pass  # the fit is named already
+                    elif cell.is_ensemble:
                         self._average(cell)
-                    elif maker not in self.failed and not cell.is_ensemble:
-                        loaded = loaded if loaded and loaded[0] == maker else (maker, self._predictor(maker))
+                    else:
+                        if loaded is None or loaded[0] != source:
+                            loaded = source, self._predictor(source)  # once for all cells of a fit
                         self._measure(cell, loaded[1])
                 except Exception as error:
                     self._fail(cell.name, error)
@@ -193,44 +202,46 @@ class _Work:
         return sum(cell.name not in self.failed and not set(cell.fits) & set(self.failed) for cell in pending)
 
     def _is_finished(self, fit: Fit) -> bool:
-        """Say whether a fit is there and whole; one that is damaged is trained again."""
+        """Say whether a fit is stored and intact."""
         from xrbench.training.fitting.checkpoint import FitFolder
 
         key = self.keys.fits[fit.name]
-        kept = FitFolder(self.results.fit_folder(key), key=key, recipe=self.bound.plan.recipes[fit.name])
+        folder = FitFolder(self.results.fit_folder(key), key=key, recipe=self.bound.plan.recipes[fit.name])
         try:
-            return kept.finished(Silent()) is not None  # if it is damaged, training says so
+            return folder.finished(Silent()) is not None  # if it is damaged, training says so
         except StoreError:
             return False
 
-    def _predictor(self, maker: str) -> Predictor:
+    def _predictor(self, source: str) -> Predictor:
+        """Load the network of a fit, or the pretrained one of a cell without a fit."""
         from xrbench.training.prediction.predict import Predictor
 
-        key = self.keys.fits.get(maker, "")
+        key = self.keys.fits.get(source, "")
         folder = self.results.fit_folder(key) if key else None
-        return Predictor(self.bound.plan.recipes[maker], folder=folder, key=key, device=self.device, reporter=self.say)
+        return Predictor(self.bound.plan.recipes[source], folder=folder, key=key, device=self.device, reporter=self.say)
 
     def _measure(self, cell: Cell, predict: Predictor) -> None:
         """Predict every row of a cell and store the predictions."""
         part, recipe = self.bound.part(cell), predict.recipe
         scores = predict(self.bound.image_set(part, recipe.model), label=f"predict {cell.test}")
         frame = self.bound.frame(part)
-        if scores.shape != (len(frame), len(recipe.labels)):
-            expected = (len(frame), len(recipe.labels))
+        expected = (len(frame), len(recipe.labels))
+        if scores.shape != expected:
             raise StoreError(f"{cell.name}: {expected} scores are expected, the model gave {scores.shape}")
         for number, label in enumerate(recipe.labels):
             frame[f"score:{label}"] = scores[:, number]
         self._store(cell, frame)
 
     def _average(self, cell: Cell) -> None:
-        """Store the mean of the scores that an ensemble's members gave the same images."""
-        made = member_keys(self.bound, cell, self.keys.fits)
-        frames = [store.read_predictions(self.results.cell_file(key), key=key)[0] for key in made]
-        frame = frames[0]
+        """Store the mean of the scores of an ensemble's members on the same images."""
+        keys = member_keys(self.bound, cell, self.keys.fits)
+        members = [store.read_predictions(self.results.cell_file(key), key=key)[0] for key in keys]
+        frame = members[0]
+        if any(not member["image"].equals(frame["image"]) for member in members):
+            raise StoreError(f"{cell.name}: its members were not measured on the same images")
         for label in store.labels_of(frame):
-            if any(not one["image"].equals(frame["image"]) for one in frames):
-                raise StoreError(f"{cell.name}: its members were not measured on the same images")
-            frame[f"score:{label}"] = np.mean([one[f"score:{label}"].to_numpy(np.float64) for one in frames], axis=0)
+            scores = [member[f"score:{label}"].to_numpy(np.float64) for member in members]
+            frame[f"score:{label}"] = np.mean(scores, axis=0)
         self._store(cell, frame)
 
     def _store(self, cell: Cell, frame: pd.DataFrame) -> None:
@@ -240,7 +251,7 @@ class _Work:
         store.write_predictions(self.results.cell_file(key), frame, about)
 
     def _fail(self, name: str, error: Exception) -> None:
-        """Name what failed, and why; a full disk ends the run instead, since nothing else could be kept either."""
+        """Record a failure; a full disk ends the run instead, since nothing else could be stored either."""
         if disk_is_full(error):
             raise error
         self.failed[name] = _reason(error)
@@ -255,15 +266,15 @@ def _device(name: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Put an error into one line; with its place, if it is not one that was raised on purpose."""
-    words = (str(error).splitlines() or [""])[0]
+    """Put an error into one line, with its place in the code unless it was raised on purpose."""
+    message = (str(error).splitlines() or [""])[0]
     if isinstance(error, XrbenchError):
-        return words
+        return message
     frames = traceback.extract_tb(error.__traceback__)
     place = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
-    return f"{type(error).__name__}: {words} ({Path(place.filename).name}, line {place.lineno})"
+    return f"{type(error).__name__}: {message} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def command_line() -> list[str]:
-    """Return the command as it was given, with the program's name shortened."""
+    """Return the command line, with the program's name shortened."""
     return ["xrbench", *sys.argv[1:]]

@@ -1,11 +1,11 @@
-"""Save and load what is on disk: atomic, verified, and never silently somebody else's.
+"""Read and write stored results; each file is verified when it is read.
 
 Layout below ``--out``::
 
-    fits/<key>/                 what a fit leaves behind (weights, log), written by training
-    cells/<key>.parquet         predictions of one cell; its key, description and digest stand in the file
-    <suite>/<run>/manifest.json what the run consists of and where it came from
-    <suite>/<run>/scores.csv    and the tables, figures and pages made from it
+    fits/<key>/                 weights and log of a fit, written by training
+    cells/<key>.parquet         predictions of one cell, with its key, description and digest
+    <suite>/<run>/manifest.json fits and cells of the run, its data and versions
+    <suite>/<run>/scores.csv    its scores; the tables, figures and pages lie beside it
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MANIFEST_FIELDS: Mapping[str, type] = {
     "fits": list,
     "cells": list,
 }
-"""What every manifest has."""
+"""Fields that every manifest has, with their types."""
 
 
 class Store:
@@ -71,16 +71,16 @@ class Store:
 
     def runs(self, suite: str | None = None) -> list[Path]:
         """List run folders, the one written last first."""
-        found = self.out.glob(f"{suite or '*'}/*/{MANIFEST}")
-        return [path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+        manifests = self.out.glob(f"{suite or '*'}/*/{MANIFEST}")
+        return [path.parent for path in sorted(manifests, key=lambda path: path.stat().st_mtime, reverse=True)]
 
     def has_cell(self, key: str) -> bool:
-        """Say whether a cell's predictions are there."""
+        """Say whether a cell's predictions are stored."""
         return self.cell_file(key).is_file()
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold a lock while the block runs, so that two commands do not do the same work in one folder.
+        """Hold a lock, so that two commands do not do the same work in one folder.
 
         Raises:
             StoreError: Another process holds it.
@@ -120,7 +120,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what a run says about itself.
+    """Read and check the manifest of a run.
 
     Raises:
         StoreError: There is no manifest in the folder, or it lacks what every manifest has.
