@@ -1,1 +1,1 @@
-"""Predictions that somebody else made: read, judged and shown as those of runs are."""
+"""Predictions in files, made elsewhere: read, evaluated and reported as those of runs are."""

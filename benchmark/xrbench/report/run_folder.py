@@ -1,4 +1,4 @@
-"""Read what a run folder says about itself: what tables, figures and claims are made from."""
+"""An opened run folder: the input of tables, figures and claims."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.report.reported_values import Reported, reported
 from xrbench.runs import store
-from xrbench.runs.store import read_manifest as read_manifest
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run measured, as blocks that make tables, figures and claims are given it.
+    """A scored run, the argument of the blocks that make tables, figures and claims.
 
     Attributes:
         folder: The run folder.
-        manifest: What the run says about itself.
+        manifest: The run's manifest.
         suite: The suite as it was when the run was made.
-        results: Tidy scores (``results.scores``) and predictions (``results.predictions(cell)``: a frame, or None).
+        results: Tidy scores, cells and predictions.
         paper: What the suite's paper reported; None when there is none.
     """
 
@@ -39,19 +38,19 @@ class Run:
     suite: SuiteCard
     results: Results
     paper: Reported | None
-    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """Compute something of the run once, however many tables and figures ask for it.
+        """Return what a function computes of the run, called once however many tables and figures need it.
 
         Args:
-            name: What it is called; the same name always means the same thing.
-            make: How it is computed.
+            name: Key under which the result is stored.
+            make: The function.
         """
-        if name not in self._kept:
-            self._kept[name] = make()
-        kept: T = self._kept[name]
-        return kept
+        if name not in self._memo:
+            self._memo[name] = make()
+        value: T = self._memo[name]
+        return value
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -60,18 +59,18 @@ class Run:
 
     @property
     def stamp(self) -> str:
-        """What stands over every table and figure: the FIXTURE stamp, or nothing."""
+        """The FIXTURE stamp for every table and figure; empty on real images."""
         return STAMP if self.results.fixture else ""
 
-    def cells(self, **wanted: str) -> pd.DataFrame:
+    def cells(self, **values: str) -> pd.DataFrame:
         """List the measured cells, one row each, that have these values in these columns of the scores."""
         cells = self.scores.drop_duplicates("cell")
-        for column, value in wanted.items():
+        for column, value in values.items():
             cells = cells[cells[column] == value]
         return cells
 
     def log(self, fit: str) -> pd.DataFrame | None:
-        """Return the table of epochs of a fit, by the fit's name; None when it is not there."""
+        """Read the table of epochs of a fit, by the fit's name; None when there is none."""
         for entry in self.manifest.get("fits", ()):
             if entry["name"] == fit:
                 path = self.folder / ".." / ".." / "fits" / entry["key"] / "log.csv"
@@ -85,7 +84,7 @@ def open_run(folder: Path, catalogue: Catalogue) -> Run:
     Raises:
         StoreError: The folder is not that of a scored run.
     """
-    manifest = read_manifest(folder)
+    manifest = store.read_manifest(folder)
     suite = suite_of(manifest)
     return Run(folder, manifest, suite, open_results(folder), paper_of(suite, catalogue))
 

@@ -16,7 +16,7 @@ from xrbench.compare.scores_io import PREDICTIONS, check_scores, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.report.pages import leaderboard
-from xrbench.report.run_folder import open_run, paper_of, read_manifest, suite_of
+from xrbench.report.run_folder import open_run, paper_of, suite_of
 from xrbench.runs import store
 
 MakeRun = Callable[..., Path]
@@ -70,7 +70,7 @@ def test_a_written_page_can_be_rendered_again(run: Path, catalogue: Catalogue, t
 
 def test_the_page_says_what_the_comparison_says(run: Path, catalogue: Catalogue, tmp_path: Path) -> None:
     text = (leaderboard.write(run, tmp_path, catalogue) / "README.md").read_text(encoding="utf-8")
-    card = suite_of(read_manifest(run))
+    card = suite_of(store.read_manifest(run))
     how = compare.Settings(replicates=card.interval.replicates)
     (part,) = compare.compare_methods(open_results(run), card.comparisons, how).sections
     for row in part.rows:
@@ -120,7 +120,7 @@ def test_the_page_of_a_run_shows_its_figures(run: Path, catalogue: Catalogue) ->
 
 
 def test_real_results_stand_beside_the_paper(catalogue: Catalogue, run: Path, paper_scores: pd.DataFrame) -> None:
-    meta = leaderboard.meta_of(read_manifest(run), [], [])
+    meta = leaderboard.meta_of(store.read_manifest(run), [], [])
     card = catalogue.suite("ood-cxr")
     text = leaderboard.page(check_scores(paper_scores), card, {**meta, "data": "real"}, paper_of(card, catalogue))
     assert "119 reproduced, 0 near, 0 off, 0 not measured, of 119 reported figures." in text
@@ -128,7 +128,7 @@ def test_real_results_stand_beside_the_paper(catalogue: Catalogue, run: Path, pa
 
 
 def test_what_failed_is_said(run: Path) -> None:
-    manifest = read_manifest(run)
+    manifest = store.read_manifest(run)
     manifest["cells"][0]["failed"] = "loss is not a number"
     manifest["missing"] = {"mimic": "expected in /data/mimic"}
     meta = leaderboard.meta_of(manifest, [], [])
@@ -147,6 +147,6 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path, catalogue: Catalogue) 
 
 def test_a_leaderboard_keeps_who_stood_on_which_side(run: Path) -> None:
     sides = [{"dataset": "a", "split": "train", "images": 3}]
-    meta = leaderboard.meta_of({**read_manifest(run), "splits": sides, "ages": []}, [], [])
+    meta = leaderboard.meta_of({**store.read_manifest(run), "splits": sides, "ages": []}, [], [])
     assert (meta["splits"], meta["ages"]) == (sides, [])
-    assert "splits" not in leaderboard.meta_of(read_manifest(run), [], [])
+    assert "splits" not in leaderboard.meta_of(store.read_manifest(run), [], [])

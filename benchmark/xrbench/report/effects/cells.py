@@ -1,4 +1,4 @@
-"""Which cells a run has measured, and who is in them.
+"""Selection and grouping of a run's cells, and the domains of their test sets.
 
 Patients are known by dataset and id together, so that held-out patients of several datasets in one test set stay apart and the same
 patient in two test sets is one. Test sets that share a dataset form one domain; others are independent.
@@ -17,19 +17,19 @@ from xrbench.runs.prediction_frame import patients_of
 from xrbench.runs.run_cell import RunCell
 
 HELD_OUT = ("internal", "external")
-"""Protocols whose figures may be set against each other: no image that a fit has learned from."""
+"""Protocols whose figures may be compared with each other: none of their images was trained on."""
 RESUBSTITUTION = "resubstitution"
 
 
-def measured(run: Run, **wanted: object) -> list[RunCell]:
+def measured(run: Run, **values: object) -> list[RunCell]:
     """List the cells with these values, in the order of the suite's methods, models and configurations.
 
     Args:
         run: The run.
-        wanted: Attribute of a cell -> the value it must have, or a tuple of those it may have; None accepts all.
+        values: Attribute of a cell -> the value it must have, or a tuple of those it may have; None accepts all.
     """
     kept = [
-        one for one in run.results.cells if all(_accepts(value, getattr(one, name)) for name, value in wanted.items())
+        one for one in run.results.cells if all(_accepts(value, getattr(one, name)) for name, value in values.items())
     ]
     configurations = [one.name for one in run.suite.protocol.configurations]
     profiles = list(run.suite.profiles.values())
@@ -43,16 +43,16 @@ def measured(run: Run, **wanted: object) -> list[RunCell]:
 
 def groups(cells: Iterable[RunCell], *fields: str) -> dict[tuple[Any, ...], list[RunCell]]:
     """Group cells by some of their attributes, in the order in which they come."""
-    found: dict[tuple[Any, ...], list[RunCell]] = {}
-    for one in cells:
-        found.setdefault(tuple(getattr(one, field) for field in fields), []).append(one)
-    return found
+    by_values: dict[tuple[Any, ...], list[RunCell]] = {}
+    for cell in cells:
+        by_values.setdefault(tuple(getattr(cell, field) for field in fields), []).append(cell)
+    return by_values
 
 
 def names_of(run: Run, field: str) -> tuple[str, ...]:
-    """List the names that the suite or the run has for ``method``, ``model``, ``configuration`` or ``test``.
+    """List the names of the suite or the run for ``method``, ``model``, ``configuration`` or ``test``.
 
-    A run of a part of its suite has measured fewer than the suite names: those are known, and there is nothing to show for them.
+    A run of a part of its suite has measured fewer than the suite names; the names are known nevertheless.
     """
     suite, profiles = run.suite, run.suite.profiles.values()
     named = {
@@ -66,29 +66,26 @@ def names_of(run: Run, field: str) -> tuple[str, ...]:
 
 
 def known(run: Run, option: str, name: str, names: Iterable[str], *, where: str) -> str:
-    """Refuse a name in an option that is not among those that may stand there, and return it.
+    """Check a name in an option and return it.
 
     Raises:
-        UnknownNameError: The nearest name is offered.
+        UnknownNameError: It is not among the names; the nearest one is offered.
     """
-    there = tuple(dict.fromkeys(names))
-    if name not in there:
-        raise UnknownNameError(option, name, there, where=f"suite {run.suite.name}: {where}")
+    allowed = tuple(dict.fromkeys(names))
+    if name not in allowed:
+        raise UnknownNameError(option, name, allowed, where=f"suite {run.suite.name}: {where}")
     return name
 
 
 def count_people(frame: pd.DataFrame, run: Run) -> str:
-    """Write how many images of how many patients there are.
-
-    Where a dataset has no patient ids, only images are counted.
-    """
+    """Write the number of images and, where patient ids are known, of patients."""
     patients = patients_of(frame, run.results.domain)
     of = "" if patients is None else f" of {len(set(patients)):,} patients"
     return f"{len(frame):,} images{of}"
 
 
 def domains(tests: Iterable[str], run: Run) -> Mapping[str, str]:
-    """Name the domain of each test set: test sets that share a dataset's patients, directly or through others, are one.
+    """Name the domain of each test set: test sets that share a dataset's patients, directly or through others, are one domain.
 
     Args:
         tests: Test sets, datasets joined with ``+``.
@@ -98,18 +95,19 @@ def domains(tests: Iterable[str], run: Run) -> Mapping[str, str]:
     bases = {test: {run.results.domain(name) for name in test.split("+")} for test in listed}
     merged: list[set[str]] = []
     for test in listed:
-        mine = set(bases[test])
-        for other in [group for group in merged if group & mine]:
+        domain = set(bases[test])
+        # A test set of several datasets joins domains that were apart until now.
+        for other in [group for group in merged if group & domain]:
             merged.remove(other)
-            mine |= other
-        merged.append(mine)
+            domain |= other
+        merged.append(domain)
     return {test: next("+".join(sorted(group)) for group in merged if bases[test] <= group) for test in listed}
 
 
-def _accepts(wanted: object, value: object) -> bool:
-    if wanted is None:
+def _accepts(allowed: object, value: object) -> bool:
+    if allowed is None:
         return True
-    return value in wanted if isinstance(wanted, tuple) else value == wanted
+    return value in allowed if isinstance(allowed, tuple) else value == allowed
 
 
 def _place(name: str, order: Sequence[str]) -> int:

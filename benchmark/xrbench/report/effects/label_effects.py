@@ -19,13 +19,28 @@ from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.estimate_multiclass import ALL
 
 ONCE = 1
-"""Bootstrap replicates: intervals and p-values here come from leaving patients out."""
+"""Bootstrap replicates; intervals and p-values are those of the jackknife, which needs none."""
 
 
 def unpaired(
-    run: Run, first: Sequence[RunCell], second: Sequence[RunCell], *, metric: str, labels: Sequence[str]
+    run: Run, first: Sequence[RunCell], second: Sequence[RunCell], *, metric: str, labels: Sequence[str] = ()
 ) -> list[Contrast]:
-    """Subtract the mean figure of the second cells from that of the first, as ``evidence.unpaired`` says."""
+    """Subtract the mean figure of the second cells from that of the first.
+
+    Args:
+        run: The run.
+        first: Cells, such as those on held-out patients.
+        second: Cells, such as those on another dataset.
+        metric: A metric of the suite's task.
+        labels: Labels or classes; all by default.
+
+    Returns:
+        One contrast a label, then ``mean`` of several; one with the name ``all classes`` for a metric over all classes. Empty where
+        a side is empty or predictions are missing.
+    """
+    if not first or not second:
+        return []
+    labels = labels or run.suite.labels
     exclusive = run.suite.task == "multiclass"
     cells = labelled_cells(run, (first, second), run.suite.labels if exclusive else labels)
     if cells is None:
@@ -38,8 +53,16 @@ def unpaired(
     return _asked([from_gap(gap, cells) for gap in gaps], labels)
 
 
-def paired(run: Run, both: Sequence[tuple[RunCell, RunCell]], *, metric: str, labels: Sequence[str]) -> list[Contrast]:
-    """Subtract the figure of each pair's second cell from that of its first, as ``evidence.paired`` says."""
+def paired(
+    run: Run, both: Sequence[tuple[RunCell, RunCell]], *, metric: str, labels: Sequence[str] = ()
+) -> list[Contrast]:
+    """Subtract the figure of each pair's second cell from that of its first, on their common images, averaged over pairs.
+
+    Arguments and result as for ``unpaired``.
+    """
+    if not both:
+        return []
+    labels = labels or run.suite.labels
     exclusive = run.suite.task == "multiclass"
     cells = paired_cells(run, [(b, a) for a, b in both], run.suite.labels if exclusive else labels)
     if cells is None:
@@ -55,11 +78,11 @@ def paired(run: Run, both: Sequence[tuple[RunCell, RunCell]], *, metric: str, la
 def labelled_cells(
     run: Run, sides: Sequence[Sequence[RunCell]], labels: Sequence[str]
 ) -> list[list[statistics.Cell]] | None:
-    """Prepare cells of several findings for the statistics, side by side; None when predictions are missing.
+    """Return the predictions of cells as the statistics take them, side by side; None when predictions are missing.
 
     Args:
         run: The run.
-        sides: Lists of cells; those of one domain share their patients, on whichever side they are.
+        sides: Lists of cells; those of one domain share their patients, on either side.
         labels: Columns of truth and score.
     """
     named = domains({one.test for side in sides for one in side}, run)
@@ -78,7 +101,7 @@ def labelled_cells(
 def paired_cells(
     run: Run, both: Sequence[tuple[RunCell, RunCell]], labels: Sequence[str]
 ) -> list[statistics.PairedCell] | None:
-    """Prepare pairs of cells on the same images for a paired comparison (b minus a); None when predictions are missing.
+    """Return the predictions of pairs of cells on their common images (b minus a); None when predictions are missing.
 
     Raises:
         MeasureError: The truth of a common image differs.
@@ -93,7 +116,7 @@ def paired_cells(
 
 
 def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Cell]]) -> Contrast:
-    """Put the gap between two lists of cells into the form of a contrast, with the distinct images and patients behind it."""
+    """Turn the gap between two lists of cells into a contrast, with the number of distinct images and patients."""
     every = [cell for side in cells for cell in side]
     known = all(cell.patient is not None for cell in every)
     patients = {(cell.domain, name) for cell in every if known for name in np.asarray(cell.patient, object)}
@@ -135,6 +158,6 @@ def _images(cells: Sequence[statistics.Cell | statistics.PairedCell]) -> int:
 
 
 def _asked(found: list[Contrast], labels: Sequence[str]) -> list[Contrast]:
-    """Keep the labels that were asked for, and the mean over them where they are several."""
+    """Select the labels that are asked for, and the mean over them where they are several."""
     kept = [one for one in found if one.name in labels or one.name == ALL]
     return kept + [one for one in found if one.name == MEAN and len(kept) > 1]

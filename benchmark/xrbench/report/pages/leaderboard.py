@@ -25,7 +25,7 @@ from xrbench.fixture_notice import STAMP
 from xrbench.rendering.table import escape_markdown
 from xrbench.report.pages.reproduction import reproduction
 from xrbench.report.reported_values import Reported
-from xrbench.report.run_folder import Run, paper_of, read_manifest, suite_of
+from xrbench.report.run_folder import Run, paper_of, suite_of
 from xrbench.report.score_grid import Selection, is_fixture
 from xrbench.report.tables import build
 from xrbench.report.tables.method_comparisons import comparison_tables, declared
@@ -63,7 +63,7 @@ def write(
     results = open_results(run)
     if predictions:
         _check_shareable(run)
-    meta = meta_of(read_manifest(run), declared(results, suite_of(read_manifest(run))), caveats)
+    meta = meta_of(store.read_manifest(run), declared(results, suite_of(store.read_manifest(run))), caveats)
     folder = root / suite_of(meta).name
     try:
         write_atomic(folder / store.SCORES, (run / store.SCORES).read_bytes())
@@ -90,7 +90,7 @@ def _copy_judgement(run: Path, folder: Path) -> None:
 
 def _check_shareable(run: Path) -> None:
     """Refuse to publish ids and truth of patients unless every dataset's card says that its terms allow it."""
-    closed = [entry["dataset"] for entry in read_manifest(run)["datasets"] if not entry.get("shareable", False)]
+    closed = [entry["dataset"] for entry in store.read_manifest(run)["datasets"] if not entry.get("shareable", False)]
     if closed:
         raise UsageError(
             f"{', '.join(closed)}: predictions hold image and patient ids, which these terms do not allow to be published "

@@ -15,9 +15,6 @@ from xrbench.rendering.table import Table, save
 from xrbench.report import figures
 from xrbench.report.pages import leaderboard
 from xrbench.report.run_folder import Run, open_run
-from xrbench.report.run_folder import paper_of as paper_of
-from xrbench.report.run_folder import read_manifest as read_manifest
-from xrbench.report.run_folder import suite_of as suite_of
 from xrbench.report.score_grid import Selection
 from xrbench.report.tables import build
 from xrbench.report.tables.analysis_table import KINDS
