@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,19 @@ def write_run(
 def make_run() -> Callable[..., Path]:
     """Write a small run: ``make_run(out, {"plain": 1.5, "fancy": 2.5}, change=None, name="r1", scores=None)``."""
     return write_run
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare text with a file of the folder ``golden`` beside the test, byte for byte.
+
+    XRBENCH_WRITE_GOLDEN=1 writes the files, to be read and committed.
+    """
+
+    def compare(name: str, text: str) -> None:
+        path = request.path.parent / "golden" / name
+        if os.environ.get("XRBENCH_WRITE_GOLDEN"):
+            path.write_bytes(text.encode())
+        assert text.encode() == path.read_bytes()
+
+    return compare

@@ -82,8 +82,8 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "all-metrics": "xrbench.report.tables.multiclass:all_metrics",
             "naive": "xrbench.report.tables.baseline_accuracy:naive",
             "confusion": "xrbench.report.tables.baseline_accuracy:confusion",
-            "claims": "xrbench.report.claims:table",
-            "claim-parts": "xrbench.report.claims:parts_table",
+            "claims": "xrbench.report.claims.tables:table",
+            "claim-parts": "xrbench.report.claims.tables:parts_table",
         },
         "figure": {
             "ages": "xrbench.report.figures.demographics:ages",

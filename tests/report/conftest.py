@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -118,19 +117,6 @@ def descriptions() -> list[Mapping[str, Any]]:
         {"dataset": "nih", "images": 67310, "patients": 28868, "used": 27520, "pathologies": 14, "region": "Bethesda"},
         {"dataset": "padchest", "images": 500, "patients": None, "used": 0, "pathologies": 27, "region": "Alicante"},
     ]
-
-
-@pytest.fixture
-def golden() -> Callable[[str, str], None]:
-    """Compare text with a committed file, byte for byte; XRBENCH_WRITE_GOLDEN=1 writes the files to be read and committed."""
-
-    def compare(name: str, text: str) -> None:
-        path = Path(__file__).parent / "golden" / name
-        if os.environ.get("XRBENCH_WRITE_GOLDEN"):
-            path.write_bytes(text.encode())
-        assert text.encode() == path.read_bytes()
-
-    return compare
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ def reproduce(
     Example:  xrbench reproduce --suite ood-cxr
     """
     from xrbench.errors import UsageError
-    from xrbench.report import claims
+    from xrbench.report.claims import evaluate as claims
     from xrbench.report.pages import reproduction as reproducing
     from xrbench.report.run_folder import open_run
 

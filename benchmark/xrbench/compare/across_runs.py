@@ -17,7 +17,8 @@ from xrbench import statistics
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Better
-from xrbench.rendering.differences import aligned, between, p_text, signed
+from xrbench.rendering.numbers import p_text, signed, signed_interval
+from xrbench.rendering.text import aligned
 
 SHARED = "settings that share hospitals are not independent, as these tests take them to be"
 FEW = 2
@@ -199,7 +200,7 @@ def signed_lines(rows: Sequence[SignedRow], adjustment: str) -> list[str]:
     )
     texts = [
         (
-            *(row.label, str(row.settings), signed(row.difference), between(row.low, row.high)),
+            *(row.label, str(row.settings), signed(row.difference), signed_interval(row.low, row.high)),
             "n/a" if math.isnan(row.wins) else f"{row.wins}/{row.ties}/{row.losses}",
             *(p_text(row.p), p_text(row.p_adjusted), p_text(row.smallest_p)),
         )

@@ -20,7 +20,7 @@ from xrbench.compare.scores_io import Results
 from xrbench.compare.tasks import spec_of
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter
-from xrbench.rendering.differences import with_interval
+from xrbench.rendering.numbers import signed, signed_interval
 
 MARGIN = 0.02
 """Loss that is accepted when no margin is given."""
@@ -43,7 +43,8 @@ class Judged:
         where = f"{self.section.method}, {self.section.protocol}"
         if self.row.undefined and self.outcome == "regression":
             return f"{self.row.label} is undefined where A had a value, {where}: {', '.join(self.row.undefined)}"
-        return f"{self.row.label} {with_interval(self.row.difference, self.row.low, self.row.high)}, {where}"
+        difference = f"{signed(self.row.difference)} ({signed_interval(self.row.low, self.row.high)})"
+        return f"{self.row.label} {difference}, {where}"
 
 
 @dataclass(frozen=True)

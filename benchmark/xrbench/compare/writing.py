@@ -10,7 +10,8 @@ from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.rows import Section, Settings
 from xrbench.compare.tasks import spec_of
 from xrbench.metrics.names import gap_note
-from xrbench.rendering.differences import aligned, between, many, p_text, signed
+from xrbench.rendering.numbers import p_text, plural, signed, signed_interval
+from xrbench.rendering.text import aligned
 
 
 def section_lines(part: Section, how: Settings, measured: int) -> list[str]:
@@ -28,7 +29,7 @@ def section_lines(part: Section, how: Settings, measured: int) -> list[str]:
 def _title(part: Section, how: Settings, measured: int) -> str:
     paired = "paired over patients" if part.paired else "unpaired (no predictions)"
     metric = "AUC" if how.metric == "auc" else how.metric
-    family = f"{ADJUSTMENTS[how.adjustment]} over {many(measured, 'comparison')}"
+    family = f"{ADJUSTMENTS[how.adjustment]} over {plural(measured, 'comparison')}"
     asked = "" if part.question == SUPERIORITY else f"; declared: {claim(part.question, part.margin)}"
     return f"{part.title}, {part.protocol} test {metric}, {paired}, {family}{asked}"
 
@@ -49,7 +50,7 @@ def _table(part: Section, how: Settings) -> list[str]:
             row.label,
             str(row.settings),
             signed(row.difference),
-            between(row.low, row.high),
+            signed_interval(row.low, row.high),
             p_text(row.p_adjusted),
             "n/a" if math.isnan(row.detectable) else f"{row.detectable:.3f}",
             row.reason or row.verdict,

@@ -10,10 +10,9 @@ import pandas as pd
 
 from xrbench.analyses.inputs import records
 from xrbench.metrics.names import decimals
-from xrbench.rendering.differences import p_text
-from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number
+from xrbench.rendering.numbers import MISSING, UNDEFINED, count, interval, number, p_text
 from xrbench.rendering.table import Cell, Table
-from xrbench.report.tables.analysis_table import amount, change, figure, grouped
+from xrbench.report.tables.analysis_table import change, figure, grouped
 
 MOST = 8
 """Remarks under a table."""
@@ -125,7 +124,7 @@ def group_table(rows: pd.DataFrame) -> Table:
     unknown = {(row["site"], row["column"]): row["n_missing"] for row in records(rows) if row["n_missing"]}
     notes = [
         "Others minus group: all other shown groups together; p adjusted over the groups and labels of a site (Holm).",
-        *(f"{site}: {column} is not known of {amount(count)} images." for (site, column), count in unknown.items()),
+        *(f"{site}: {column} is not known of {count(images)} images." for (site, column), images in unknown.items()),
         *_words(rows),
     ]
     heads = ("site", "by", "group", "label", "figure", "value", "", "others minus group", "p adjusted")
@@ -136,9 +135,7 @@ def group_table(rows: pd.DataFrame) -> Table:
 def _group_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     names = (str(row[name]) for name in ("site", "column", "group", "label", "metric"))
     behind = change(row, "behind", "behind_low", "behind_high", 3)
-    counts = [
-        MISSING if row["suppressed"] else amount(row[name]) for name in ("n_positive", "n_negative", "n_patients")
-    ]
+    counts = [MISSING if row["suppressed"] else count(row[name]) for name in ("n_positive", "n_negative", "n_patients")]
     return (*names, figure(row, 3), "worst" if row["worst"] else "", behind, p_text(row["p_adjusted"]), *counts)
 
 
@@ -164,7 +161,7 @@ def _ends(row: Mapping[str, Any]) -> str:
 
 
 def _counts(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(amount(row[name]) for name in COUNTS)
+    return tuple(count(row[name]) for name in COUNTS)
 
 
 def _words(rows: pd.DataFrame) -> list[str]:

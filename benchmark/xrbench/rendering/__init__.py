@@ -1,1 +1,1 @@
-"""Tables and numbers as text: one form for Markdown, LaTeX, CSV, HTML and the terminal."""
+"""Tables and numbers as text: Markdown, LaTeX, CSV, HTML and the terminal."""

@@ -1,19 +1,21 @@
 """One table as a value, written as Markdown, LaTeX, CSV, HTML or plain text.
 
-What a cell says is decided elsewhere; here it only gets its form. Every text is escaped for where it goes: a label
-called ``<script>``, ``a_b & c`` or ``=cmd()`` is shown, never run. A stamp (``FIXTURE: ...``) stands in every form.
+The texts of cells are made elsewhere; a form only arranges them. Every text is escaped for its form: a label called
+``<script>``, ``a_b & c`` or ``=cmd()`` is shown, never run. A stamp (``FIXTURE: ...``) is part of every form.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xrbench.errors import StoreError, UnknownNameError
-from xrbench.rendering.differences import SIDES, aligned
+from xrbench.rendering import csv, html, latex, markdown
+from xrbench.rendering.latex import escape_latex
+from xrbench.rendering.markdown import escape_markdown
+from xrbench.rendering.text import PADDING, aligned, clean, column_widths
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Table:
         groups: A line above the header: texts with the number of columns that each spans.
         titled: Whether the first column names the block: written once a block, except in CSV.
         notes: Footnotes.
-        stamp: A warning that stands in every form of the table; empty for none.
+        stamp: A warning in every form of the table; empty for none.
 
     Raises:
         ValueError: Rows, header, alignment or groups differ in their number of columns.
@@ -65,91 +67,118 @@ class Table:
     notes: tuple[str, ...] = ()
     stamp: str = ""
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        caption: str,
+        heads: Sequence[str],
+        blocks: Iterable[Iterable[Sequence[str | Cell]]],
+        align: str,
+        *,
+        above: Iterable[Sequence[str]] = (),
+        groups: Sequence[tuple[str, int]] = (),
+        titled: bool = False,
+        notes: Iterable[str] = (),
+        stamp: str = "",
+    ) -> Table:
+        """Make a table out of plain texts; blocks without rows are left out.
+
+        Args:
+            name: As for the table, and so for the others that are not named here.
+            caption: As for the table.
+            heads: The last header line.
+            blocks: Groups of rows of texts, or of cells where some are marked.
+            align: As for the table.
+            above: Header lines above the last one.
+            groups: As for the table.
+            titled: As for the table.
+            notes: As for the table.
+            stamp: As for the table.
+
+        >>> Table.of("t", "", ("method", "AUC"), [[("a", "0.9")], []], "lr").blocks
+        (((Cell(text='a', best=False), Cell(text='0.9', best=False)),),)
+        """
+        rows = (tuple(tuple(_cell(text) for text in row) for row in block) for block in blocks)
+        filled = tuple(block for block in rows if block)
+        header = tuple(tuple(line) for line in (*above, heads))
+        return cls(name, caption, header, filled, align, tuple(groups), titled, tuple(notes), stamp)
+
     def __post_init__(self) -> None:
         widths = {len(line) for line in self.header} | {len(row) for block in self.blocks for row in block}
         if self.groups:
             widths.add(sum(span for _, span in self.groups))
-        if widths != {len(self.align)} or not set(self.align) <= set(SIDES):
+        if widths != {len(self.align)} or not set(self.align) <= set(PADDING):
             raise ValueError(f"table {self.name!r}: {sorted(widths)} columns, alignment {self.align!r}")
 
     def markdown(self) -> str:
         """Write GitHub-flavoured Markdown; the header's lines are joined with ``<br>``."""
         lines = [escape_markdown(self.stamp), ""] if self.stamp else []
         lines += [f"**{escape_markdown(self.caption)}**", ""] if self.caption else []
-        lines.append(_pipes("<br>".join(escape_markdown(text) for text in texts if text) for texts in self._headings()))
-        lines.append("|" + "|".join({"l": ":--", "r": "--:", "c": ":-:"}[a] for a in self.align) + "|")
+        lines.append(markdown.row("<br>".join(map(escape_markdown, texts)) for texts in self._headings()))
+        lines.append(markdown.rule(self.align))
         for row in self._rows(once=True):
-            lines.append(_pipes(f"**{escape_markdown(c.text)}**" if c.best else escape_markdown(c.text) for c in row))
+            texts = ((escape_markdown(cell.text), cell.best) for cell in row)
+            lines.append(markdown.row(f"**{text}**" if best else text for text, best in texts))
         lines += ["", *(f"- {escape_markdown(note)}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
         """Write a LaTeX ``table`` with the rules of the booktabs package."""
-        caption = _tex(". ".join(text for text in (self.stamp, self.caption) if text))
         lines = [
             r"\begin{table}",
             r"\centering",
             r"\small",
-            rf"\caption{{{caption}}}",
+            rf"\caption{{{escape_latex(self._title())}}}",
             rf"\label{{tab:{_slug(self.name)}}}",
+            rf"\begin{{tabular}}{{{self.align}}}",
+            r"\toprule",
+            *latex.spanning(self.groups),
+            *(latex.row(map(escape_latex, line)) for line in self.header),
         ]
-        lines += [rf"\begin{{tabular}}{{{self.align}}}", r"\toprule"]
-        lines += self._latex_groups()
-        lines += [" & ".join(_tex(text) for text in line) + r" \\" for line in self.header]
         for block in self._blocks(once=True):
             lines.append(r"\midrule")
             for row in block:
-                lines.append(
-                    " & ".join(rf"\textbf{{{_tex(c.text)}}}" if c.best else _tex(c.text) for c in row) + r" \\"
-                )
+                texts = ((escape_latex(cell.text), cell.best) for cell in row)
+                lines.append(latex.row(rf"\textbf{{{text}}}" if best else text for text, best in texts))
         lines += [r"\bottomrule", r"\end{tabular}"]
-        lines += [rf"\par\smallskip\footnotesize {_tex(note)}" for note in self.notes]
+        lines += [rf"\par\smallskip\footnotesize {escape_latex(note)}" for note in self.notes]
         return "\n".join([*lines, r"\end{table}"]) + "\n"
 
     def csv(self) -> str:
         """Write CSV with one header line; a stamp is the first column of every row. No cell starts a formula."""
         stamp = [self.stamp] if self.stamp else []
-        lines = [(["stamp"] if stamp else []) + [" | ".join(t for t in texts if t) for texts in self._headings()]]
+        lines = [(["stamp"] if stamp else []) + [" | ".join(texts) for texts in self._headings()]]
         rows = [[cell.text for cell in row] for row in self._rows(once=False)]
         # A stamped table without rows still says what it is.
         lines += [stamp + row for row in rows or ([[""] * len(self.align)] if stamp else [])]
-        return "".join(",".join(_csv(text) for text in line) + "\n" for line in lines)
+        return "".join(csv.row(line) + "\n" for line in lines)
 
     def text(self) -> str:
         """Write plain aligned text for a terminal; ``*`` marks the best."""
-        columns = [[_clean(text) for text in texts] for texts in self._headings(keep_empty=True)]
-        head = [list(line) for line in zip(*columns, strict=True)]
-        blocks = [
-            [[_clean(cell.text) + ("*" if cell.best else "") for cell in row] for row in block]
-            for block in self._blocks(once=True)
-        ]
-        flat = aligned([*head, *(row for block in blocks for row in block)], self.align)
-        widths = [
-            max(map(len, texts)) for texts in zip(*head, *(row for block in blocks for row in block), strict=True)
-        ]
-        lines = [_clean(text) for text in (self.stamp, self.caption) if text]
-        lines += [*flat[: len(head)], "  ".join("-" * width for width in widths)]
-        at = len(head)
-        for number, block in enumerate(blocks):
-            lines += ([""] if number else []) + flat[at : at + len(block)]
-            at += len(block)
-        return "\n".join([*lines, *(_clean(note) for note in self.notes)]) + "\n"
+        levels = zip(*self._headings(keep_empty=True), strict=True)
+        head = [[clean(text) for text in level] for level in levels]
+        body = [[clean(cell.text) + ("*" if cell.best else "") for cell in row] for row in self._rows(once=True)]
+        columns = iter(aligned([*head, *body], self.align))
+        lines = [clean(text) for text in (self.stamp, self.caption) if text]
+        lines += [next(columns) for _ in head]
+        lines.append("  ".join("-" * width for width in column_widths([*head, *body])))
+        for number, block in enumerate(self.blocks):
+            lines += ([""] if number else []) + [next(columns) for _ in block]
+        return "\n".join([*lines, *map(clean, self.notes)]) + "\n"
 
     def html(self) -> str:
         """Write an HTML ``table`` element with its footnotes below; everything is escaped and nothing is loaded."""
-        caption = _html(". ".join(text for text in (self.stamp, self.caption) if text))
-        lines = [f"<table><caption>{caption}</caption>", "<thead>"]
+        lines = [f"<table>{html.element('caption', self._title())}", "<thead>"]
         if self.groups:
-            heads = "".join(f'<th colspan="{span}" scope="colgroup">{_html(text)}</th>' for text, span in self.groups)
-            lines.append(f"<tr>{heads}</tr>")
-        lines += [
-            "<tr>" + "".join(f'<th scope="col">{_html(text)}</th>' for text in line) + "</tr>" for line in self.header
-        ]
-        lines.append("</thead>")
+            groups = (html.element("th", text, colspan=span, scope="colgroup") for text, span in self.groups)
+            lines.append(f"<tr>{''.join(groups)}</tr>")
+        heads = ("".join(html.element("th", text, scope="col") for text in line) for line in self.header)
+        lines += [*(f"<tr>{line}</tr>" for line in heads), "</thead>"]
         for block in self.blocks:
             lines += ["<tbody>", *self._html_rows(block), "</tbody>"]
-        lines.append("</table>")
-        return "\n".join([*lines, *(f'<p class="note">{_html(note)}</p>' for note in self.notes)]) + "\n"
+        notes = (html.element("p", note, **{"class": "note"}) for note in self.notes)
+        return "\n".join([*lines, "</table>", *notes]) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table as plain values, for JSON."""
@@ -162,6 +191,9 @@ class Table:
             "blocks": [[[cell.text for cell in row] for row in block] for block in self.blocks],
             "notes": list(self.notes),
         }
+
+    def _title(self) -> str:
+        return ". ".join(text for text in (self.stamp, self.caption) if text)
 
     def _headings(self, *, keep_empty: bool = False) -> list[tuple[str, ...]]:
         """Gather each column's header texts from top to bottom; a group's text goes on top of each of its columns."""
@@ -179,24 +211,15 @@ class Table:
         for block in self._blocks(once=once):
             yield from block
 
-    def _latex_groups(self) -> list[str]:
-        if not self.groups:
-            return []
-        heads, rules, start = [], [], 1
-        for text, span in self.groups:
-            heads.append(rf"\multicolumn{{{span}}}{{c}}{{{_tex(text)}}}" if span > 1 else _tex(text))
-            rules += [rf"\cmidrule(lr){{{start}-{start + span - 1}}}"] if text and span > 1 else []
-            start += span
-        return [" & ".join(heads) + r" \\", *(["".join(rules)] if rules else [])]
-
     def _html_rows(self, block: Sequence[Row]) -> Iterator[str]:
         for i, row in enumerate(block):
             cells = [
-                f"<td><strong>{_html(c.text)}</strong></td>" if c.best else f"<td>{_html(c.text)}</td>" for c in row
+                f"<td>{html.element('strong', c.text)}</td>" if c.best else html.element("td", c.text) for c in row
             ]
             if self.titled:
-                cells[0] = f'<th scope="rowgroup" rowspan="{len(block)}">{_html(row[0].text)}</th>' if i == 0 else ""
-            yield "<tr>" + "".join(cells) + "</tr>"
+                title = html.element("th", row[0].text, scope="rowgroup", rowspan=len(block))
+                cells[0] = title if i == 0 else ""
+            yield f"<tr>{''.join(cells)}</tr>"
 
 
 FORMS: Mapping[str, Callable[[Table], str]] = {
@@ -206,7 +229,7 @@ FORMS: Mapping[str, Callable[[Table], str]] = {
     "txt": Table.text,
     "html": Table.html,
 }
-"""File ending -> how the table is written."""
+"""File ending -> method that writes the table."""
 
 
 def save(table: Table, folder: Path, forms: Sequence[str] = ("md", "tex", "csv")) -> list[Path]:
@@ -230,74 +253,8 @@ def save(table: Table, folder: Path, forms: Sequence[str] = ("md", "tex", "csv")
     return paths
 
 
-_MD = {**{c: f"\\{c}" for c in "\\`*_[]|~"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
-_TEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    # After a line's end, LaTeX would read "[" or "*" as an option of the line break.
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "–": "--",
-    "…": r"\ldots{}",
-    "†": r"\textdagger{}",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-}
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-
-
-def _clean(text: str) -> str:
-    """Replace line breaks, escape sequences and invisible characters by spaces."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def escape_markdown(text: str) -> str:
-    r"""Write text on one line so that Markdown shows it as it is.
-
-    >>> print(escape_markdown("a_b <script> | x"))
-    a\_b &lt;script&gt; \| x
-    """
-    return "".join(_MD.get(c, c) for c in _clean(text))
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in _clean(text))
-
-
-def _html(text: str) -> str:
-    return html.escape(_clean(text))
-
-
-def _csv(text: str) -> str:
-    """Quote a field, and put ' before what a spreadsheet would compute; a plain number stays as it is.
-
-    >>> _csv("=cmd()"), _csv("-0.02"), _csv("-2+3"), _csv("a;b")
-    ("'=cmd()", '-0.02', "'-2+3", '"a;b"')
-    """
-    text = _clean(text)
-    if text.startswith(_FORMULA) and not _is_number(text):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',;"\t') else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _pipes(texts: Iterator[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
+def _cell(text: str | Cell) -> Cell:
+    return text if isinstance(text, Cell) else Cell(text)
 
 
 def _slug(name: str) -> str:

@@ -15,7 +15,7 @@ from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.planning import Fit
 from xrbench.progress import clock
-from xrbench.rendering.differences import many
+from xrbench.rendering.numbers import plural
 from xrbench.runs.bound_plan import BoundPlan
 from xrbench.runs.fit_keys import cell_key, fit_key
 from xrbench.runs.store import Store, read_manifest
@@ -189,15 +189,17 @@ def _head(bound: BoundPlan, cells: list[CellSummary]) -> str:
     trained = [method for method in plan.methods if not _untrained(bound.catalogue.method(method))]
     pretrained = [method for method in plan.methods if _untrained(bound.catalogue.method(method))]
     models = len({fit.model for fit in plan.fits})
-    product = f"{many(len(plan.settings), 'setting')} x {many(len(trained), 'method')}"
+    product = f"{plural(len(plan.settings), 'setting')} x {plural(len(trained), 'method')}"
     product += f" x {models} models" if models > 1 else ""
     need = "needs" if len(pretrained) == 1 else "need"
     untrained = f"; {', '.join(pretrained)} {need} no training" if pretrained else ""
     counts = Counter(cell.protocol for cell in cells)
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in PROTOCOLS if counts[kind])
     done = sum(cell.done for cell in cells)
-    fits = f"{many(len(plan.fits), 'fit')} ({product}{untrained})"
-    return f"{plan.suite.name}, profile {plan.profile_name}: {fits}, {many(len(cells), 'cell')} ({kinds}), {done} done"
+    fits = f"{plural(len(plan.fits), 'fit')} ({product}{untrained})"
+    return (
+        f"{plan.suite.name}, profile {plan.profile_name}: {fits}, {plural(len(cells), 'cell')} ({kinds}), {done} done"
+    )
 
 
 def _untrained(card: MethodCard) -> bool:
@@ -212,7 +214,7 @@ def _ensembles(bound: BoundPlan) -> list[str]:
         cells = [cell for cell in bound.cells if cell.method == method]
         if member and cells:
             lines.append(
-                f"{method}: {many(len(cells), 'cell')}, each the mean of {len(cells[0].fits)} stored predictions of {member}; no training"
+                f"{method}: {plural(len(cells), 'cell')}, each the mean of {len(cells[0].fits)} stored predictions of {member}; no training"
             )
     return lines
 

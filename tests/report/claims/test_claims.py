@@ -12,7 +12,7 @@ import pytest
 from xrbench import blocks, cards
 from xrbench.catalogue import open_catalogue
 from xrbench.errors import CardError, UnknownNameError
-from xrbench.report import claims
+from xrbench.report.claims import evaluate, tables
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
 from xrbench.runs import store
@@ -78,7 +78,7 @@ def family(made_run: Make, findings: Frames, paper: Reported) -> Callable[..., R
 
 
 def test_each_claim_is_answered_in_order(family: Callable[..., Run]) -> None:
-    found = claims.judged(family())
+    found = evaluate.judged(family())
     assert [(one.text, one.outcome) for one in found] == [
         ("Edema is lost", "holds"),
         ("Effusion is lost", "cannot tell"),
@@ -90,13 +90,13 @@ def test_each_claim_is_answered_in_order(family: Callable[..., Run]) -> None:
 
 def test_claims_are_judged_once_however_often_they_are_shown(family: Callable[..., Run]) -> None:
     run = family()
-    first = claims.judged(run)
-    assert claims.table(run, LAYOUT) is not None
-    assert claims.judged(run) is first
+    first = evaluate.judged(run)
+    assert tables.table(run, LAYOUT) is not None
+    assert evaluate.judged(run) is first
 
 
 def test_the_table_says_what_was_tested_and_counts_verdicts(family: Callable[..., Run]) -> None:
-    table = claims.table(family(), LAYOUT)
+    table = tables.table(family(), LAYOUT)
     assert table is not None
     assert [[cell.text for cell in row[:3]] for row in table.blocks[0]] == [
         ["1", "Edema is lost", "holds"],
@@ -106,7 +106,7 @@ def test_the_table_says_what_was_tested_and_counts_verdicts(family: Callable[...
     assert table.notes[0] == "3 claims: 1 holds, 0 does not hold, 2 cannot tell."
     assert "over the 2 claims that were tested" in table.notes[1]
     assert table.notes[2].startswith("1: internal minus external AUC above 0")
-    parts = claims.parts_table(family(), LAYOUT)
+    parts = tables.parts_table(family(), LAYOUT)
     assert parts is not None
     assert [[cell.text for cell in row[:3]] for block in parts.blocks for row in block] == [
         ["1", "Edema is lost", "net one Edema"],
@@ -115,21 +115,21 @@ def test_the_table_says_what_was_tested_and_counts_verdicts(family: Callable[...
 
 
 def test_on_synthetic_images_verdicts_carry_the_stamp(family: Callable[..., Run]) -> None:
-    table = claims.table(family(fixture=True), LAYOUT)
+    table = tables.table(family(fixture=True), LAYOUT)
     assert table is not None
     assert table.stamp.startswith("FIXTURE")
     assert "say nothing about the paper" in table.notes[-1]
     run = family(fixture=True)
-    assert claims.lines(claims.judged(run), stamp=run.stamp)[0].startswith("FIXTURE")
+    assert evaluate.lines(evaluate.judged(run), stamp=run.stamp)[0].startswith("FIXTURE")
 
 
 def test_lines_for_a_terminal_and_values_for_machines(family: Callable[..., Run]) -> None:
-    found = claims.judged(family())
-    lines = claims.lines(found)
+    found = evaluate.judged(family())
+    lines = evaluate.lines(found)
     assert lines[0] == "The paper's claims"
     assert lines[1] == "  1  holds          Edema is lost"
     assert len(lines) == 1 + 3 * 3
-    values: dict[str, Any] = json.loads(json.dumps(store.without_nan(claims.to_dict(found[2]))))
+    values: dict[str, Any] = json.loads(json.dumps(store.without_nan(evaluate.to_dict(found[2]))))
     assert (values["outcome"], values["support"], values["parts"]) == ("cannot tell", None, [])
 
 
@@ -142,23 +142,23 @@ def test_a_run_of_a_part_of_its_suite_says_so(made_run: Make, findings: Frames) 
     suite = cards.SuiteCard(title="Part", name="part", labels=("Edema",), models=("net", "other"), protocol=protocol)
     cell = {"frame": findings("c", Edema=([1, 0], [0.9, 0.1]))}
     note = "Judged on a part of the suite only; not measured: networks other; training sets two."
-    assert claims.partly(made_run(suite, [cell])) == [note]
+    assert evaluate.partly(made_run(suite, [cell])) == [note]
     small = made_run(suite, [cell, {**cell, "configuration": "two"}], manifest={"profile": {"models": ["net"]}})
-    assert claims.partly(small) == []
+    assert evaluate.partly(small) == []
 
 
 def test_a_run_without_a_paper_or_claims_has_no_table(family: Callable[..., Run], paper: Reported) -> None:
     run = family()
     bare = Run(run.folder, run.manifest, run.suite, run.results, None)
-    assert claims.judged(bare) == []
-    assert claims.table(bare, LAYOUT) is None
+    assert evaluate.judged(bare) == []
+    assert tables.table(bare, LAYOUT) is None
     silent = Run(run.folder, run.manifest, run.suite, run.results, paper)
-    assert claims.table(silent, LAYOUT) is None
-    assert claims.parts_table(silent, LAYOUT) is None
+    assert tables.table(silent, LAYOUT) is None
+    assert tables.parts_table(silent, LAYOUT) is None
 
 
 def test_a_claim_that_names_no_check_is_one_line(family: Callable[..., Run]) -> None:
     with pytest.raises(UnknownNameError, match="claim 'gapp'; did you mean 'gap'"):
-        claims.judged(family(cards.Claim(text="x", kind="gapp")))
+        evaluate.judged(family(cards.Claim(text="x", kind="gapp")))
     with pytest.raises(CardError, match="has no option 'label'; did you mean 'labels'"):
-        claims.judged(family(cards.Claim(text="x", kind="gap", options={"label": "Edema"})))
+        evaluate.judged(family(cards.Claim(text="x", kind="gap", options={"label": "Edema"})))

@@ -16,9 +16,9 @@ import pytest
 from xrbench import blocks, cards
 from xrbench.errors import CardError, StoreError
 from xrbench.fixture_notice import STAMP
+from xrbench.report.figures.build import draw_figure
 from xrbench.report.figures.style import file_name
 from xrbench.report.run_folder import Run
-from xrbench.report.tables.dispatch import block_figure
 
 OF_LABELS, OF_CLASSES = (
     ("roc", "reliability", "ages", "prevalence"),
@@ -70,7 +70,7 @@ def test_pictures_are_stamped_safe_grey_and_the_same_twice(
     before = dict(mpl.rcParams)
     run = runs(data="FIXTURE")[kind]
     about = cards.FigureLayout(name="../a b/picture", kind=kind, caption=HOSTILE, options=FEW.get(kind, {}))
-    first, second = (block_figure(run, about, tmp_path / name) for name in ("one", "two"))
+    first, second = (draw_figure(run, about, tmp_path / name) for name in ("one", "two"))
     assert {path.parent for path in first} == {tmp_path / "one"}
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     for path in first:
@@ -95,7 +95,7 @@ def test_real_figures_have_no_stamp(
     text_of: Callable[[Path], str],
     tmp_path: Path,
 ) -> None:
-    paths = block_figure(runs()["prevalence"], figure_layout("prevalence"), tmp_path)
+    paths = draw_figure(runs()["prevalence"], figure_layout("prevalence"), tmp_path)
     assert STAMP not in text_of(paths[0])
     assert "stamp" not in pd.read_csv(paths[2])
 
@@ -107,7 +107,7 @@ def test_an_unknown_option_is_one_line(
     for option in ("folder", "colour"):
         wrong = cards.FigureLayout(name="picture", kind=kind, options={option: "red"})
         with pytest.raises(CardError, match=f"figure '{kind}' has no option '{option}'"):
-            block_figure(runs()[kind], wrong, tmp_path)
+            draw_figure(runs()[kind], wrong, tmp_path)
 
 
 def test_long_file_names_are_cut_and_stay_apart() -> None:
@@ -122,7 +122,7 @@ def test_a_place_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file: cannot be written"):
-        block_figure(runs()["ages"], figure_layout("ages"), tmp_path / "file")
+        draw_figure(runs()["ages"], figure_layout("ages"), tmp_path / "file")
 
 
 def test_drawing_needs_no_torch_and_importing_nothing_heavy() -> None:

@@ -15,7 +15,6 @@ from xrbench import cards
 from xrbench.compare.scores_io import check_scores
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
-from xrbench.report import figures
 from xrbench.report.figures import overview
 from xrbench.report.score_grid import Selection
 
@@ -46,7 +45,7 @@ def text_of(svg: Path) -> str:
 
 
 def test_the_forest_shows_every_defined_figure(selection: Selection, tmp_path: Path) -> None:
-    paths = figures.forest(selection, tmp_path)
+    paths = overview.forest(selection, tmp_path)
     assert [path.name for path in paths] == ["forest-auc.svg", "forest-auc.png", "forest-auc.csv"]
     numbers = pd.read_csv(paths[2])
     assert list(zip(numbers["protocol"], numbers["test"], numbers["value"], strict=True)) == [
@@ -60,42 +59,45 @@ def test_the_forest_shows_every_defined_figure(selection: Selection, tmp_path: P
 
 def test_synthetic_figures_are_stamped(selection: Selection, small_suite: cards.SuiteCard, tmp_path: Path) -> None:
     fixture = Selection(selection.scores.assign(data="FIXTURE"), small_suite, "auc")
-    for svg, _, numbers in (figures.forest(fixture, tmp_path), figures.curves({"a/b": log()}, tmp_path, fixture=True)):
+    for svg, _, numbers in (
+        overview.forest(fixture, tmp_path),
+        overview.curves({"a/b": log()}, tmp_path, fixture=True),
+    ):
         assert STAMP in text_of(svg)
         assert set(pd.read_csv(numbers)["stamp"]) == {STAMP}
 
 
 def test_same_numbers_same_files(selection: Selection, tmp_path: Path) -> None:
-    first, second = (figures.forest(selection, tmp_path / name) for name in ("one", "two"))
+    first, second = (overview.forest(selection, tmp_path / name) for name in ("one", "two"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 def test_figures_are_black_and_white(selection: Selection, tmp_path: Path) -> None:
-    paths = [*figures.forest(selection, tmp_path), *figures.curves({"a/b": log()}, tmp_path)]
+    paths = [*overview.forest(selection, tmp_path), *overview.curves({"a/b": log()}, tmp_path)]
     colours = {c for path in paths if path.suffix == ".svg" for c in re.findall(r"#[0-9a-f]{6}", path.read_text())}
     assert colours
     assert all(colour[1:3] == colour[3:5] == colour[5:7] for colour in colours)
 
 
 def test_hostile_names_are_only_text(selection: Selection, tmp_path: Path) -> None:
-    svg, *_ = figures.curves({"<script>x</script>/$\\bad{/y": log()}, tmp_path)
+    svg, *_ = overview.curves({"<script>x</script>/$\\bad{/y": log()}, tmp_path)
     assert "<script>" not in svg.read_text()
     assert "$\\bad{" in text_of(svg)
 
 
 def test_many_fits_take_several_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overview, "PANELS", 2)
-    paths = figures.curves({f"fit/{i}": log() for i in range(3)}, tmp_path)
+    paths = overview.curves({f"fit/{i}": log() for i in range(3)}, tmp_path)
     assert [path.name for path in paths if path.suffix == ".csv"] == ["curves.csv", "curves-2.csv"]
     assert list(pd.read_csv(tmp_path / "curves-2.csv")["fit"]) == ["fit/2"] * 3
 
 
 def test_nothing_measured_draws_nothing(selection: Selection, small_suite: cards.SuiteCard, tmp_path: Path) -> None:
-    assert figures.forest(Selection(selection.scores.iloc[:0], small_suite, "auc"), tmp_path) == []
-    assert figures.curves({"a": log(0)}, tmp_path) == []
+    assert overview.forest(Selection(selection.scores.iloc[:0], small_suite, "auc"), tmp_path) == []
+    assert overview.curves({"a": log(0)}, tmp_path) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(selection: Selection, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file: cannot be written"):
-        figures.forest(selection, tmp_path / "file")
+        overview.forest(selection, tmp_path / "file")

@@ -15,7 +15,7 @@ from xrbench import cards
 from xrbench.data.cache.build import open_cache
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.report.figures.discordant_errors import borderline as panel
-from xrbench.report.figures.image_access import films
+from xrbench.report.figures.image_access import cached_images
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
 from xrbench.report.tables.discordant_errors import borderline, chosen, two_models
@@ -100,7 +100,7 @@ def test_the_last_training_set_is_shown_by_default(made_run: Make, findings: Fra
     found = two_models(made_run(suite_, cells), label="Cardiomegaly", where="test")
     assert found is not None
     assert found.configuration == "two"
-    assert [one.model for one in found.sides] == ["first", "second"]
+    assert [one.model for one in found.cells] == ["first", "second"]
     part = made_run(suite_, [{**cell, "configuration": "one"} for cell in pair(findings)])
     assert borderline(part, LAYOUT, label="Cardiomegaly", configuration="two") is None
 
@@ -157,7 +157,7 @@ def cached(made_run: Make, findings: Frames, tmp_path: Path) -> tuple[Run, dict[
 
 def test_films_come_from_the_pixel_cache(cached: tuple[Run, dict[str, np.ndarray]]) -> None:
     run, drawn = cached
-    found = films(run, [("c", "c-0"), ("c", "c-4"), ("c", "absent"), ("d", "c-0")])
+    found = cached_images(run, [("c", "c-0"), ("c", "c-4"), ("c", "absent"), ("d", "c-0")])
     assert set(found) == {("c", "c-0"), ("c", "c-4")}
     assert np.array_equal(found["c", "c-4"], drawn["c-4"])
 
@@ -166,7 +166,7 @@ def test_films_of_another_preprocessing_are_not_taken(cached: tuple[Run, dict[st
     run, _ = cached
     other = cards.SuiteCard(title="Two", name="two", labels=SUITE.labels, preprocessing=("equalize", "resize"))
     changed = Run(run.folder, run.manifest, other, run.results, run.paper)
-    assert films(changed, [("c", "c-0")]) == {}
+    assert cached_images(changed, [("c", "c-0")]) == {}
 
 
 def test_the_panel_shows_the_images_of_the_table(cached: tuple[Run, dict[str, np.ndarray]], tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from xrbench.cards import FigureLayout, Judgement, PolicyRule, SubgroupRule, Tab
 from xrbench.catalogue import Catalogue, shipped
 from xrbench.errors import CardError, UnknownNameError, UsageError
 from xrbench.rendering.table import Table
+from xrbench.report.figures.build import draw_figure
 from xrbench.report.pages import leaderboard, publish
 from xrbench.report.run_folder import Run, open_run
 from xrbench.report.tables import analysis_table, build
-from xrbench.report.tables.dispatch import block_figure, block_table
 from xrbench.runs import store
 
 MakeRun = Callable[..., Path]
@@ -72,7 +72,7 @@ def run(folder: Path, catalogue: Catalogue) -> Run:
 
 def laid(run: Run, kind: str, **options: object) -> tuple[Table, list[dict[str, str]]]:
     """Make a table, and read its CSV form again."""
-    table = block_table(run, TableLayout(name=kind, kind=kind, metric="auc", digits=3, options=options))
+    table = build.run_table(run, TableLayout(name=kind, kind=kind, metric="auc", digits=3, options=options))
     assert table is not None
     return table, list(csv.DictReader(io.StringIO(table.csv())))
 
@@ -168,7 +168,7 @@ def test_over_seeds_and_settings(run: Run) -> None:
 
 def test_ranks_take_the_metric_of_their_layout(run: Run) -> None:
     layout = run.suite.tables[0]
-    made = block_table(run, layout)
+    made = build.run_table(run, layout)
     assert made is not None
     assert "brier" in made.caption
     rows = list(csv.DictReader(io.StringIO(made.csv())))
@@ -216,7 +216,7 @@ def test_what_was_asked_for_later_is_named(folder: Path, catalogue: Catalogue, t
 
 def test_figures_have_their_numbers_beside_them(run: Run, tmp_path: Path) -> None:
     apart, worth = run.suite.figures
-    paths = block_figure(run, apart, tmp_path)
+    paths = draw_figure(run, apart, tmp_path)
     assert [path.name for path in paths] == ["apart.svg", "apart.png", "apart.csv"]
     numbers = pd.read_csv(tmp_path / "apart.csv")
     assert numbers["mean_rank"].tolist() == sorted(analysis(run, "ranks", metric="auc", label="mean")["mean_rank"])
@@ -224,30 +224,30 @@ def test_figures_have_their_numbers_beside_them(run: Run, tmp_path: Path) -> Non
     assert run.stamp in (tmp_path / "apart.svg").read_text()
     with Image.open(tmp_path / "apart.png") as picture:
         assert picture.size[0] > 600
-    paths = block_figure(run, worth, tmp_path)
+    paths = draw_figure(run, worth, tmp_path)
     assert [path.name for path in paths] == ["worth-Edema.svg", "worth-Edema.png", "worth-Edema.csv"]
     numbers = pd.read_csv(tmp_path / "worth-Edema.csv")
     frame = analysis(run, "decision-curve", protocol="external", label="Edema")
     np.testing.assert_allclose(numbers["value"], frame["value"])
     before = (tmp_path / "worth-Edema.svg").read_bytes()
-    block_figure(run, worth, tmp_path)
+    draw_figure(run, worth, tmp_path)
     assert (tmp_path / "worth-Edema.svg").read_bytes() == before, "the same numbers give the same file"
 
 
 def test_nothing_is_made_of_what_was_not_asked_for(run: Run, tmp_path: Path, make_run: MakeRun) -> None:
     bare = open_run(make_run(tmp_path, {"plain": 1.5}), Catalogue([shipped()]))
     for kind in analysis_table.KINDS:
-        assert block_table(bare, TableLayout(name="t", kind=kind)) is None
+        assert build.run_table(bare, TableLayout(name="t", kind=kind)) is None
     for figure in run.suite.figures:
-        assert block_figure(bare, figure, tmp_path / "figures") == []
+        assert draw_figure(bare, figure, tmp_path / "figures") == []
     assert not (tmp_path / "figures").exists()
 
 
 def test_wrong_kinds_and_options_are_one_line(run: Run) -> None:
     with pytest.raises(UnknownNameError, match="unknown table 'rank'; did you mean 'ranks'"):
-        block_table(run, TableLayout(name="t", kind="rank"))
+        build.run_table(run, TableLayout(name="t", kind="rank"))
     with pytest.raises(CardError, match="table 'ranks' has no option 'lable'; did you mean 'label'"):
-        block_table(run, TableLayout(name="t", kind="ranks", options={"lable": "Edema"}))
+        build.run_table(run, TableLayout(name="t", kind="ranks", options={"lable": "Edema"}))
     with pytest.raises(UsageError, match="is made of a run folder, not of scores alone"):
         build.named(run.scores, run.suite, "positions")
     assert build.named(run.scores, run.suite, "positions", run=run).name == "positions"

@@ -1,7 +1,7 @@
-"""What may be said of a claim: it holds, it does not hold, or the data cannot tell.
+"""The verdict on a claim: it holds, it does not hold, or the data cannot tell.
 
-A claim is put as differences that should all lie on one side of 0, or all within a margin of it. Each has a p-value for the claim and
-one against it, and
+A claim is a set of differences that should all be on one side of 0, or all within a margin of it. Each difference has a p-value for
+the claim and one against it, and
 
 * the claim *holds* when every difference shows it: the largest p-value counts (intersection-union test: Berger 1982, Technometrics
   24:295), so no allowance for their number is needed;
@@ -21,9 +21,10 @@ from typing import Final, Literal
 from scipy import special
 
 from xrbench import statistics
-from xrbench.rendering.differences import between, p_text, signed
-from xrbench.rendering.numbers import number
+from xrbench.cards import Claim
+from xrbench.rendering.numbers import number, p_text, signed, signed_interval
 from xrbench.report.effects import Contrast
+from xrbench.report.run_folder import Run
 
 HOLDS: Final = "holds"
 FAILS: Final = "does not hold"
@@ -34,14 +35,14 @@ Direction = Literal["positive", "negative", "differs", "alike"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run says of a claim.
+    """The verdict of a run on a claim.
 
     Attributes:
         text: The claim.
         outcome: ``holds``, ``does not hold`` or ``cannot tell``.
-        test: What was tested, in words.
-        figures: What was found, in words.
-        n: Images and patients behind it, in words.
+        test: Description of the test.
+        figures: The differences as text.
+        n: Numbers of images and patients as text.
         support: p-value for the claim: small when the data show it; NaN where nothing was tested.
         against: p-value against it: small when the data show the contrary.
         caution: What to know before trusting it; else empty.
@@ -68,14 +69,14 @@ def weighed(
     margin: float = 0.0,
     level: float = 0.95,
 ) -> Verdict:
-    """Judge a claim by its differences, all of which it is about.
+    """Test a claim by its differences, all of which it is about.
 
     Args:
         text: The claim.
         parts: Differences; those without a p-value show nothing.
         direction: Whether they should be above 0 (``positive``), below (``negative``), other than 0 (``differs``), or within the
             margin of 0 (``alike``).
-        test: What was tested, in words.
+        test: Description of the test.
         margin: The smallest difference that matters, in the metric's units; ``alike`` needs one.
         level: Confidence level.
     """
@@ -98,8 +99,22 @@ def weighed(
     )
 
 
+def verdict_on(
+    run: Run,
+    claim: Claim,
+    parts: Sequence[Contrast],
+    test: str,
+    *,
+    direction: Direction = "positive",
+    margin: float = 0.0,
+) -> Verdict:
+    """Test a claim at the level of the suite's intervals; arguments as for ``weighed``."""
+    level = run.suite.interval.level
+    return weighed(claim.text, parts, direction=direction, test=test, margin=margin, level=level)
+
+
 def counted(text: str, holds: bool, *, test: str, figures: str, n: str) -> Verdict:
-    """Judge a claim about what the data are, which needs no test."""
+    """Decide a claim about what the data are, which needs no test."""
     return Verdict(text, HOLDS if holds else FAILS, test, figures, n)
 
 
@@ -109,7 +124,7 @@ def unanswered(text: str, *, test: str, reason: str) -> Verdict:
 
 
 def decided(support: float, against: float, level: float) -> Outcome:
-    """Put two p-values into words.
+    """Decide by the p-values for and against a claim.
 
     >>> decided(0.01, 1.0, 0.95), decided(1.0, 0.01, 0.95), decided(0.2, 0.4, 0.95)
     ('holds', 'does not hold', 'cannot tell')
@@ -127,18 +142,18 @@ def adjusted(verdicts: Sequence[Verdict], *, level: float, method: str = "holm")
         level: Confidence level.
         method: ``holm`` or ``bh``.
     """
-    support = statistics.adjust([one.support for one in verdicts], method)
-    against = statistics.adjust([one.against for one in verdicts], method)
+    support = statistics.adjust([verdict.support for verdict in verdicts], method).astype(float).tolist()
+    against = statistics.adjust([verdict.against for verdict in verdicts], method).astype(float).tolist()
     return [
-        one
-        if math.isnan(one.support)
-        else replace(one, support=float(yes), against=float(no), outcome=decided(float(yes), float(no), level))
-        for one, yes, no in zip(verdicts, support, against, strict=True)
+        verdict
+        if math.isnan(verdict.support)
+        else replace(verdict, support=yes, against=no, outcome=decided(yes, no, level))
+        for verdict, yes, no in zip(verdicts, support, against, strict=True)
     ]
 
 
 def figures(parts: Sequence[Contrast]) -> str:
-    """Write differences in a few words: one in full, several by their signs and ends.
+    """Write differences as text: a single one in full, several by their signs and the smallest and largest.
 
     >>> figures([Contrast("Edema", 0.85, 0.80, 0.05, 0.02, 0.08, 0.001, 0.015)])
     '0.850 against 0.800: +0.050 (+0.020 … +0.080), p 0.001'
@@ -158,7 +173,7 @@ def figures(parts: Sequence[Contrast]) -> str:
 
 
 def behind(parts: Sequence[Contrast]) -> str:
-    """Write how many images of how many patients are behind differences; the most behind one of them.
+    """Write the number of images and patients of differences; the largest where they differ.
 
     >>> behind([Contrast("a", 1, 1, 0, 0, 0, 1, 0.1, images=1200, patients=300)])
     '1,200 images of 300 patients'
@@ -170,21 +185,21 @@ def behind(parts: Sequence[Contrast]) -> str:
 
 
 def _difference(part: Contrast) -> str:
-    shown = "" if math.isnan(part.low) else f" ({between(part.low, part.high)})"
+    shown = "" if math.isnan(part.low) else f" ({signed_interval(part.low, part.high)})"
     return f"{signed(part.difference)}{shown}"
 
 
 def _p(part: Contrast, direction: Direction, margin: float, *, claimed: bool) -> float:
-    """Return the p-value that a difference gives for the claim, or against it; 1 where it shows nothing."""
+    """Return the p-value of a difference for the claim, or against it; 1 where it shows nothing."""
     if direction == "alike":
         return _within(part, margin) if claimed else _beyond(part, margin)
     if math.isnan(part.p):
         return 1.0
     if direction == "differs":
         return part.p if claimed else 1.0
-    wanted = part.difference > 0 if direction == "positive" else part.difference < 0
-    opposite = part.difference < 0 if direction == "positive" else part.difference > 0
-    return part.p if (wanted if claimed else opposite) else 1.0
+    # The two-sided p-value counts for the claim on the claimed side of 0, and against it on the other.
+    side = part.difference if (direction == "positive") == claimed else -part.difference
+    return part.p if side > 0 else 1.0
 
 
 def _within(part: Contrast, margin: float) -> float:

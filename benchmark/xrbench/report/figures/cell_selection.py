@@ -14,7 +14,7 @@ import pandas as pd
 
 from xrbench.cards import FigureLayout
 from xrbench.planning import settings_of
-from xrbench.rendering.differences import many
+from xrbench.rendering.numbers import plural
 from xrbench.report.figures.options import Names, asked
 from xrbench.report.figures.style import Look, look
 from xrbench.report.run_folder import Run
@@ -184,7 +184,7 @@ def patients_text(patients: float | None) -> str:
     >>> patients_text(987), patients_text(None)
     ('987 patients', 'patients not known')
     """
-    return "patients not known" if patients is None or pd.isna(patients) else many(int(patients), "patient")
+    return "patients not known" if patients is None or pd.isna(patients) else plural(int(patients), "patient")
 
 
 def patients_among(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> int | None:
@@ -194,9 +194,13 @@ def patients_among(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> int | No
 
 
 def score_rows(run: Run) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """Find rows of the scores by cell, label and metric."""
-    rows = run.scores.to_dict("records")
-    return {(row["cell"], row["label"], row["metric"]): {str(k): v for k, v in row.items()} for row in rows}
+    """Index the rows of the scores by cell, label and metric."""
+
+    def index() -> dict[tuple[str, str, str], dict[str, Any]]:
+        rows = ({str(name): value for name, value in row.items()} for row in run.scores.to_dict("records"))
+        return {(row["cell"], row["label"], row["metric"]): row for row in rows}
+
+    return run.once("score rows", index)
 
 
 def training_names(rows: Sequence[Mapping[Any, Any]]) -> list[str]:

@@ -1,59 +1,85 @@
-"""Predictions of images that have exactly one class each: true class, predicted class, and how sure the model was."""
+"""Predictions of images that have exactly one class each: true class, predicted class, and its probability."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.report.figures.cell_selection import ShownCell, patients_among
+from xrbench.report.figures.cell_selection import ShownCell, patients_among, patients_text
+from xrbench.report.figures.style import legend_text
 from xrbench.report.run_folder import Run
 from xrbench.runs.prediction_frame import truth_and_score
 
 
-@dataclass(frozen=True)
-class Classed:
+@dataclass(frozen=True, eq=False)
+class ClassPredictions:
     """The labelled images of a cell.
 
     Attributes:
-        measured: The cell.
+        cell: The cell.
         truth: Number of the true class, shape (images,).
-        called: Number of the class with the highest score, the first of equals, shape (images,).
+        predicted: Number of the class with the highest score, the first of equals, shape (images,).
         confidence: That score, shape (images,).
-        patients: How many patients they are of; None where that is not known.
+        patients: Number of patients; None where that is not known.
     """
 
-    measured: ShownCell
+    cell: ShownCell
     truth: npt.NDArray[np.int64]
-    called: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
     patients: int | None
 
     @property
     def accuracy(self) -> float:
         """Share of images whose class is predicted; NaN without images."""
-        return float((self.truth == self.called).mean()) if len(self.truth) else float("nan")
+        return float((self.truth == self.predicted).mean()) if len(self.truth) else float("nan")
 
-    def counts(self, classes: int) -> npt.NDArray[np.int64]:
-        """Count images by true class (rows) and predicted class (columns)."""
-        return np.bincount(self.truth * classes + self.called, minlength=classes * classes).reshape(classes, classes)
+    @property
+    def mean_confidence(self) -> float:
+        """Mean confidence; NaN without images."""
+        return float(self.confidence.mean()) if len(self.truth) else float("nan")
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Panel of the cell in a figure with a panel for each training set."""
+        return "all", self.cell.training
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be drawn; else empty."""
+        return "" if len(self.truth) else "no labelled image"
+
+    @property
+    def counts(self) -> str:
+        """Numbers of images and patients as text."""
+        return f"{len(self.truth):,} images, {patients_text(self.patients)}"
+
+    @property
+    def text(self) -> str:
+        """Entry of a legend: test set, mean confidence, accuracy and counts."""
+        figures = f"mean confidence {self.mean_confidence:.3f}, accuracy {self.accuracy:.3f}"
+        return legend_text(self.cell.where, self.reason or figures, self.counts)
+
+    def matrix(self, classes: int) -> npt.NDArray[np.int64]:
+        """Count images by true class (rows) and predicted class (columns), shape (classes, classes)."""
+        # A pair of classes is one number: row * classes + column.
+        return np.bincount(self.truth * classes + self.predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def classed(run: Run, cells: Sequence[ShownCell]) -> list[Classed]:
-    """Read the predictions of cells whose images have one class each; cells without predictions are left out.
+def class_predictions(run: Run, cell: ShownCell) -> Iterator[ClassPredictions]:
+    """Read the predictions of a cell of a multi-class suite; nothing where there are none.
 
     An image counts when exactly one of the classes is its truth; images that are not labelled do not.
     """
-    found = []
-    for cell in cells if run.suite.task == "multiclass" else ():
-        frame = run.results.predictions(cell.cell)
-        if frame is None:
-            continue
-        truth, score = truth_and_score(frame, run.suite.labels)
-        known = (truth == 1).sum(axis=1) == 1
-        called = score[known].argmax(axis=1)
-        sure = score[known].max(axis=1) if known.any() else np.zeros(0)
-        found.append(Classed(cell, truth[known].argmax(axis=1), called, sure, patients_among(frame, known)))
-    return found
+    frame = run.results.predictions(cell.cell) if run.suite.task == "multiclass" else None
+    if frame is None:
+        return
+    truth, score = truth_and_score(frame, run.suite.labels)
+    labelled = (truth == 1).sum(axis=1) == 1
+    predicted = score[labelled].argmax(axis=1)
+    # The maximum over no image is an error of numpy's.
+    confidence = score[labelled].max(axis=1) if labelled.any() else np.zeros(0)
+    yield ClassPredictions(cell, truth[labelled].argmax(axis=1), predicted, confidence, patients_among(frame, labelled))

@@ -1,36 +1,35 @@
-"""Draw how sure a model of exclusive classes is, inside and outside the training datasets."""
+"""Distribution of the highest class probability of multi-class models, internal and external."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import FigureLayout
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.class_predictions import Classed, classed
+from xrbench.report.figures.class_predictions import ClassPredictions, class_predictions
 from xrbench.report.figures.options import Names, whole
-from xrbench.report.figures.panel_grid import Page, Panel, pages
-from xrbench.report.figures.style import (
-    Look,
-    canvas_of,
-    file_name,
-    legend_below,
-    legend_inches,
-    legend_text,
-    notes,
-    save,
-    say_empty,
-    title,
+from xrbench.report.figures.panel_grid import pages
+from xrbench.report.figures.panels import (
+    PanelFigure,
+    Picture,
+    draw_panels,
+    explain_panel,
+    line_key,
+    name_axes,
+    numbers_of,
 )
+from xrbench.report.figures.style import Look
 from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
 
 
 def confidence(
@@ -48,129 +47,80 @@ def confidence(
 ) -> list[Path]:
     """Draw the distribution of the highest class probability: a picture for each method and model, a panel a training set.
 
-    The legend states mean confidence and accuracy: a model that is as sure outside as inside and less often right is overconfident
-    there.
+    The legend states mean confidence and accuracy: a model that is as confident on external images and has a lower accuracy there is
+    overconfident.
 
-    Args:
-        run: The run; cells without predictions are left out, and so are runs whose images may have several labels.
-        layout: Name and caption.
-        folder: Where the files go.
-        method: Methods; all when empty, as for the others.
-        model: Models.
-        configuration: Training sets.
-        protocol: Protocols; validation images only when asked for.
-        seed: The seed that is shown; the lowest by default.
-        bins: How many bins of equal width in 0..1.
-
-    Returns:
-        The written files; none when nothing was measured.
-
-    Raises:
-        CardError, UnknownNameError: An option is not usable.
+    Options:
+        method, model, configuration, protocol, seed: As for all figures; cells without predictions are left out, and runs whose images
+            may have several labels.
+        bins: Number of bins of equal width in 0..1.
     """
     cells = cell_selection.measured(
         run, layout, method=method, model=model, configuration=configuration, protocol=protocol, seed=seed
     )
-    parts = whole(bins, "bins", 2, layout)
-    paths: list[Path] = []
-    for name, members in cell_selection.by_system(cells):
-        drawn = classed(run, members)
-        trained = cell_selection.trainings([one.measured for one in drawn])
-        for page, sheet in enumerate(pages(["all"], trained) if drawn else [], 1):
-            part = "" if page == 1 else str(page)
-            stem = file_name(layout.name, name, part)
-            mine = [one for one in drawn if one.measured.training in {panel.label for panel in sheet.panels}]
-            paths += _draw(run, layout, folder, stem, sheet, mine, parts)
-    return paths
-
-
-def _draw(
-    run: Run, layout: FigureLayout, folder: Path, name: str, sheet: Page, shown: Sequence[Classed], bins: int
-) -> list[Path]:
-    looks = cell_selection.looks(one.measured for one in shown)
-    numbers = pd.concat([_numbers(one, bins) for one in shown], ignore_index=True)
-    highest = float(numbers["share"].max()) if numbers["share"].notna().any() else 1.0
-    below = max(
-        legend_inches([_text(one) for one in shown if one.measured.training == panel.label]) for panel in sheet.panels
+    number = whole(bins, "bins", 2, layout)
+    figure: PanelFigure[ClassPredictions] = PanelFigure(
+        width=2.4,
+        height=1.8,
+        above=1.1,
+        draw=lambda canvas, picture: _draw(canvas, picture, number),
+        title=lambda cells: (
+            f"{layout.caption or 'Confidence of predicted classes'}: {cells[0].system}, {cells[0].model}"
+        ),
+        notes=lambda _: [
+            "Confidence: the probability of the predicted class. Accuracy: share of images whose class is predicted."
+        ],
+        numbers=lambda shown: pd.concat([_numbers(each, number) for each in shown], ignore_index=True),
     )
-    with canvas_of(0.4 + 2.4 * sheet.across, 1.1 + (1.8 + below) * sheet.down) as canvas:
-        for panel in sheet.panels:
-            axes = canvas.add_subplot(*sheet.place(panel))
-            here = [one for one in shown if one.measured.training == panel.label]
-            _draw_panel(axes, panel, sheet, here, looks, bins)
-            axes.set_ylim(0, 1.05 * highest)
-        first = shown[0].measured
-        title(
-            canvas, f"{layout.caption or 'Confidence of predicted classes'}: {first.system}, {first.model}", run.stamp
-        )
-        said = "Confidence: the probability of the predicted class. Accuracy: share of images whose class is predicted."
-        cells = [one.measured for one in shown]
-        notes(canvas, [said, cell_selection.training_note(cells), cell_selection.seeds_note(cells)])
-        return save(canvas, numbers, folder, name, run.stamp)
-
-
-def _draw_panel(
-    axes: Axes, panel: Panel, sheet: Page, shown: Sequence[Classed], looks: dict[str, Look], bins: int
-) -> None:
-    from matplotlib.lines import Line2D
-
-    axes.set_title(sheet.heading(panel), fontsize=7.5)
-    axes.set_xlim(0, 1)
-    axes.tick_params(labelsize=6.5)
-    axes.set_xlabel("confidence", fontsize=6.5, labelpad=1)
-    axes.set_ylabel("share of images" if panel.column == 0 else "", fontsize=6.5, labelpad=1)
-    handles = []
-    for one in shown:
-        style = looks[one.measured.cell]
-        handles.append(Line2D([], [], color="black", linewidth=1.1, linestyle=style.line))
-        if len(one.truth):
-            share = _histogram(one, bins) / len(one.truth)
-            edges = np.linspace(0, 1, bins + 1)
-            if style.hatch:
-                axes.stairs(share, edges, color="black", linewidth=1.1, linestyle=style.line)
-            else:
-                axes.stairs(share, edges, fill=True, facecolor=style.shade)
-                axes.stairs(share, edges, color="black", linewidth=1.1, linestyle=style.line)
-    if not any(len(one.truth) for one in shown):
-        say_empty(axes, "no labelled image")
-    legend_below(axes, handles, [_text(one) for one in shown], drop=25)
-
-
-def _histogram(one: Classed, bins: int) -> np.ndarray:
-    return np.histogram(one.confidence, bins=bins, range=(0, 1))[0]
-
-
-def _text(one: Classed) -> str:
-    figures = (
-        f"mean confidence {one.confidence.mean():.3f}, accuracy {one.accuracy:.3f}"
-        if len(one.truth)
-        else "no labelled image"
-    )
-    return legend_text(
-        one.measured.where, figures, f"{len(one.truth):,} images, {cell_selection.patients_text(one.patients)}"
+    return draw_panels(
+        run,
+        layout,
+        folder,
+        cells,
+        figure,
+        read=lambda cell: class_predictions(run, cell),
+        pages=lambda trained: pages(["all"], trained),
     )
 
 
-def _numbers(one: Classed, bins: int) -> pd.DataFrame:
-    counts, edges = _histogram(one, bins), np.linspace(0, 1, bins + 1)
-    images = len(one.truth)
-    mean = float(one.confidence.mean()) if images else math.nan
+def _draw(canvas: Canvas, picture: Picture[ClassPredictions], bins: int) -> None:
+    shares = np.concatenate([_shares(each, bins) for each in picture.series])
+    highest = 1.0 if np.isnan(shares).all() else float(np.nanmax(shares))
+    for panel in picture.page.panels:
+        axes, shown = canvas.add_subplot(*picture.page.place(panel)), picture.in_panel(panel)
+        axes.set_title(picture.page.heading(panel), fontsize=7.5)
+        name_axes(axes, panel, x="confidence", y="share of images")
+        for each in shown:
+            if not each.reason:
+                _draw_histogram(axes, _shares(each, bins), picture.looks[each.cell.cell])
+        explain_panel(axes, shown, [line_key(picture.looks[each.cell.cell]) for each in shown], drop=25)
+        axes.set(xlim=(0, 1), ylim=(0, 1.05 * highest))
+
+
+def _draw_histogram(axes: Axes, shares: npt.NDArray[np.float64], look: Look) -> None:
+    edges = np.linspace(0, 1, len(shares) + 1)
+    if not look.hatch:
+        axes.stairs(shares, edges, fill=True, facecolor=look.shade)
+    axes.stairs(shares, edges, color="black", linewidth=1.1, linestyle=look.line)
+
+
+def _histogram(predictions: ClassPredictions, bins: int) -> npt.NDArray[np.int64]:
+    return np.histogram(predictions.confidence, bins=bins, range=(0, 1))[0]
+
+
+def _shares(predictions: ClassPredictions, bins: int) -> npt.NDArray[np.float64]:
+    """Compute the share of images in each bin, shape (bins,); NaN without images."""
+    return _histogram(predictions, bins) / (len(predictions.truth) or math.nan)
+
+
+def _numbers(predictions: ClassPredictions, bins: int) -> pd.DataFrame:
+    edges = np.linspace(0, 1, bins + 1)
     about = {
-        **one.measured.about(),
-        "n_images": images,
-        "n_patients": one.patients,
-        "mean_confidence": mean,
-        "accuracy": one.accuracy,
+        **predictions.cell.about(),
+        "n_images": len(predictions.truth),
+        "n_patients": predictions.patients,
+        "mean_confidence": predictions.mean_confidence,
+        "accuracy": predictions.accuracy,
     }
-    return pd.DataFrame(
-        [
-            {
-                **about,
-                "low": edges[i],
-                "high": edges[i + 1],
-                "images": int(count),
-                "share": count / images if images else math.nan,
-            }
-            for i, count in enumerate(counts)
-        ]
-    )
+    counts, shares = _histogram(predictions, bins), _shares(predictions, bins)
+    return numbers_of(about, pd.DataFrame({"low": edges[:-1], "high": edges[1:], "images": counts, "share": shares}))

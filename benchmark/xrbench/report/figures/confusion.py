@@ -1,11 +1,11 @@
-"""Draw confusion matrices: which class is taken for which, inside and outside the training datasets."""
+"""Confusion matrices of multi-class models, internal and external."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ from xrbench.cards import FigureLayout
 from xrbench.metrics.checks import FloatArray
 from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.class_predictions import Classed, classed
+from xrbench.report.figures.class_predictions import ClassPredictions, class_predictions
 from xrbench.report.figures.options import Names
-from xrbench.report.figures.style import canvas_of, file_name, notes, save, say_empty, short, title, wrapped
+from xrbench.report.figures.panels import annotate
+from xrbench.report.figures.style import canvas_of, file_name, save, say_empty, short, wrapped
 from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:
@@ -41,87 +42,71 @@ def confusion(
 ) -> list[Path]:
     """Draw confusion matrices: a picture for each method and model, training sets in rows and test sets in columns.
 
-    Shares are of the images of each true class; counts stand below them. Every matrix says what its images are: held out,
+    Shares are of the images of each true class, with counts below. The heading of a matrix says what its images are: held out,
     external, or the training images themselves (resubstitution).
 
-    Args:
-        run: The run; cells without predictions are left out, and so are runs whose images may have several labels.
-        layout: Name and caption.
-        folder: Where the files go.
-        method: Methods; all when empty, as for the others.
-        model: Models.
-        configuration: Training sets.
-        protocol: Protocols; validation images only when asked for.
-        seed: The seed that is shown; the lowest by default.
-
-    Returns:
-        The written files; none when nothing was measured.
-
-    Raises:
-        CardError, UnknownNameError: An option is not usable.
+    Options:
+        method, model, configuration, protocol, seed: As for all figures; cells without predictions are left out, and runs whose images
+            may have several labels.
     """
     cells = cell_selection.measured(
         run, layout, method=method, model=model, configuration=configuration, protocol=protocol, seed=seed
     )
     paths: list[Path] = []
     for name, members in cell_selection.by_system(cells):
-        drawn = classed(run, members)
-        trained = cell_selection.trainings([one.measured for one in drawn])
+        shown = [each for cell in members for each in class_predictions(run, cell)]
+        trained = cell_selection.trainings([each.cell for each in shown])
         for page, start in enumerate(range(0, len(trained), ROWS), 1):
-            rows = [[one for one in drawn if one.measured.training == t] for t in trained[start : start + ROWS]]
-            part = "" if page == 1 else str(page)
-            paths += _draw(run, layout, folder, file_name(layout.name, name, part), rows)
+            rows = [[each for each in shown if each.cell.training == t] for t in trained[start : start + ROWS]]
+            stem = file_name(layout.name, name, "" if page == 1 else str(page))
+            paths += _draw(run, layout, folder, stem, rows)
     return paths
 
 
-def _draw(run: Run, layout: FigureLayout, folder: Path, name: str, rows: Sequence[Sequence[Classed]]) -> list[Path]:
+def _draw(
+    run: Run, layout: FigureLayout, folder: Path, name: str, rows: Sequence[Sequence[ClassPredictions]]
+) -> list[Path]:
     across = max(len(row) for row in rows)
-    scores = cell_selection.score_rows(run)
-    everything = list(itertools.chain.from_iterable(rows))
+    shown = list(itertools.chain.from_iterable(rows))
     with canvas_of(1.0 + 2.9 * across, 1.0 + 3.7 * len(rows)) as canvas:
         for i, row in enumerate(rows):
-            for j, one in enumerate(row):
+            for j, predictions in enumerate(row):
                 axes = canvas.add_subplot(len(rows), across, i * across + j + 1)
-                _draw_matrix(axes, one, run.suite.labels, first=j == 0)
-                axes.set_title(_heading(one, scores), fontsize=7)
-        first = everything[0].measured
-        title(canvas, f"{layout.caption or 'Confusion matrices'}: {first.system}, {first.model}", run.stamp)
-        said = (
+                _draw_matrix(axes, predictions, run.suite.labels, first=j == 0)
+                axes.set_title(_heading(run, predictions), fontsize=7)
+        cells = [each.cell for each in shown]
+        heading = f"{layout.caption or 'Confusion matrices'}: {cells[0].system}, {cells[0].model}"
+        note = (
             "Shares of the images of each true class (rows), images below. The predicted class has the highest score."
         )
-        cells = [one.measured for one in everything]
-        notes(canvas, [said, cell_selection.training_note(cells), cell_selection.seeds_note(cells)])
-        return save(canvas, _numbers(everything, run.suite.labels), folder, name, run.stamp)
+        annotate(canvas, run, cells, heading, [note])
+        return save(canvas, _numbers(shown, run.suite.labels), folder, name, run.stamp)
 
 
-def _heading(one: Classed, scores: dict[tuple[str, str, str], dict[str, Any]]) -> str:
-    row = scores.get((one.measured.cell, "all classes", "accuracy"))
+def _heading(run: Run, predictions: ClassPredictions) -> str:
+    cell = predictions.cell
+    row = cell_selection.score_rows(run).get((cell.cell, "all classes", "accuracy"))
     ends = interval(row["low"], row["high"], 3) if row else ""
-    accuracy = f"accuracy {number(one.accuracy, 3)} {ends}".rstrip()
-    lines = [one.measured.training, one.measured.where, accuracy]
-    return "\n".join(
-        [
-            *(short(line, 50) for line in lines),
-            f"{len(one.truth):,} images, {cell_selection.patients_text(one.patients)}",
-        ]
-    )
+    accuracy = f"accuracy {number(predictions.accuracy, 3)} {ends}".rstrip()
+    lines = [short(line, 50) for line in (cell.training, cell.where, accuracy)]
+    return "\n".join([*lines, predictions.counts])
 
 
-def _draw_matrix(axes: Axes, one: Classed, classes: Sequence[str], *, first: bool) -> None:
+def _draw_matrix(axes: Axes, predictions: ClassPredictions, classes: Sequence[str], *, first: bool) -> None:
     size = len(classes)
-    counts = one.counts(size)
+    counts = predictions.matrix(size)
     shares = _shares(counts)
     axes.set_box_aspect(1)
     axes.pcolormesh(np.nan_to_num(shares), cmap="Greys", vmin=0, vmax=1.25, edgecolor="0.7", linewidth=0.3)
     axes.invert_yaxis()
     letters = min(6.5, 38 / size)
-    for true, called in itertools.product(range(size), range(size)):
-        share = shares[true, called]
+    for true, predicted in itertools.product(range(size), repeat=2):
+        share = shares[true, predicted]
         if np.isnan(share):
             continue
-        text = f"{share:.2f}\n{counts[true, called]:,}" if size <= 8 else f"{share:.2f}"
+        text = f"{share:.2f}\n{counts[true, predicted]:,}" if size <= 8 else f"{share:.2f}"
         colour = "white" if share > 0.75 else "black"
-        axes.text(called + 0.5, true + 0.5, text, ha="center", va="center", fontsize=letters, color=colour)
+        axes.text(predicted + 0.5, true + 0.5, text, ha="center", va="center", fontsize=letters, color=colour)
     names = [wrapped(short(name, 24), 0.75, 6) for name in classes]
     at = np.arange(size) + 0.5
     axes.set_xticks(at, names, rotation=90, fontsize=min(6.5, 60 / size))
@@ -129,8 +114,8 @@ def _draw_matrix(axes: Axes, one: Classed, classes: Sequence[str], *, first: boo
     axes.tick_params(length=0)
     axes.set_xlabel("predicted", fontsize=7)
     axes.set_ylabel("true" if first else "", fontsize=7)
-    if not len(one.truth):
-        say_empty(axes, "no labelled image")
+    if predictions.reason:
+        say_empty(axes, predictions.reason)
         return
     for empty in np.flatnonzero(counts.sum(axis=1) == 0):
         axes.text(size / 2, empty + 0.5, "no image", ha="center", va="center", fontsize=letters, color="0.4")
@@ -142,13 +127,17 @@ def _shares(counts: npt.NDArray[np.int64]) -> FloatArray:
     return shares
 
 
-def _numbers(shown: Sequence[Classed], classes: Sequence[str]) -> pd.DataFrame:
+def _numbers(shown: Sequence[ClassPredictions], classes: Sequence[str]) -> pd.DataFrame:
     rows = []
-    for one in shown:
-        counts = one.counts(len(classes))
+    for each in shown:
+        counts = each.matrix(len(classes))
         shares = _shares(counts)
-        for true, called in itertools.product(range(len(classes)), range(len(classes))):
-            about = {**one.measured.about(), "true": classes[true], "predicted": classes[called]}
-            figures = {"images": counts[true, called], "share": shares[true, called], "n_true": counts[true].sum()}
-            rows.append({**about, **figures, "n_images": len(one.truth), "n_patients": one.patients})
+        for true, predicted in itertools.product(range(len(classes)), repeat=2):
+            about = {**each.cell.about(), "true": classes[true], "predicted": classes[predicted]}
+            figures = {
+                "images": counts[true, predicted],
+                "share": shares[true, predicted],
+                "n_true": counts[true].sum(),
+            }
+            rows.append({**about, **figures, "n_images": len(each.truth), "n_patients": each.patients})
     return pd.DataFrame(rows)

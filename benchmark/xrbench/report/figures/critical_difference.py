@@ -9,8 +9,7 @@ import pandas as pd
 
 from xrbench.analyses.inputs import records
 from xrbench.cards import FigureLayout
-from xrbench.rendering.differences import p_text
-from xrbench.rendering.numbers import metric_title
+from xrbench.rendering.numbers import metric_title, p_text
 from xrbench.report.figures.style import SMALL, canvas_of, file_name, notes, save, short, title
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
@@ -39,7 +38,7 @@ def critical_difference(
     Returns:
         The written files; none when methods could not be ranked.
     """
-    frame = analysis_table.rows_of(
+    frame = analysis_table.read_rows(
         run, "ranks", metric=metric or run.suite.metrics[0], label=label or analysis_table.mean_label(run)
     )
     ranked = None if frame is None else frame[frame["mean_rank"].notna()]

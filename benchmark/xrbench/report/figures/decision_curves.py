@@ -12,7 +12,7 @@ from xrbench.cards import FigureLayout
 from xrbench.report.figures.style import canvas_of, file_name, look, notes, save, title
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
-from xrbench.report.tables.analysis_table import Finding, grouped, listed, where, who
+from xrbench.report.tables.analysis_table import AnalysisRow, grouped, labelled_rows, method_name, train_and_test
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def decision_curve(
     Returns:
         The written files; none when nothing was measured.
     """
-    frame = analysis_table.rows_of(run, "decision-curve", protocol=protocol, label=label)
+    frame = analysis_table.read_rows(run, "decision-curve", protocol=protocol, label=label)
     measured = None if frame is None else frame[frame["value"].notna() & (frame["label"] != "")]
     if measured is None or measured.empty:
         return []
@@ -50,11 +50,11 @@ def decision_curve(
 def _picture(
     run: Run, layout: FigureLayout, folder: Path, frame: pd.DataFrame, label: str, *, bands: bool
 ) -> list[Path]:
-    rows = listed(frame)
+    rows = labelled_rows(frame)
     lines = {key: number for number, key in enumerate(grouped(rows, "method", "model"))}
-    panels: dict[tuple[str, str], list[Finding]] = {}
+    panels: dict[tuple[str, str], list[AnalysisRow]] = {}
     for row in rows:
-        panels.setdefault(where(row), []).append(row)
+        panels.setdefault(train_and_test(row), []).append(row)
     across = min(ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
     with canvas_of(2.5 * across, 2.1 * down + 0.9) as canvas:
@@ -64,7 +64,7 @@ def _picture(
             axes = canvas.add_subplot(down, across, at)
             _panel(axes, mine, lines, bands=bands)
             axes.set_title(f"{place[0]}\n{place[1]}, {_sizes(mine)}", fontsize=6)
-        names = {key: who(of[0]) for key, of in grouped(rows, "method", "model").items()}
+        names = {key: method_name(of[0]) for key, of in grouped(rows, "method", "model").items()}
         keys = [
             Line2D([], [], color="black", linestyle=look(n).line, marker=look(n).mark, markersize=3, label=names[key],
                    markerfacecolor=look(n).face) for key, n in lines.items()
@@ -80,7 +80,7 @@ def _picture(
         return save(canvas, kept, folder, file_name(layout.name, label), run.stamp)
 
 
-def _panel(axes: Axes, rows: list[Finding], lines: dict[tuple[Any, ...], int], *, bands: bool) -> None:
+def _panel(axes: Axes, rows: list[AnalysisRow], lines: dict[tuple[Any, ...], int], *, bands: bool) -> None:
     for key, of in grouped(rows, "method", "model").items():
         drawn = look(lines[key])
         at, value = ([row[name] for row in of] for name in ("threshold", "value"))
@@ -100,6 +100,6 @@ def _panel(axes: Axes, rows: list[Finding], lines: dict[tuple[Any, ...], int], *
     axes.set_ylim(bottom=lowest - 0.03)
 
 
-def _sizes(rows: list[Finding]) -> str:
+def _sizes(rows: list[AnalysisRow]) -> str:
     first = rows[0]
     return f"{first['n_positive']:,.0f} of {first['n_positive'] + first['n_negative']:,.0f} positive"

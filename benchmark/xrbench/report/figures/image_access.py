@@ -1,4 +1,4 @@
-"""Films of a run's images as its networks saw them, from the pixel cache below ``--out`` where that is still there."""
+"""Images of a run as its networks saw them, from the pixel cache below ``--out`` where that is still there."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from xrbench.report.run_folder import Run
 
 CACHE = "cache"
 PIXELS = "pixels.u8"
-Film = npt.NDArray[np.uint8]
+GreyImage = npt.NDArray[np.uint8]
 
 
-def films(run: Run, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Film]:
-    """Find films by dataset and image; the largest size that is cached. What is not found is left out.
+def cached_images(run: Run, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], GreyImage]:
+    """Read images by dataset and id, of the largest size that is cached; those that are not cached are left out.
 
     Args:
-        run: A run folder; caches are looked for in the ``--out`` folder that it lies in.
-        wanted: Dataset and image id of each.
+        run: A run folder; caches are looked for in the ``--out`` folder that it is in.
+        names: Dataset and image id of each.
 
     Returns:
-        (dataset, image) -> grey film, uint8 of shape (height, width).
+        (dataset, image) -> grey image, uint8 of shape (height, width).
     """
-    found: dict[tuple[str, str], Film] = {}
+    pixels: dict[tuple[str, str], GreyImage] = {}
     by_dataset: dict[str, list[str]] = {}
-    for dataset, image in wanted:
+    for dataset, image in names:
         by_dataset.setdefault(dataset, []).append(image)
-    for dataset, names in by_dataset.items():
-        for place in _places(run, run.results.domain(dataset)):
-            missing = [name for name in names if (dataset, name) not in found]
-            found |= {(dataset, name): film for name, film in _read(run, place, missing).items()}
-    return found
+    for dataset, images in by_dataset.items():
+        for cache in _caches(run, run.results.domain(dataset)):
+            missing = [name for name in images if (dataset, name) not in pixels]
+            pixels |= {(dataset, name): image for name, image in _read(run, cache, missing).items()}
+    return pixels
 
 
-def _places(run: Run, base: str) -> list[Path]:
-    """List the caches of a dataset, the largest films first."""
-    places = (run.folder.resolve().parents[1] / CACHE).glob(f"*/{base}/*px-*")
-    return sorted(places, key=lambda place: (-_size(place), str(place)))
+def _caches(run: Run, base: str) -> list[Path]:
+    """List the caches of a dataset, the largest images first."""
+    caches = (run.folder.resolve().parents[1] / CACHE).glob(f"*/{base}/*px-*")
+    return sorted(caches, key=lambda cache: (-_size(cache), str(cache)))
 
 
-def _size(place: Path) -> int:
-    text = place.name.partition("px-")[0]
+def _size(cache: Path) -> int:
+    text = cache.name.partition("px-")[0]
     return int(text) if text.isdigit() else 0
 
 
-def _read(run: Run, place: Path, names: Sequence[str]) -> dict[str, Film]:
+def _read(run: Run, cache: Path, names: Sequence[str]) -> dict[str, GreyImage]:
+    """Read images from one cache; none where it is damaged or was made with other preprocessing than the run's."""
     try:
-        index = Index.load(place / "index.jsonl")
-        size = place / PIXELS
-        wanted = digest(run.suite.preprocessing, image_size=_size(place), channels=1)
-        if not names or index.head.digest != wanted or not size.is_file():
+        index = Index.load(cache / "index.jsonl")
+        file = cache / PIXELS
+        expected = digest(run.suite.preprocessing, image_size=_size(cache), channels=1)
+        if not names or index.head.digest != expected or not file.is_file():
             return {}
         rows = _rows(index.records.values(), names)
-        shape = index.head.shape
-        pixels = np.memmap(size, np.uint8, "r").reshape(-1, *shape)
+        pixels = np.memmap(file, np.uint8, "r").reshape(-1, *index.head.shape)
     except (OSError, ValueError, DamagedIndexError):
         return {}
     return {name: np.array(pixels[row, 0]) for name, row in rows.items() if row < len(pixels)}
@@ -66,10 +66,10 @@ def _read(run: Run, place: Path, names: Sequence[str]) -> dict[str, Film]:
 
 def _rows(records: Iterable[Record], names: Sequence[str]) -> Mapping[str, int]:
     """Find the row of each image id: a path, a file name, or a file name without its ending, if it means one file only."""
-    wanted, found = set(names), dict[str, set[int]]()
+    expected, rows_of = set(names), dict[str, set[int]]()
     for record in records:
         path = PurePosixPath(record.path)
-        for name in {record.path, path.name, path.stem} & wanted:
+        for name in {record.path, path.name, path.stem} & expected:
             if not record.reason:
-                found.setdefault(name, set()).add(record.row)
-    return {name: next(iter(rows)) for name, rows in found.items() if len(rows) == 1}
+                rows_of.setdefault(name, set()).add(record.row)
+    return {name: next(iter(rows)) for name, rows in rows_of.items() if len(rows) == 1}

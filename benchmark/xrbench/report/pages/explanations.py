@@ -10,8 +10,7 @@ import numpy as np
 
 from xrbench.cards import FigureLayout
 from xrbench.explain.storage import ABOUT, Explained, read
-from xrbench.rendering.differences import between, signed
-from xrbench.rendering.numbers import interval, number
+from xrbench.rendering.numbers import interval, number, signed, signed_interval
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.figures.saliency_panels import draw, pages
 from xrbench.report.figures.style import file_name
@@ -108,7 +107,7 @@ def _boxes_table(found: Explained) -> Table | None:
     for _, row in found.agreement.iterrows():
         where = (FIGURES[row["figure"]], f"{row['protocol']}: {row['test']}", row["network"])
         figures = (number(row["value"], 3), interval(row["low"], row["high"], 3), number(row["chance"], 3))
-        above = (signed(row["above"]), between(row["above_low"], row["above_high"]))
+        above = (signed(row["above"]), signed_interval(row["above_low"], row["above_high"]))
         rows.append((row["label"], *where, *figures, *above, f"{row['n_images']:,}", f"{row['n_patients']:,}"))
     reasons = tuple(dict.fromkeys(reason for reason in found.agreement.get("reason", ()) if reason))
     return _table(

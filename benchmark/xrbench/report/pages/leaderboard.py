@@ -22,14 +22,13 @@ from xrbench.compare.scores_io import META, PREDICTIONS, Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.files import write_atomic
 from xrbench.fixture_notice import STAMP
-from xrbench.rendering.table import escape_markdown
+from xrbench.rendering.markdown import escape_markdown
 from xrbench.report.pages.reproduction import reproduction
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run, paper_of, suite_of
-from xrbench.report.score_grid import Selection, is_fixture
+from xrbench.report.score_grid import is_fixture
 from xrbench.report.tables import build
 from xrbench.report.tables.method_comparisons import comparison_tables, declared
-from xrbench.report.tables.win_tie_loss import wins_table
 from xrbench.runs import store
 
 FORMAT = "xrbench-leaderboard-1"
@@ -194,8 +193,7 @@ def page(
     compared = [table.markdown() for table in comparison_tables(meta["comparisons"])]
     lines += ["## Comparison of methods", "", *compared] if compared else []
     lines += _conclusions(run)
-    wins = [wins_table(Selection(scores, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons]
-    lines += [table.markdown() for table in wins if table.blocks]
+    lines += [table.markdown() for table in build.wins_tables(scores, suite)]
     if paper is not None and not fixture:
         lines += ["## Beside the paper", "", reproduction(scores, suite, paper).markdown()]
     every = build.scores_table(scores, suite, metric="auc" if "auc" in suite.metrics else suite.metrics[0])

@@ -12,13 +12,11 @@ from xrbench.files import write_atomic
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
 from xrbench.rendering.table import Table, save
-from xrbench.report import figures
+from xrbench.report.figures.build import draw_figures
 from xrbench.report.pages import leaderboard
-from xrbench.report.run_folder import Run, open_run
-from xrbench.report.score_grid import Selection
+from xrbench.report.run_folder import open_run
 from xrbench.report.tables import build
 from xrbench.report.tables.analysis_table import KINDS
-from xrbench.report.tables.dispatch import block_figure
 
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"
@@ -79,7 +77,7 @@ def publish(
     for table in made:
         save(table, folder / "tables", forms)
     say.detail(f"{len(made)} tables in {folder / 'tables'}")
-    _draw(run)
+    draw_figures(run, folder / "figures")
     write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())
     for path, when in _written(folder).items():
         if before.get(path) == when:  # of an earlier report, and not of this one
@@ -93,13 +91,3 @@ def _written(folder: Path) -> dict[Path, int]:
     """List the files of tables and figures, with when they were last written."""
     paths = [path for name in ("tables", "figures") for path in (folder / name).glob("*.*") if path.is_file()]
     return {path: path.stat().st_mtime_ns for path in paths if path.suffix in OURS}
-
-
-def _draw(run: Run) -> None:
-    """Draw what every run has, and the figures that its suite names."""
-    target, metrics = run.folder / "figures", run.suite.metrics
-    figures.forest(Selection(run.scores, run.suite, "auc" if "auc" in metrics else metrics[0]), target)
-    logs = {entry["name"]: run.log(entry["name"]) for entry in run.manifest["fits"]}
-    figures.curves({name: log for name, log in logs.items() if log is not None}, target, fixture=run.results.fixture)
-    for layout in run.suite.figures:
-        block_figure(run, layout, target)

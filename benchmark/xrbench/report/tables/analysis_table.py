@@ -1,4 +1,4 @@
-"""What tables of conclusions share: the rows of an analysis, figures with their intervals, and the words below."""
+"""What the tables of analyses share: the stored rows, numbers with their intervals, and remarks below the table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 from xrbench import analyses
 from xrbench.analyses.inputs import records
 from xrbench.cards import SuiteCard, TableLayout
-from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, number, signed
-from xrbench.rendering.table import Cell, Row, Table
+from xrbench.rendering.numbers import MISSING, UNDEFINED, signed_with_interval, with_interval
+from xrbench.rendering.table import Table
 from xrbench.report.run_folder import Run
 
 KINDS = (
@@ -21,7 +21,13 @@ KINDS = (
 )
 """Analyses that have a table of their own, under the same name."""
 
-Finding = dict[str, Any]
+EACH = "each"
+"""Value of the option ``label`` that asks for all labels."""
+
+SEEN = "† The weights have seen images of this test dataset: not an external result."
+
+AnalysisRow = dict[str, Any]
+"""One row of a stored analysis, by column."""
 
 
 def layouts_of(suite: SuiteCard) -> list[TableLayout]:
@@ -34,19 +40,34 @@ def layouts_of(suite: SuiteCard) -> list[TableLayout]:
     ]
 
 
-def rows_of(run: Run, analysis: str, **wanted: str) -> pd.DataFrame | None:
+def read_rows(run: Run, analysis: str, **values: str) -> pd.DataFrame | None:
     """Read an analysis of a run and keep the rows with these values; None when it was not made or nothing is left.
 
     A row without a figure of its own (one that says why an analysis could not be made) has no label; it is always kept.
+
+    Args:
+        run: The run.
+        analysis: Name of the analysis.
+        values: Column -> value that a row must have; an empty value accepts all.
     """
     frame = analyses.read(run.folder, analysis)
     if frame is None:
         return None
-    for column, value in wanted.items():
+    for column, value in values.items():
         if value:
             frame = frame[(frame[column] == value) | (frame[column] == "")]
     frame.attrs["name"] = analysis
     return frame if len(frame) else None
+
+
+def read_metric_rows(run: Run, analysis: str, layout: TableLayout, **values: str) -> pd.DataFrame | None:
+    """Read the rows of one metric: the layout's if it was measured, else the suite's first."""
+    frame = read_rows(run, analysis, **values)
+    if frame is None:
+        return None
+    metric = layout.metric if (frame["metric"] == layout.metric).any() else run.suite.metrics[0]
+    rows = frame[frame["metric"] == metric]
+    return rows if len(rows) else None
 
 
 def mean_label(run: Run) -> str:
@@ -54,63 +75,44 @@ def mean_label(run: Run) -> str:
     return "mean" if len(run.suite.labels) > 1 else run.suite.labels[0]
 
 
-def metric_of(run: Run, frame: pd.DataFrame, layout: TableLayout) -> str:
-    """Name the metric of a table: the layout's if it was measured, else the suite's first."""
-    return layout.metric if (frame["metric"] == layout.metric).any() else run.suite.metrics[0]
+def label_value(run: Run, label: str) -> str:
+    """Turn the option ``label`` into a value for ``read_rows``: empty accepts all labels."""
+    return "" if label == EACH else label or mean_label(run)
 
 
 def figure(row: Mapping[str, Any], digits: int) -> str:
-    """Write a figure with its interval.
+    """Write the value of a row with its interval.
 
-    >>> figure({"value": 0.8547, "low": 0.81, "high": 0.89}, 2), figure({"value": float("nan")}, 2)
-    ('0.85 (0.81-0.89)', 'n/a')
+    >>> figure({"value": 0.8547, "low": 0.81, "high": 0.89}, 2)
+    '0.85 (0.81-0.89)'
     """
-    value = float(row["value"])
-    if math.isnan(value):
-        return UNDEFINED
-    return f"{number(value, digits)} {interval(float(row['low']), float(row['high']), digits)}".rstrip()
+    return with_interval(float(row["value"]), float(row["low"]), float(row["high"]), digits)
 
 
 def change(row: Mapping[str, Any], value: str, low: str, high: str, digits: int) -> str:
-    """Write a difference with its interval.
+    """Write a difference with its interval, from the columns of these names.
 
     >>> change({"d": 0.031, "a": -0.01, "b": 0.07}, "d", "a", "b", 3)
     '+0.031 (-0.010 … +0.070)'
     """
-    middle, ends = float(row[value]), (float(row[low]), float(row[high]))
-    if math.isnan(middle):
-        return MISSING
-    if any(map(math.isnan, ends)):
-        return signed(middle, digits)
-    return f"{signed(middle, digits)} ({signed(ends[0], digits)} … {signed(ends[1], digits)})"
+    middle = float(row[value])
+    return MISSING if math.isnan(middle) else signed_with_interval(middle, float(row[low]), float(row[high]), digits)
 
 
-def amount(value: Any) -> str:
-    """Write a count.
-
-    >>> amount(1204.0), amount(float("nan")) == MISSING
-    ('1,204', True)
-    """
-    return MISSING if value is None or math.isnan(float(value)) else f"{float(value):,.0f}"
-
-
-def who(row: Mapping[str, Any]) -> str:
-    """Name who made a figure: the method, and how many fits an ensemble averages."""
+def method_name(row: Mapping[str, Any]) -> str:
+    """Name the method of a row, and how many fits an ensemble averages."""
     members = row.get("members")
     several = members is not None and not math.isnan(float(members)) and float(members) > 1
     return f"{row['method']} ({float(members or 0):.0f} fits)" if several else str(row["method"])
 
 
-def where(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Say on what a figure's model was trained and on what it was tested, with all that sets the test apart."""
+def train_and_test(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Name what the model of a row was trained on and what it was tested on, with all that sets the test apart."""
     named = f"{row.get('configuration', '')}: " if row.get("configuration") else ""
     seed = "" if row.get("seed") is None or not row["train"] else f", seed {float(row['seed']):.0f}"
     kinds = {"external": "", "internal": " (internal)", "resubstitution": " (resubstitution: training images)"}
     test = row["test"] + kinds[row["protocol"]] + (" †" if row.get("seen") in (True, "True") else "")
     return f"{named}{row['train'] or MISSING}{seed}", test
-
-
-SEEN = "† The weights have seen images of this test dataset: not an external result."
 
 
 def table_of(
@@ -119,29 +121,39 @@ def table_of(
     caption: str,
     heads: Sequence[str],
     blocks: Iterable[Sequence[Sequence[str]]],
-    *,
     align: str,
+    *,
     notes: Sequence[str] = (),
     titled: bool = True,
 ) -> Table:
-    """Put texts into a table; one without rows still has its notes, which say why."""
-    laid: list[tuple[Row, ...]] = [tuple(tuple(Cell(text) for text in row) for row in block) for block in blocks]
-    kept = [block for block in laid if block]
-    seen = [SEEN] if any("†" in cell.text for block in kept for row in block for cell in row) else []
-    return Table(
-        name=layout.name,
-        caption=layout.caption or caption,
-        header=(tuple(heads),),
-        blocks=tuple(kept),
-        align=align,
+    """Make the table of an analysis; without rows it still has its notes, which say why.
+
+    Args:
+        run: The run.
+        layout: Name and caption.
+        caption: Caption where the layout has none.
+        heads: Texts of the header, one a column.
+        blocks: Rows of texts, in groups.
+        align: As in ``Table``.
+        notes: Footnotes; what † means is added where it is used.
+        titled: As in ``Table``.
+    """
+    blocks = list(blocks)
+    seen = [SEEN] if any("†" in text for block in blocks for row in block for text in row) else []
+    return Table.of(
+        layout.name,
+        layout.caption or caption,
+        heads,
+        blocks,
+        align,
         titled=titled,
         notes=(*notes, *seen),
         stamp=run.stamp,
     )
 
 
-def words(frame: pd.DataFrame, *, most: int = 6) -> list[str]:
-    """Say what must be known of the rows: reasons of what is undefined, then cautions, each with how many rows it is about."""
+def remarks(frame: pd.DataFrame, *, most: int = 6) -> list[str]:
+    """List the reasons of undefined rows, then the cautions, each with the number of rows that it is about."""
     notes = []
     for column, head in (("reason", UNDEFINED), ("caution", "caution")):
         counts = frame.loc[frame[column] != "", column].value_counts(sort=True)
@@ -164,14 +176,14 @@ def level_of(frame: pd.DataFrame) -> str:
     return f"{100 * known.iloc[0]:g} % intervals in parentheses." if len(known) else ""
 
 
-def listed(frame: pd.DataFrame) -> list[Finding]:
-    """Return the rows that have a figure, or a label without one."""
+def labelled_rows(frame: pd.DataFrame) -> list[AnalysisRow]:
+    """Return the rows that are about a label; those that only give a reason are not."""
     return records(frame[frame["label"] != ""])
 
 
-def grouped(rows: Sequence[Finding], *names: str) -> dict[tuple[Any, ...], list[Finding]]:
-    """Gather rows by the values of columns, in the order in which they come."""
-    found: dict[tuple[Any, ...], list[Finding]] = {}
+def grouped(rows: Sequence[AnalysisRow], *columns: str) -> dict[tuple[Any, ...], list[AnalysisRow]]:
+    """Group rows by the values of columns, in the order of their first row."""
+    groups: dict[tuple[Any, ...], list[AnalysisRow]] = {}
     for row in rows:
-        found.setdefault(tuple(row[name] for name in names), []).append(row)
-    return found
+        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return groups

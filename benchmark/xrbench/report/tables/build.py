@@ -8,24 +8,29 @@ from typing import Any
 
 import pandas as pd
 
+from xrbench import blocks
 from xrbench.cards import SuiteCard, TableLayout
 from xrbench.compare.scores_io import check_scores
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.rendering.numbers import MISSING, count, interval, metric_title, number
-from xrbench.rendering.table import Cell, Table
+from xrbench.rendering.table import Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import Selection, is_fixture
 from xrbench.report.tables.analysis_table import layouts_of
 from xrbench.report.tables.best_marks import Marks, marks_of
 from xrbench.report.tables.by_setting import SEEN, seen_note, settings_table
-from xrbench.report.tables.dispatch import block_table, is_block
 from xrbench.report.tables.generalization_gap import gap_table
+from xrbench.report.tables.reported_beside import Brackets
 from xrbench.report.tables.win_tie_loss import wins_table
 
 Descriptions = Sequence[Mapping[str, Any]]
 SCORES = "scores"
+OF_SCORES = ("datasets", "settings", "internal-external")
+"""Kinds of table that are made of the scores alone."""
+DATASET_COLUMNS = {"images": "total", "patients": "", "used": "used", "pathologies": "pathologies"}
+"""Number that a run tells of a dataset -> the paper's column; empty where papers have none."""
 
 
 def table(
@@ -52,7 +57,7 @@ def table(
     Raises:
         UsageError: A table of this kind is made of a whole run.
     """
-    if is_block(layout):
+    if layout.kind not in OF_SCORES:
         raise UsageError(
             f"table {layout.name}: a table of kind {layout.kind!r} is made of a run folder, not of scores alone: "
             f"xrbench report RUN --table {layout.name}"
@@ -68,8 +73,21 @@ def table(
     return with_unreadable(made, descriptions or ())
 
 
+def run_table(run: Run, layout: TableLayout) -> Table | None:
+    """Make a table of a run by the block of its kind; None when the run has nothing for it.
+
+    Raises:
+        UnknownNameError: No kind of table of that name; the nearest one is offered.
+        CardError: An option that this kind does not take.
+    """
+    where = f"suite {run.suite.name}: table {layout.name}"
+    make = blocks.check_options("table", layout.kind, layout.options, where=where)
+    made: Table | None = make(run, layout, **layout.options)
+    return made
+
+
 def with_unreadable(made: Table, descriptions: Descriptions) -> Table:
-    """Say under a table how many images were left out because they cannot be read."""
+    """Add a note on how many images were left out because they cannot be read."""
     left = [f"{about['unreadable']:,} of {about['dataset']}" for about in descriptions if about.get("unreadable")]
     note = f"Left out, since they cannot be read: {', '.join(left)}."
     return replace(made, notes=(*made.notes, note)) if left else made
@@ -99,8 +117,8 @@ def named(
     if layout is None:
         known = (*layouts, *with_intervals, *concluded, SCORES)
         raise UnknownNameError("table", name, known, where=f"suite {suite.name}")
-    if run is not None and is_block(layout):
-        made = block_table(run, layout)
+    if run is not None and layout.kind not in OF_SCORES:
+        made = run_table(run, layout)
         if made is None:
             raise UsageError(f"table {name}: {run.folder} has nothing for a table of kind {layout.kind!r}")
         return with_unreadable(made, descriptions or ())
@@ -122,24 +140,28 @@ def every_table(
 
     Tables that are made of a whole run are left out where none is given, or where it has nothing for them.
     """
-    found = suite_tables(scores, suite, paper=paper, descriptions=descriptions, run=run)
+    tables = suite_tables(scores, suite, paper=paper, descriptions=descriptions, run=run)
     marks = None if run is None else marks_of(run.folder)
     for layout in suite.tables:
         if layout.kind == "settings":
-            found.append(table(scores, suite, layout, descriptions=descriptions, intervals=True, marks=marks))
-    checked = check_scores(scores)
-    others = [] if run is None else judgement_tables(run)
-    wins = [
-        wins_table(Selection(checked, suite, one.metric), one.challenger, one.baseline) for one in suite.comparisons
+            tables.append(table(scores, suite, layout, descriptions=descriptions, intervals=True, marks=marks))
+    analysed = [] if run is None else judgement_tables(run)
+    others = [*analysed, *wins_tables(check_scores(scores), suite), scores_table(scores, suite)]
+    return [*tables, *(with_unreadable(other, descriptions or ()) for other in others)]
+
+
+def wins_tables(scores: pd.DataFrame, suite: SuiteCard) -> list[Table]:
+    """Lay out wins, ties and losses of each declared comparison that was measured."""
+    tables = [
+        wins_table(Selection(scores, suite, declared.metric), declared.challenger, declared.baseline)
+        for declared in suite.comparisons
     ]
-    others += [table for table in wins if table.blocks]
-    others.append(scores_table(scores, suite))
-    return [*found, *(with_unreadable(made, descriptions or ()) for made in others)]
+    return [table for table in tables if table.blocks]
 
 
 def judgement_tables(run: Run) -> list[Table]:
     """Lay out the analyses that a suite asks for and that it does not lay out itself."""
-    made = (block_table(run, layout) for layout in layouts_of(run.suite))
+    made = (run_table(run, layout) for layout in layouts_of(run.suite))
     return [table for table in made if table is not None]
 
 
@@ -152,83 +174,69 @@ def suite_tables(
     run: Run | None = None,
 ) -> list[Table]:
     """Lay out the tables that the suite names, in its order."""
-    found = []
+    tables = []
     marks = None if run is None else marks_of(run.folder)
     for layout in suite.tables:
-        if not is_block(layout):
-            found.append(table(scores, suite, layout, paper=paper, descriptions=descriptions, marks=marks))
-        elif run is not None and (made := block_table(run, layout)) is not None:
-            found.append(with_unreadable(made, descriptions or ()))
-    return found
+        if layout.kind in OF_SCORES:
+            tables.append(table(scores, suite, layout, paper=paper, descriptions=descriptions, marks=marks))
+        elif run is not None and (made := run_table(run, layout)) is not None:
+            tables.append(with_unreadable(made, descriptions or ()))
+    return tables
 
 
 def datasets_table(
     scores: pd.DataFrame, layout: TableLayout, descriptions: Descriptions, *, paper: Reported | None = None
 ) -> Table:
     """Make the table of what was used of each dataset, with what the paper says of it in brackets."""
-    fixture = is_fixture(scores)
-    said = {} if paper is None or fixture else {row["dataset"]: row for row in paper.datasets.to_dict("records")}
+    brackets = Brackets(paper, fixture=is_fixture(scores))
+    listed = [] if brackets.shown is None else brackets.shown.datasets.to_dict("records")
+    reported = {row["dataset"]: row for row in listed}
     rows = []
     for about in descriptions:
-        there = said.get(about["dataset"]) or {}
+        printed = reported.get(about["dataset"]) or {}
         numbers = [
-            _count(about.get(ours)) + (f" [{count(float(there[theirs]))}]" if theirs in there else "")
-            for ours, theirs in (
-                ("images", "total"),
-                ("patients", ""),
-                ("used", "used"),
-                ("pathologies", "pathologies"),
-            )
+            brackets.behind(count(about.get(ours)), count(float(printed[theirs])) if theirs in printed else "")
+            for ours, theirs in DATASET_COLUMNS.items()
         ]
-        region = str(about.get("region") or MISSING) + (f" [{there['region']}]" if "region" in there else "")
-        rows.append(tuple(Cell(text) for text in (str(about["dataset"]), *numbers, region)))
-    notes = [] if rows else ["Nothing is stored about the datasets of these scores."]
-    if any(about["dataset"] in said for about in descriptions) and paper is not None:
-        notes.append(f"In brackets: reported by {paper.card.cite}")
-    elif paper is not None and fixture:
-        notes.append(
-            f"The figures reported in {paper.card.name!r} are left out: these images are synthetic, not the paper's."
-        )
-    return Table(
-        name=layout.name,
-        caption=layout.caption or "Datasets",
-        header=(("dataset", "# samples total", "# patients", "# samples used", "# pathologies", "region"),),
-        blocks=(tuple(rows),) if rows else (),
-        align="lrrrrl",
-        notes=tuple(notes),
-        stamp=STAMP if fixture else "",
+        region = brackets.behind(str(about.get("region") or MISSING), str(printed.get("region", "")))
+        rows.append((str(about["dataset"]), *numbers, region))
+    empty = [] if rows else ["Nothing is stored about the datasets of these scores."]
+    return Table.of(
+        layout.name,
+        layout.caption or "Datasets",
+        ("dataset", "# samples total", "# patients", "# samples used", "# pathologies", "region"),
+        [rows],
+        "lrrrrl",
+        notes=[*empty, *brackets.notes()],
+        stamp=STAMP if is_fixture(scores) else "",
     )
 
 
 def scores_table(scores: pd.DataFrame, suite: SuiteCard, *, metric: str = "auc", digits: int = 3) -> Table:
     """List every cell and label with its interval and its counts."""
     selection = Selection(check_scores(scores), suite, metric)
-    blocks = []
+    by_line = []
     rows = selection.scores[selection.scores["label"].isin(selection.with_mean)]
     for line in selection.lines:
-        mine = rows[(rows["method"] == line.method) & (rows["model"] == line.model)]
-        blocks.append(tuple(_score_row(selection.title(line), row, digits) for _, row in mine.iterrows()))
+        of_line = rows[(rows["method"] == line.method) & (rows["model"] == line.model)]
+        by_line.append(tuple(_score_row(selection.title(line), row, digits) for _, row in of_line.iterrows()))
     heads = ("method", "train", "valid", "test", "protocol", "seed", "label", metric_title(metric), "interval")
-    return Table(
-        name=SCORES,
-        caption=f"{metric_title(metric)} of every cell and label",
-        header=((*heads, "positive", "negative", "masked", "patients", "images"),),
-        blocks=tuple(blocks),
-        align="lllllrlrrrrrrr",
+    return Table.of(
+        SCORES,
+        f"{metric_title(metric)} of every cell and label",
+        (*heads, "positive", "negative", "masked", "patients", "images"),
+        by_line,
+        "lllllrlrrrrrrr",
         titled=True,
-        notes=tuple(seen_note(bool(selection.scores["seen"].any()))),
+        notes=seen_note(bool(selection.scores["seen"].any())),
         stamp=selection.stamp,
     )
 
 
-def _score_row(title: str, row: pd.Series, digits: int) -> tuple[Cell, ...]:
+def _score_row(title: str, row: pd.Series, digits: int) -> tuple[str, ...]:
     value = number(row["value"], digits) + (SEEN if row["seen"] else "")
-    spread = interval(row["low"], row["high"], digits).strip("()") or MISSING
+    ends = interval(row["low"], row["high"], digits).strip("()") or MISSING
     train = f"{row['configuration']}: {row['train']}" if row["configuration"] else row["train"]
     where = (train or MISSING, row["valid"] or MISSING, row["test"], row["protocol"], str(row["seed"]))
     counts = (count(row[name]) for name in ("n_positive", "n_negative", "n_masked", "n_patients", "n_images"))
-    return tuple(Cell(text) for text in (title, *where, row["label"], value, spread, *counts))
-
-
-def _count(value: object) -> str:
-    return MISSING if value is None else count(float(str(value)))
+    return (title, *where, row["label"], value, ends, *counts)

@@ -1,21 +1,25 @@
-"""Lay scores out as the papers do: methods in blocks, settings as columns, the mean over settings at the end."""
+"""Methods in blocks, settings as columns, the mean over settings at the end, as the papers print it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from xrbench.cards import TableLayout
-from xrbench.metrics import parse_as
-from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number
+from xrbench.metrics import Better, parse_as
+from xrbench.rendering.numbers import MISSING, UNDEFINED, mean_sd, metric_title, number, with_interval
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.score_grid import MEAN, Column, Figure, Line, Selection
 from xrbench.report.tables.best_marks import Marks
+from xrbench.report.tables.reported_beside import Brackets
 
 SEEN = "†"
+"""Mark of a figure on images that the weights have seen."""
+UNMATCHED = "No setting has the datasets of {}: its reported figures are left out."
 Find = Callable[[Line, Column, str], Figure | None]
 
 
@@ -28,6 +32,10 @@ class _RowKind:
     label: str
     find: Find
     ranked: bool = True
+
+
+Grid = Mapping[tuple[Line, str, str], Figure | None]
+"""Line, title of a row kind and name of a column -> figure."""
 
 
 def settings_table(
@@ -48,83 +56,68 @@ def settings_table(
         marks: What is known of the differences between methods; without it, intervals decide who is marked.
     """
     marks = marks or Marks()
-    better = parse_as(selection.suite.task, layout.metric).better
     kinds = _kinds(selection)
-    shown = paper if paper is not None and not selection.fixture else None
+    brackets = Brackets(paper, fixture=selection.fixture)
     grid = {
         (line, kind.title, column.name): kind.find(line, column, kind.label)
         for line in selection.lines
         for kind in kinds
         for column in selection.columns
     }
-    best = {
-        (kind.title, column.name): marks.leaders(
-            {line: grid[line, kind.title, column.name] for line in selection.lines},
-            layout.digits,
-            better,
-            setting=column.name,
-            metric=layout.metric,
-            label=kind.label,
-        )
-        for kind in kinds
-        if kind.ranked
-        for column in selection.columns
-    }
-    blocks, matched = [], False
+    better = parse_as(selection.suite.task, layout.metric).better
+    best = _best(selection, layout, marks, kinds, grid, better)
+    blocks = []
     for line in selection.lines:
-        rows = []
+        rows: list[tuple[str | Cell, ...]] = []
         for kind in kinds:
             figures = [grid[line, kind.title, column.name] for column in selection.columns]
-            said = [_said(shown, line, column, kind, layout.metric) for column in selection.columns]
-            matched = matched or any(said)
-            cells = [Cell(selection.title(line)), Cell(kind.title)]
-            for column, figure, reported in zip(selection.columns, figures, said, strict=True):
-                text = figure_text(figure, layout.digits, intervals=intervals) + reported
+            reported = [_reported(brackets.shown, line, column, kind, layout.metric) for column in selection.columns]
+            cells: list[Cell] = []
+            for column, figure, said in zip(selection.columns, figures, reported, strict=True):
+                text = brackets.behind(figure_text(figure, layout.digits, intervals=intervals), said)
                 cells.append(Cell(text, best=line in best.get((kind.title, column.name), ())))
             # The paper's mean is over its own settings: it stands beside ours only if these are the same ones.
-            mean_said = _said(shown, line, None, kind, layout.metric) if all(said) else ""
-            rows.append((*cells, Cell(mean_sd(external_values(figures), layout.digits) + mean_said)))
-        blocks.append(tuple(rows))
-    figures_of = [
-        grid[line, kind.title, column.name]
-        for line in selection.lines
-        for kind in kinds
-        for column in selection.columns
-    ]
+            mean = _reported(brackets.shown, line, None, kind, layout.metric) if all(reported) else ""
+            mean = brackets.behind(mean_sd(external_values(figures), layout.digits), mean)
+            rows.append((selection.title(line), kind.title, *cells, mean))
+        blocks.append(rows)
     notes = [
-        *_interval_note(figures_of, intervals=intervals),
+        *_interval_note(grid.values(), intervals=intervals),
         *_mean_notes(selection, kinds, grid),
         *([marks.note(better)] if any(best.values()) else []),
-        *seen_note(any_seen(figures_of)),
-        *undefined_notes(figures_of),
-        *_paper_note(selection, paper, matched=matched),
+        *seen_note(any_seen(grid.values())),
+        *undefined_notes(grid.values()),
+        *brackets.notes(unmatched=UNMATCHED, more=f" Ours: profile {_profiles(selection)}."),
         *_size_note(selection),
     ]
-    return Table(
-        name=layout.name + ("-intervals" if intervals else ""),
-        caption=layout.caption or f"{metric_title(layout.metric)} by setting",
-        header=_header(selection.columns, grid.values()),
-        blocks=tuple(blocks),
-        align="ll" + "r" * (len(selection.columns) + 1),
+    *above, heads = _header(selection.columns, grid.values())
+    return Table.of(
+        layout.name + ("-intervals" if intervals else ""),
+        layout.caption or f"{metric_title(layout.metric)} by setting",
+        heads,
+        blocks,
+        "ll" + "r" * (len(selection.columns) + 1),
+        above=above,
         titled=True,
-        notes=tuple(notes),
+        notes=notes,
         stamp=selection.stamp,
     )
 
 
 def figure_text(figure: Figure | None, digits: int, *, intervals: bool = False) -> str:
-    """Write one figure: missing, undefined or a number, with its interval if asked, and marked if contaminated."""
+    """Write one figure: missing, undefined or a number, with its interval if ``intervals``, and marked if contaminated."""
     if figure is None:
         return MISSING
     text = number(figure.value, digits)
-    if intervals and figure.defined:
-        spread = f"± {figure.sd:.{digits}f}" if len(figure.seeds) > 1 else interval(figure.low, figure.high, digits)
-        text = f"{text} {spread}".rstrip().removesuffix(" ± nan")
+    if intervals and len(figure.seeds) > 1:
+        text += "" if math.isnan(figure.sd) else f" ± {figure.sd:.{digits}f}"
+    elif intervals:
+        text = with_interval(figure.value, figure.low, figure.high, digits)
     return text + (SEEN if figure.seen else "")
 
 
 def external_values(figures: Iterable[Figure | None]) -> list[float]:
-    """List the values that may stand in a mean: measured, defined, and on images that the weights have not seen."""
+    """List the values that count in a mean: measured, defined, and on images that the weights have not seen."""
     return [figure.value for figure in figures if figure is not None and figure.defined and not figure.seen]
 
 
@@ -133,9 +126,9 @@ def any_seen(figures: Iterable[Figure | None]) -> bool:
     return any(figure is not None and figure.seen for figure in figures)
 
 
-def seen_note(stands: bool) -> list[str]:
-    """Say what the contamination mark means, if it stands anywhere."""
-    if not stands:
+def seen_note(seen: bool) -> list[str]:
+    """Say what the contamination mark means, if any figure has it."""
+    if not seen:
         return []
     return [
         f"{SEEN} The weights have seen images of this test dataset: not an external result; left out of means and of the marks."
@@ -186,9 +179,23 @@ def _header(columns: Sequence[Column], figures: Iterable[Figure | None]) -> tupl
     )
 
 
-def _said(paper: Reported | None, line: Line, column: Column | None, kind: _RowKind, metric: str) -> str:
+def _best(
+    selection: Selection, layout: TableLayout, marks: Marks, kinds: Sequence[_RowKind], grid: Grid, better: Better
+) -> dict[tuple[str, str], frozenset[Line]]:
+    """Choose the lines that are marked, by title of the row kind and name of the column."""
+    best = {}
+    for kind in (kind for kind in kinds if kind.ranked):
+        for column in selection.columns:
+            figures = {line: grid[line, kind.title, column.name] for line in selection.lines}
+            best[kind.title, column.name] = marks.leaders(
+                figures, layout.digits, better, setting=column.name, metric=layout.metric, label=kind.label
+            )
+    return best
+
+
+def _reported(paper: Reported | None, line: Line, column: Column | None, kind: _RowKind, metric: str) -> str:
     row = paper.find(line, column, kind.protocol, kind.label, metric) if paper is not None else None
-    return "" if row is None else f" [{row['printed']}]"
+    return "" if row is None else str(row["printed"])
 
 
 def _interval_note(figures: Iterable[Figure | None], *, intervals: bool) -> list[str]:
@@ -207,9 +214,7 @@ def _interval_note(figures: Iterable[Figure | None], *, intervals: bool) -> list
     return notes
 
 
-def _mean_notes(
-    selection: Selection, kinds: Sequence[_RowKind], grid: dict[tuple[Line, str, str], Figure | None]
-) -> list[str]:
+def _mean_notes(selection: Selection, kinds: Sequence[_RowKind], grid: Grid) -> list[str]:
     several = any(figure is not None and len(figure.seeds) > 1 for figure in grid.values())
     each = "; each setting is the mean over its seeds" if several else ""
     notes = [f"MEAN: mean ± sample standard deviation over settings, from unrounded values{each}."]
@@ -225,25 +230,16 @@ def _mean_notes(
     return notes
 
 
-def _paper_note(selection: Selection, paper: Reported | None, *, matched: bool) -> list[str]:
-    if paper is None:
-        return []
-    if selection.fixture:
-        return [
-            f"The figures reported in {paper.card.name!r} are left out: these images are synthetic, not the paper's."
-        ]
-    if not matched:
-        return [f"No setting has the datasets of {paper.card.name!r}: its reported figures are left out."]
-    profiles = ", ".join(sorted(set(selection.scores["profile"]) - {""})) or "unknown"
-    return [f"In brackets: reported by {paper.card.cite} Ours: profile {profiles}."]
+def _profiles(selection: Selection) -> str:
+    return ", ".join(sorted(set(selection.scores["profile"]) - {""})) or "unknown"
 
 
 def _size_note(selection: Selection) -> list[str]:
     rows = selection.scores[(selection.scores["protocol"] == "external") & selection.scores["n_images"].notna()]
     parts = []
     for test in dict.fromkeys(column.test for column in selection.columns):
-        mine = rows[rows["test"] == test]
-        if len(mine):
-            images, patients = mine["n_images"].max(), mine["n_patients"].max()
+        of_test = rows[rows["test"] == test]
+        if len(of_test):
+            images, patients = of_test["n_images"].max(), of_test["n_patients"].max()
             parts.append(f"{test} {images:,.0f}" + (f" ({patients:,.0f})" if not np.isnan(patients) else ""))
     return [f"Test images (patients): {', '.join(parts)}."] if parts else []

@@ -1,203 +1,208 @@
-"""Named training sets, each tested inside and outside: the figures, and the gaps between them."""
+"""Named training sets, each tested internally and externally: the figures, and the gaps between them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from xrbench import statistics
 from xrbench.cards import TableLayout
 from xrbench.metrics.names import gap_note, parse_as
-from xrbench.rendering.differences import between, p_text
-from xrbench.rendering.numbers import MISSING, UNDEFINED, interval, mean_sd, metric_title, number, signed
-from xrbench.rendering.table import Cell, Row, Table
+from xrbench.rendering.numbers import (
+    MISSING,
+    UNDEFINED,
+    mean_sd,
+    metric_title,
+    number,
+    p_text,
+    signed,
+    signed_interval,
+    with_interval,
+)
+from xrbench.rendering.table import Table
 from xrbench.report.effects import Contrast, groups, measured, unpaired
 from xrbench.report.reported_values import figure_of
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN
-from xrbench.report.tables import reported_beside
 from xrbench.report.tables.by_setting import SEEN, seen_note
+from xrbench.report.tables.reported_beside import UNMATCHED, Brackets, printed
 from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.estimate_multiclass import ALL
 
-WORDS = {"internal": "internal", "external": "external", "resubstitution": "training images"}
+PROTOCOLS = {"internal": "internal", "resubstitution": "training images", "external": "external"}
+"""Protocol -> what it is called, in the order of the rows of a training set."""
 Key = tuple[str, str]
+Gap = tuple[RunCell, str, Contrast]
+"""First internal cell of a training set, external test set, and the difference of one label."""
 
 
 def configurations(run: Run, layout: TableLayout) -> Table | None:
-    """Make the table of architectures by training sets, with a row for each test set and a column for each label.
+    """Show models by training sets, with a row for each test set and a column for each label.
 
-    Args:
-        run: The run.
-        layout: Its metric is shown. With several seeds a cell is the mean with its deviation over them, else the figure with
-            its interval; the paper's figure stands behind in brackets.
+    With several seeds a figure is the mean with its standard deviation over them, else it has its interval. The paper's figure follows
+    in brackets.
     """
-    rows_of = _figures(run, layout.metric)
-    labels = _columns(run, rows_of)
-    found = [one for one in measured(run, protocol=tuple(WORDS)) if (one.cell, labels[0]) in rows_of] if labels else []
-    if not found:
+    rows_of = _score_rows(run, layout.metric)
+    labels = _labels(run, rows_of)
+    cells = [cell for cell in measured(run, protocol=tuple(PROTOCOLS)) if labels and (cell.cell, labels[0]) in rows_of]
+    if not cells:
         return None
-    blocks, matched = [], False
-    for mine in groups(found, "method", "model").values():
+    brackets = Brackets.of(run)
+
+    def texts(tested: Sequence[RunCell]) -> list[str]:
+        figures = []
+        for label in labels:
+            rows = [rows_of[cell.cell, label] for cell in tested if (cell.cell, label) in rows_of]
+            reported = printed(run, tested[0], label, layout.metric)
+            figures.append(brackets.behind(_figure(rows, layout.digits), reported))
+        return figures
+
+    blocks = []
+    for of_model in groups(cells, "method", "model").values():
         rows = []
-        for (configuration, protocol, test), cells in sorted(
-            groups(mine, "training_set", "protocol", "test").items(), key=lambda item: _order(mine, *item[0])
-        ):
-            said = [reported_beside.printed(run, cells[0], label, layout.metric) for label in labels]
-            matched = matched or any(said)
-            texts = [
-                _text([rows_of[one.cell, label] for one in cells if (one.cell, label) in rows_of], layout.digits)
-                for label in labels
-            ]
-            head = (title(mine[0], found), configuration, cells[0].train, f"{WORDS[protocol]}: {test}")
-            figures = (text + reported_beside.bracket(paper) for text, paper in zip(texts, said, strict=True))
-            rows.append(tuple(Cell(text) for text in (*head, *figures)))
-        blocks.append(tuple(rows))
-    return Table(
-        name=layout.name,
-        caption=layout.caption or f"{metric_title(layout.metric)} of each training set, inside and outside",
-        header=(("model", "training set", "trained on", "tested on", *labels),),
-        blocks=tuple(blocks),
-        align="llll" + "r" * len(labels),
+        for (configuration, protocol, test), tested in _in_order(of_model):
+            head = (title(of_model[0], cells), configuration, tested[0].train, f"{PROTOCOLS[protocol]}: {test}")
+            rows.append((*head, *texts(tested)))
+        blocks.append(rows)
+    return Table.of(
+        layout.name,
+        layout.caption or f"{metric_title(layout.metric)} of each training set, inside and outside",
+        ("model", "training set", "trained on", "tested on", *labels),
+        blocks,
+        "llll" + "r" * len(labels),
         titled=True,
-        notes=(*_notes(run, found), *reported_beside.notes(run, matched=matched)),
+        notes=(*_notes(run, cells), *brackets.notes(unmatched=UNMATCHED)),
         stamp=run.stamp,
     )
 
 
 def gaps(run: Run, layout: TableLayout) -> Table | None:
-    """Make the table of generalization gaps: internal minus external, for each model, training set and label.
-
-    Args:
-        run: The run; it must have predictions.
-        layout: Its metric is shown.
-    """
-    inside = measured(run, protocol="internal")
-    parts: list[tuple[RunCell, str, Contrast]] = []
-    for cells in groups(inside, "method", "model", "training_set").values():
-        one = cells[0]
-        outside = measured(run, protocol="external", method=one.method, model=one.model, training_set=one.training_set)
-        for (test,), there in groups([cell for cell in outside if not cell.seen], "test").items():
-            parts += [(one, test, found) for found in unpaired(run, cells, there, metric=layout.metric)]
-    if not parts:
+    """Show generalization gaps, internal minus external, for each model, training set and label; needs predictions."""
+    differences = _gaps(run, layout.metric)
+    if not differences:
         return None
-    adjusted = statistics.adjust([found.p for _, _, found in parts], run.suite.adjustment)
-    rows: dict[tuple[str, str], list[Row]] = {}
-    matched = False
-    for (one, test, found), p in zip(parts, adjusted, strict=True):
-        said = _printed_gap(run, one, test, found.name, layout)
-        matched = matched or bool(said)
-        rows.setdefault(one.line, []).append(
-            _gap_row(title(one, inside), one, test, found, float(p), said, layout.digits)
+    internal, brackets = measured(run, protocol="internal"), Brackets.of(run)
+    adjusted = statistics.adjust([effect.p for _, _, effect in differences], run.suite.adjustment)
+    blocks: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for (cell, test, effect), p in zip(differences, adjusted, strict=True):
+        gap = brackets.behind(
+            signed(effect.difference, layout.digits), _printed_gap(run, cell, test, effect.name, layout.metric)
         )
-    return Table(
-        name=layout.name,
-        caption=layout.caption or f"Generalization gap of the {metric_title(layout.metric)}: internal minus external",
-        header=(
-            (
-                *("model", "training set", "external", "label", "internal", "outside", "gap", "interval"),
-                *(f"p ({run.suite.adjustment.title()})", "smallest detectable"),
-            ),
-        ),
-        blocks=tuple(tuple(block) for block in rows.values()),
-        align="llllrrrrrr",
+        row = (
+            *(title(cell, internal), cell.training_set, test, effect.name),
+            *(number(effect.first, layout.digits), number(effect.second, layout.digits), gap),
+            effect.reason or signed_interval(effect.low, effect.high, layout.digits),
+            *(p_text(float(p)), number(effect.detectable, layout.digits)),
+        )
+        blocks.setdefault(cell.line, []).append(row)
+    heads = ("model", "training set", "external", "label", "internal", "outside", "gap", "interval")
+    return Table.of(
+        layout.name,
+        layout.caption or f"Generalization gap of the {metric_title(layout.metric)}: internal minus external",
+        (*heads, f"p ({run.suite.adjustment.title()})", "smallest detectable"),
+        blocks.values(),
+        "llllrrrrrr",
         titled=True,
-        notes=(*gap_note(parse_as(run.suite.task, layout.metric)), *_gap_notes(run, parts, matched=matched)),
+        notes=(
+            *gap_note(parse_as(run.suite.task, layout.metric)),
+            *_gap_notes(run, differences),
+            *brackets.notes(unmatched=UNMATCHED),
+        ),
         stamp=run.stamp,
     )
 
 
-def title(one: RunCell, among: Sequence[RunCell]) -> str:
-    """Name a line: the model, and the method where there are several."""
-    return f"{one.model} ({one.method})" if len({other.method for other in among}) > 1 else one.model
+def title(cell: RunCell, among: Sequence[RunCell]) -> str:
+    """Name the model of a cell, and its method where there are several."""
+    return f"{cell.model} ({cell.method})" if len({other.method for other in among}) > 1 else cell.model
 
 
-def _order(cells: Sequence[RunCell], configuration: str, protocol: str, test: str) -> tuple[int, int, str]:
-    """Order rows as the papers do: by training set, inside before outside."""
-    names = [one.training_set for one in cells]
-    return names.index(configuration), ("internal", "resubstitution", "external").index(protocol), test
+def _in_order(cells: Sequence[RunCell]) -> list[tuple[tuple[str, str, str], list[RunCell]]]:
+    """Group cells by training set, protocol and test, in the order of the papers: by training set, internal first."""
+    names, protocols = [cell.training_set for cell in cells], list(PROTOCOLS)
+    tested = [
+        ((str(a), str(b), str(c)), of) for (a, b, c), of in groups(cells, "training_set", "protocol", "test").items()
+    ]
+    return sorted(tested, key=lambda item: (names.index(item[0][0]), protocols.index(item[0][1]), item[0][2]))
 
 
-def _figures(run: Run, metric: str) -> dict[Key, pd.Series]:
+def _score_rows(run: Run, metric: str) -> dict[Key, pd.Series]:
+    """Index the scores of a metric by cell and label."""
     rows = run.scores[run.scores["metric"] == metric]
     return {(str(row["cell"]), str(row["label"])): row for _, row in rows.iterrows()}
 
 
-def _columns(run: Run, rows: dict[Key, pd.Series]) -> tuple[str, ...]:
-    there = {label for _, label in rows}
-    return tuple(label for label in (*run.suite.labels, MEAN, ALL) if label in there)
+def _labels(run: Run, rows: Mapping[Key, pd.Series]) -> tuple[str, ...]:
+    measured_labels = {label for _, label in rows}
+    return tuple(label for label in (*run.suite.labels, MEAN, ALL) if label in measured_labels)
 
 
-def _text(rows: Sequence[pd.Series], digits: int) -> str:
+def _figure(rows: Sequence[pd.Series], digits: int) -> str:
     if not rows:
         return MISSING
     seen = SEEN if any(row["seen"] for row in rows) else ""
     if len(rows) == 1:
-        row = rows[0]
-        return f"{number(row['value'], digits)} {interval(row['low'], row['high'], digits)}".strip() + seen
+        return with_interval(rows[0]["value"], rows[0]["low"], rows[0]["high"], digits) + seen
     defined = [float(row["value"]) for row in rows if not math.isnan(row["value"])]
     return (mean_sd(defined, digits) if defined else UNDEFINED) + seen
 
 
-def _notes(run: Run, found: Sequence[RunCell]) -> list[str]:
-    rows = groups(found, "method", "model", "training_set", "protocol", "test").values()
-    sizes = {len(cells) for cells in rows}
+def _notes(run: Run, cells: Sequence[RunCell]) -> list[str]:
+    tested = groups(cells, "method", "model", "training_set", "protocol", "test").values()
+    sizes = {len(members) for members in tested}
     notes = ["Internal: patients of the training datasets whom no fit has seen; external: a dataset that took no part."]
     if max(sizes) > 1:
         notes.append(f"With ±: mean and sample standard deviation over {max(sizes)} fits.")
     if min(sizes) == 1:
         notes.append(f"In parentheses: {100 * run.suite.interval.level:g} % intervals over patients.")
-    if any(one.protocol == "resubstitution" for one in found):
+    if any(cell.protocol == "resubstitution" for cell in cells):
         notes.append(
             "Training images: measured on what the fit has learned from; it says nothing about other patients."
         )
-    return [*notes, *seen_note(any(one.seen for one in found))]
+    return [*notes, *seen_note(any(cell.seen for cell in cells))]
 
 
-def _gap_row(name: str, one: RunCell, test: str, found: Contrast, p: float, said: str, digits: int) -> tuple[Cell, ...]:
-    texts = (
-        *(name, one.training_set, test, found.name),
-        number(found.first, digits),
-        number(found.second, digits),
-        signed(found.difference, digits) + reported_beside.bracket(said),
-        found.reason or between(found.low, found.high, digits),
-        p_text(p),
-        number(found.detectable, digits),
-    )
-    return tuple(Cell(text) for text in texts)
+def _gaps(run: Run, metric: str) -> list[Gap]:
+    differences: list[Gap] = []
+    for cells in groups(measured(run, protocol="internal"), "method", "model", "training_set").values():
+        unseen = [cell for cell in _external(run, cells[0]) if not cell.seen]
+        for (test,), facing in groups(unseen, "test").items():
+            differences += [(cells[0], test, effect) for effect in unpaired(run, cells, facing, metric=metric)]
+    return differences
 
 
-def _printed_gap(run: Run, one: RunCell, test: str, label: str, layout: TableLayout) -> str:
+def _external(run: Run, cell: RunCell) -> list[RunCell]:
+    same = {"method": cell.method, "model": cell.model, "training_set": cell.training_set}
+    return measured(run, protocol="external", **same)
+
+
+def _printed_gap(run: Run, cell: RunCell, test: str, label: str, metric: str) -> str:
     """Subtract the paper's printed external figure from its internal one."""
-    outside = next(
-        cell
-        for cell in measured(run, protocol="external", test=test, method=one.method, model=one.model)
-        if cell.training_set == one.training_set
-    )
-    both = [reported_beside.printed(run, cell, label, layout.metric) for cell in (one, outside)]
-    if not all(both):
+    external = next(other for other in _external(run, cell) if other.test == test)
+    internal_text, external_text = (printed(run, each, label, metric) for each in (cell, external))
+    if not internal_text or not external_text:
         return ""
-    decimals = max(len(text.rstrip("%").partition(".")[2]) for text in both)
-    return signed(figure_of(both[0]) - figure_of(both[1]), decimals)
+    decimals = max(len(text.rstrip("%").partition(".")[2]) for text in (internal_text, external_text))
+    return signed(figure_of(internal_text) - figure_of(external_text), decimals)
 
 
-def _gap_notes(run: Run, parts: Sequence[tuple[RunCell, str, Contrast]], *, matched: bool) -> list[str]:
+def _gap_notes(run: Run, differences: Sequence[Gap]) -> list[str]:
     level = 100 * run.suite.interval.level
     notes = [
-        f"{level:g} % intervals over patients (images, where no ids are known). p of no gap, adjusted over the {len(parts)} gaps of this "
-        "table. Smallest detectable: the smallest true gap that such data would show with 80 % power."
+        f"{level:g} % intervals over patients (images, where no ids are known). p of no gap, adjusted over the {len(differences)} gaps "
+        "of this table. Smallest detectable: the smallest true gap that such data would show with 80 % power."
     ]
     cautions: dict[str, list[str]] = {}
-    for one, _, found in parts:
-        if found.caution:
-            cautions.setdefault(found.caution, []).append(f"{one.model} {one.training_set} {found.name}")
+    for cell, _, effect in differences:
+        if effect.caution:
+            cautions.setdefault(effect.caution, []).append(f"{cell.model} {cell.training_set} {effect.name}")
     notes += [f"Caution, {', '.join(names)}: {text}." for text, names in cautions.items()]
-    everything = {one.training_set for one in measured(run, protocol="resubstitution")}
-    if everything:
+    trained_on_all = {cell.training_set for cell in measured(run, protocol="resubstitution")}
+    if trained_on_all:
         notes.append(
-            f"Without a gap: {', '.join(sorted(everything))}, whose fits learned from every image; figures on training images are "
+            f"Without a gap: {', '.join(sorted(trained_on_all))}, whose fits learned from every image; figures on training images are "
             "not compared with figures on others."
         )
-    return [*notes, *reported_beside.notes(run, matched=matched)]
+    return notes

@@ -1,4 +1,4 @@
-"""Who stands on which side: images, patients, sexes and positives of each part of each dataset, as flowcharts show them."""
+"""Images, patients, sexes and positives of each split of each dataset, as flowcharts of cohorts show them."""
 
 from __future__ import annotations
 
@@ -7,112 +7,108 @@ from typing import Any
 
 from xrbench.cards import TableLayout
 from xrbench.rendering.numbers import MISSING, count
-from xrbench.rendering.table import Cell, Row, Table
+from xrbench.rendering.table import Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
-from xrbench.report.tables import reported_beside
+from xrbench.report.tables.reported_beside import UNMATCHED, Brackets
 
 ORDER = ("all", "train", "valid", "test")
-Side = Mapping[str, Any]
+Split = Mapping[str, Any]
+"""One split of one dataset, as a manifest describes it."""
 
 
 def splits(run: Run, layout: TableLayout) -> Table | None:
-    """Make the table of the sides of each dataset, with the paper's numbers in brackets on real data.
+    """Show the splits of each dataset, with the paper's numbers in brackets on real data.
 
-    Sides that are the same for several training sets and seeds stand once; where they differ, the training set or the seed is named.
-
-    Args:
-        run: The run; its manifest describes the sides.
-        layout: Name and caption.
+    Splits that are the same for several training sets and seeds are one row; where they differ, the training set or the seed is named.
     """
-    sides = [side for side in run.manifest.get("splits", ()) if side["images"]]
-    if not sides:
+    entries = [entry for entry in run.manifest.get("splits", ()) if entry["images"]]
+    if not entries:
         return None
-    paper, matched, blocks = reported_beside.shown(run), False, []
-    for dataset in dict.fromkeys(side["dataset"] for side in sides):
-        rows: list[Row] = []
-        for name, side in _distinct([side for side in sides if side["dataset"] == dataset]):
-            said = _said(paper, side, run.suite.labels)
-            matched = matched or any(said)
-            texts = (
-                text + reported_beside.bracket(theirs) for text, theirs in zip(_texts(run, side), said, strict=True)
-            )
-            rows.append(tuple(Cell(text) for text in (dataset, name, *texts)))
-        blocks.append(tuple(rows))
-    return Table(
-        name=layout.name,
-        caption=layout.caption or "Images, patients and positives of each side of each dataset",
-        header=(("dataset", "side", "images", "patients", "male", "female", *run.suite.labels),),
-        blocks=tuple(blocks),
-        align="ll" + "r" * (4 + len(run.suite.labels)),
+    brackets, labels = Brackets.of(run), run.suite.labels
+    blocks = []
+    for dataset in dict.fromkeys(entry["dataset"] for entry in entries):
+        rows = []
+        for name, entry in _distinct([entry for entry in entries if entry["dataset"] == dataset]):
+            texts = map(brackets.behind, _texts(entry, labels), _reported(brackets.shown, entry, labels))
+            rows.append((dataset, name, *texts))
+        blocks.append(rows)
+    return Table.of(
+        layout.name,
+        layout.caption or "Images, patients and positives of each side of each dataset",
+        ("dataset", "side", "images", "patients", "male", "female", *labels),
+        blocks,
+        "ll" + "r" * (4 + len(labels)),
         titled=True,
-        notes=(*_notes(run, sides), *reported_beside.notes(run, matched=matched)),
+        notes=(*_notes(run, entries), *brackets.notes(unmatched=UNMATCHED)),
         stamp=run.stamp,
     )
 
 
-def _distinct(sides: Sequence[Side]) -> list[tuple[str, Side]]:
-    """Name each different side once; the name has what it belongs to where a dataset has several of the kind."""
-    found: list[tuple[str, Side]] = []
+def _distinct(entries: Sequence[Split]) -> list[tuple[str, Split]]:
+    """Name each different split once; the name has what it belongs to where a dataset has several of the kind."""
+    named: list[tuple[str, Split]] = []
     for kind in ORDER:
-        same: dict[str, list[Side]] = {}
-        for side in sides:
-            if side["split"] == kind:
-                same.setdefault(repr(_content(side)), []).append(side)
-        several = len({side["seed"] for side in sides}) > 1
-        for group in same.values():
-            belongs = f", {_belongs(group, seeds=several)}" if len(same) > 1 else ""
-            found.append((kind + belongs, group[0]))
-    return found
+        of_kind = [entry for entry in entries if entry["split"] == kind]
+        by_content: dict[str, list[Split]] = {}
+        for entry in of_kind:
+            by_content.setdefault(repr(_content(entry)), []).append(entry)
+        several_seeds = len({entry["seed"] for entry in entries}) > 1
+        for same in by_content.values():
+            belongs = f", {_belongs(same, seeds=several_seeds)}" if len(by_content) > 1 else ""
+            named.append((kind + belongs, same[0]))
+    return named
 
 
-def _content(side: Side) -> list[Any]:
-    return [side[name] for name in ("images", "patients", "male", "female")] + sorted(side["positive"].items())
+def _content(entry: Split) -> list[Any]:
+    return [entry[name] for name in ("images", "patients", "male", "female")] + sorted(entry["positive"].items())
 
 
-def _belongs(group: Sequence[Side], *, seeds: bool) -> str:
-    """Name what sides of the same content belong to: training sets, and seeds where there are several."""
-    names = list(dict.fromkeys(side["configuration"] for side in group if side["configuration"]))
-    numbers = ", ".join(str(seed) for seed in dict.fromkeys(side["seed"] for side in group))
+def _belongs(entries: Sequence[Split], *, seeds: bool) -> str:
+    """Name what splits of the same content belong to: training sets, and seeds where there are several."""
+    names = list(dict.fromkeys(entry["configuration"] for entry in entries if entry["configuration"]))
+    numbers = ", ".join(str(seed) for seed in dict.fromkeys(entry["seed"] for entry in entries))
     return " and ".join([*names, *([f"seed {numbers}"] if seeds or not names else [])])
 
 
-def _texts(run: Run, side: Side) -> list[str]:
-    sexed = (side["male"] or 0) + (side["female"] or 0)
-    percent = [f"{100 * side[sex] / sexed:.0f}%" if sexed else MISSING for sex in ("male", "female")]
-    patients = MISSING if side["patients"] is None else count(side["patients"])
-    return [count(side["images"]), patients, *percent, *(_positive(side, label) for label in run.suite.labels)]
+def _texts(entry: Split, labels: Sequence[str]) -> list[str]:
+    sexed = (entry["male"] or 0) + (entry["female"] or 0)
+    percent = [f"{100 * entry[sex] / sexed:.0f}%" if sexed else MISSING for sex in ("male", "female")]
+    return [count(entry["images"]), count(entry["patients"]), *percent, *(_positive(entry, label) for label in labels)]
 
 
-def _positive(side: Side, label: str) -> str:
-    labelled = side["labelled"].get(label, 0)
+def _positive(entry: Split, label: str) -> str:
+    labelled = entry["labelled"].get(label, 0)
     if not labelled:
         return MISSING
-    positive = side["positive"].get(label, 0)
+    positive = entry["positive"].get(label, 0)
     return f"{count(positive)} ({100 * positive / labelled:.1f}%)"
 
 
-def _said(paper: Reported | None, side: Side, labels: Sequence[str]) -> list[str]:
+def _reported(paper: Reported | None, entry: Split, labels: Sequence[str]) -> list[str]:
+    """Return what the paper prints in each column; empty texts where it prints nothing."""
     if paper is None:
         return [""] * (4 + len(labels))
-    where = {"about": side["dataset"], "split": side["split"]}
+    where = {"about": entry["dataset"], "split": entry["split"]}
     plain = [paper.stated(quantity=name, label="", **where) for name in ("images", "patients", "male", "female")]
     return [*plain, *(paper.stated(quantity="positive", label=label, **where) for label in labels)]
 
 
-def _notes(run: Run, sides: Sequence[Side]) -> list[str]:
+def _notes(run: Run, entries: Sequence[Split]) -> list[str]:
     notes = [
         "Positives with their share of the labelled images. Patients are divided, not images: nobody stands on two sides."
     ]
-    without = sorted({side["dataset"] for side in sides if side["patients"] is None})
+    without = sorted({entry["dataset"] for entry in entries if entry["patients"] is None})
     if without:
         notes.append(f"No patient ids: {', '.join(without)}; there, images are divided.")
-    unsexed = sorted({side["dataset"] for side in sides if not (side["male"] or side["female"])} - set(without))
+    unsexed = {entry["dataset"] for entry in entries if not (entry["male"] or entry["female"])} - set(without)
     if unsexed:
-        notes.append(f"No sexes: {', '.join(unsexed)}.")
-    everything = [one.name for one in run.suite.protocol.configurations if one.split and one.split.kind == "everything"]
-    if everything:
+        notes.append(f"No sexes: {', '.join(sorted(unsexed))}.")
+    undivided = [
+        each.name for each in run.suite.protocol.configurations if each.split and each.split.kind == "everything"
+    ]
+    if undivided:
         notes.append(
-            f"In {', '.join(everything)} nobody is held out: the side that is tested is the one that was learned from."
+            f"In {', '.join(undivided)} nobody is held out: the side that is tested is the one that was learned from."
         )
     return notes

@@ -1,17 +1,20 @@
-"""Lay out how far each method falls from its own hospitals to another one: internal, external, and the gap."""
+"""The generalization gap of each method: internal figure, external figure, and their difference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
 from xrbench.cards import TableLayout
 from xrbench.metrics.names import gap_note, parse_as
 from xrbench.rendering.numbers import MISSING, metric_title, number, signed
-from xrbench.rendering.table import Cell, Table
+from xrbench.rendering.table import Table
 from xrbench.report.score_grid import Figure, Line, Selection
 from xrbench.report.tables.by_setting import SEEN, any_seen, external_values, seen_note, undefined_notes
+
+Setting = tuple[list[Figure], Figure | None]
+"""Figures of one setting: internal ones, one a training dataset, and the external one."""
 
 
 def gap_table(selection: Selection, layout: TableLayout) -> Table:
@@ -21,25 +24,25 @@ def gap_table(selection: Selection, layout: TableLayout) -> Table:
     internal and an external figure, so that their difference is the mean gap.
     """
     labels = selection.with_mean
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[str, ...]] = []
     figures: list[Figure | None] = []
     counts: dict[str, dict[int, list[str]]] = {}
     for line in selection.lines:
-        cells = [Cell(selection.title(line))]
+        texts: list[str] = []
         for label in labels:
-            found = list(_measured(selection, line, label))
-            figures += [figure for inside, outside in found for figure in (*inside, outside)]
-            pairs = _pairs(found)
+            measured = _settings(selection, line, label)
+            figures += [figure for internal, external in measured for figure in (*internal, external)]
+            pairs = _pairs(measured)
             counts.setdefault(selection.title(line), {}).setdefault(len(pairs), []).append(label)
-            cells += [Cell(text) for text in _texts(pairs, found, layout.digits)]
-        rows.append(tuple(cells))
-    return Table(
-        name=layout.name,
-        caption=layout.caption or f"Internal and external {metric_title(layout.metric)}",
+            texts += _texts(pairs, measured, layout.digits)
+        rows.append((selection.title(line), *texts))
+    return Table.of(
+        layout.name,
+        layout.caption or f"Internal and external {metric_title(layout.metric)}",
+        ("method", *("internal", "external", "gap") * len(labels)),
+        [rows],
+        "l" + "r" * 3 * len(labels),
         groups=(("", 1), *((label, 3) for label in labels)),
-        header=(("method", *("internal", "external", "gap") * len(labels)),),
-        blocks=(tuple(rows),) if rows else (),
-        align="l" + "r" * 3 * len(labels),
         notes=(
             *_notes(counts, len(selection.columns)),
             *gap_note(parse_as(selection.suite.task, layout.metric)),
@@ -50,28 +53,28 @@ def gap_table(selection: Selection, layout: TableLayout) -> Table:
     )
 
 
-def _measured(selection: Selection, line: Line, label: str) -> Iterator[tuple[list[Figure], Figure | None]]:
-    for column in selection.columns:
-        yield selection.internal(line, column, label), selection.external(line, column, label)
+def _settings(selection: Selection, line: Line, label: str) -> list[Setting]:
+    return [
+        (selection.internal(line, column, label), selection.external(line, column, label))
+        for column in selection.columns
+    ]
 
 
-def _pairs(found: list[tuple[list[Figure], Figure | None]]) -> list[tuple[float, float]]:
-    """Keep the settings with an internal and an external value, one pair each."""
+def _pairs(settings: Sequence[Setting]) -> list[tuple[float, float]]:
+    """Return the internal and external value of each setting that has both."""
     pairs = []
-    for inside, outside in found:
-        internal, external = external_values(inside), external_values([outside])
+    for internal_figures, external_figure in settings:
+        internal, external = external_values(internal_figures), external_values([external_figure])
         if internal and external:
             pairs.append((float(np.mean(internal)), external[0]))
     return pairs
 
 
-def _texts(
-    pairs: list[tuple[float, float]], found: list[tuple[list[Figure], Figure | None]], digits: int
-) -> tuple[str, str, str]:
+def _texts(pairs: Sequence[tuple[float, float]], settings: Sequence[Setting], digits: int) -> tuple[str, str, str]:
     if pairs:
         internal, external = np.mean(pairs, axis=0)
         return number(internal, digits), number(external, digits), signed(internal - external, digits)
-    seen = any(outside is not None and outside.seen for _, outside in found)
+    seen = any(figure is not None and figure.seen for _, figure in settings)
     return MISSING, MISSING + (SEEN if seen else ""), MISSING
 
 

@@ -11,9 +11,8 @@ from xrbench.cards import SuiteCard
 from xrbench.compare import tasks
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.metrics.names import gap_note
-from xrbench.rendering.differences import between, many, p_text, signed
-from xrbench.rendering.numbers import metric_title, number
-from xrbench.rendering.table import Cell, Table
+from xrbench.rendering.numbers import metric_title, number, p_text, plural, signed, signed_interval
+from xrbench.rendering.table import Table
 
 HEADS = ("label", "settings", "baseline", "challenger", "difference", "interval")
 
@@ -21,17 +20,17 @@ HEADS = ("label", "settings", "baseline", "challenger", "difference", "interval"
 def declared(results: compare.Results, suite: SuiteCard) -> list[dict[str, Any]]:
     """Compute the suite's declared comparisons, one value (and family) a metric, as far as both methods were measured."""
     methods = set(results.scores["method"])
-    there = [one for one in suite.comparisons if {one.challenger, one.baseline} <= methods]
-    found = []
-    for metric in dict.fromkeys(one.metric for one in there):
-        family = [one for one in there if one.metric == metric]
+    measured = [each for each in suite.comparisons if {each.challenger, each.baseline} <= methods]
+    compared = []
+    for metric in dict.fromkeys(each.metric for each in measured):
+        family = [each for each in measured if each.metric == metric]
         how = compare.Settings(
             metric, level=suite.interval.level, replicates=suite.interval.replicates, adjustment=suite.adjustment
         )
         values = compare.compare_methods(results, family, how).to_dict()
         # Paths belong to the machine that made them, not to the results.
-        found.append({**values, "a": "", "b": ""})
-    return found
+        compared.append({**values, "a": "", "b": ""})
+    return compared
 
 
 def comparison_tables(values: Iterable[Mapping[str, Any]]) -> list[Table]:
@@ -41,51 +40,50 @@ def comparison_tables(values: Iterable[Mapping[str, Any]]) -> list[Table]:
 
 def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) -> Table:
     how = "paired over patients" if part["paired"] else "unpaired (no predictions)"
-    family = sum(row["difference"] is not None for one in value["sections"] for row in one["rows"])
+    family = sum(row["difference"] is not None for section in value["sections"] for row in section["rows"])
     metric = metric_title(value["metric"])
     adjustment = ADJUSTMENTS[value.get("adjustment", "holm")]
     question = part.get("question", SUPERIORITY)
     notes = [
         *([] if question == SUPERIORITY else [f"Declared: {claim(question, part['margin'])}."]),
-        f"{100 * value['level']:g} % intervals; {adjustment} over {many(family, 'comparison')}. Smallest detectable: the smallest true "
+        f"{100 * value['level']:g} % intervals; {adjustment} over {plural(family, 'comparison')}. Smallest detectable: the smallest true "
         "difference that such data would show with 80 % power.",
         *_gap_note(part["gaps"]),
         *part["notes"],
         *_cautions(part["rows"]),
     ]
-    return Table(
-        name=f"comparison-{value['metric']}-{number_of}",
-        caption=f"{part['title']}, {part['protocol']} test {metric}, {how}",
-        header=((*HEADS, f"p ({adjustment})", "smallest detectable", "verdict", *_asked(question)),),
-        blocks=(tuple(_row(row, question) for row in part["rows"]),),
-        align="lrrrrrrrl" + "rl" * (question != SUPERIORITY),
-        notes=tuple(notes),
+    return Table.of(
+        f"comparison-{value['metric']}-{number_of}",
+        f"{part['title']}, {part['protocol']} test {metric}, {how}",
+        (*HEADS, f"p ({adjustment})", "smallest detectable", "verdict", *_question_heads(question)),
+        [[_row(row, question) for row in part["rows"]]],
+        "lrrrrrrrl" + "rl" * (question != SUPERIORITY),
+        notes=notes,
         stamp=value["stamp"],
     )
 
 
-def _asked(question: str) -> tuple[str, ...]:
+def _question_heads(question: str) -> tuple[str, ...]:
     return () if question == SUPERIORITY else (f"p of {question}", "claim")
 
 
-def _row(row: Mapping[str, Any], question: str) -> tuple[Cell, ...]:
+def _row(row: Mapping[str, Any], question: str) -> tuple[str, ...]:
     numbers = {
         name: _float(row[name])
         for name in ("value_a", "value_b", "difference", "low", "high", "p_adjusted", "detectable")
     }
-    texts = (
+    return (
         row["label"],
         str(row["settings"]),
         number(numbers["value_a"], 3),
         number(numbers["value_b"], 3),
         signed(numbers["difference"]),
-        between(numbers["low"], numbers["high"]),
+        signed_interval(numbers["low"], numbers["high"]),
         p_text(numbers["p_adjusted"]),
         number(numbers["detectable"], 3),
         row["reason"] or row["verdict"],
         *(() if question == SUPERIORITY else (p_text(_float(row["p_question"])), row["answer"])),
     )
-    return tuple(Cell(text) for text in texts)
 
 
 def _gap_note(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -95,10 +93,8 @@ def _gap_note(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
     for gap in gaps:
         value, low, high = (_float(gap[name]) for name in ("gap", "low", "high"))
         texts.append(f"{number(value, 3)} ({number(low, 3)} … {number(high, 3)})")
-    words = " ".join(gap_note(tasks.spec_of(gaps[0]["metric"])))
-    return [
-        f"Gap internal minus external: {texts[0]} for the challenger, {texts[1]} for the baseline. {words}".rstrip()
-    ]
+    sign = " ".join(gap_note(tasks.spec_of(gaps[0]["metric"])))
+    return [f"Gap internal minus external: {texts[0]} for the challenger, {texts[1]} for the baseline. {sign}".rstrip()]
 
 
 def _cautions(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Exclusive classes: single fits and their ensemble under each training set, on training images, held-out ones and elsewhere."""
+"""Multi-class suites: single fits and their ensemble under each training set, on training, held-out and external images."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 
@@ -10,12 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import TableLayout
-from xrbench.rendering.numbers import MISSING, count, interval, mean_sd, metric_title, number
-from xrbench.rendering.table import Cell, Row, Table
+from xrbench.rendering.numbers import MISSING, count, mean_sd, metric_title, with_interval
+from xrbench.rendering.table import Table
 from xrbench.report.effects import groups, measured
 from xrbench.report.effects.class_effects import classes_of, training_counts
 from xrbench.report.run_folder import Run
-from xrbench.report.tables import reported_beside
+from xrbench.report.tables.reported_beside import UNMATCHED, Brackets, printed
 from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.estimate_multiclass import ALL
 
@@ -24,227 +25,210 @@ TITLES = {
     "internal": "on held-out images of the training datasets",
     "external": "on another dataset",
 }
-APART = (
+RESUBSTITUTION_NOTE = (
     "Figures on training images (resubstitution) say how well the images were learned, not how well others are classified. They stand "
     "apart and are never set against the others or ranked with them."
 )
-Find = Callable[[RunCell, str, str], pd.Series | None]
+Test = tuple[str, str]
+"""Protocol and name of a test set."""
+Counts = npt.NDArray[np.int64]
+ScoreRow = Callable[[RunCell, str, str], pd.Series | None]
+"""Cell, label and metric -> row of the scores, or None."""
 
 
 def regimes(run: Run, layout: TableLayout) -> Table | None:
-    """Make the table of training sets by single fits and ensemble, with a group of columns for each kind of test.
+    """Show training sets by single fits and ensemble, with a group of columns for each kind of test.
 
-    Args:
-        run: The run.
-        layout: Its metric is shown: one over all classes, such as ``accuracy``.
+    The metric of the layout is one over all classes, such as ``accuracy``.
     """
-    find = _finder(run)
-    cells = [one for one in _tested(run) if find(one, ALL, layout.metric) is not None]
+    score_row = _score_rows(run)
+    cells = [cell for cell in _cells(run) if score_row(cell, ALL, layout.metric) is not None]
     if not cells:
         return None
-    tests = _columns(cells)
-    blocks, matched = [], False
-    for (model, configuration), mine in groups(cells, "model", "training_set").items():
-        rows: list[Row] = []
-        for name, line in _outputs(mine):
-            texts = []
-            for test in tests:
-                here = [one for one in line if (one.protocol, one.test) == test]
-                said = reported_beside.printed(run, here[0], ALL, layout.metric) if here and _is_whole(name) else ""
-                matched = matched or bool(said)
-                texts.append(
-                    _text([find(one, ALL, layout.metric) for one in here], layout.digits)
-                    + reported_beside.bracket(said)
-                )
-            rows.append(tuple(Cell(text) for text in (f"{configuration}, {model}", name, *texts)))
-        blocks.append(tuple(rows))
-    kinds = groups_of_columns([TITLES[protocol] for protocol, _ in tests])
-    return Table(
-        name=layout.name,
-        caption=layout.caption or f"{metric_title(layout.metric)} of single fits and of their ensemble",
-        header=(("training set", "output", *(f"{test[1]}, {_images(find, cells, test)}" for test in tests)),),
-        groups=(("", 2), *kinds),
-        blocks=tuple(blocks),
-        align="ll" + "r" * len(tests),
+    tests = sorted(dict.fromkeys((cell.protocol, cell.test) for cell in cells), key=_place)
+    brackets = Brackets.of(run)
+
+    def text(output: str, of_output: Sequence[RunCell], test: Test) -> str:
+        tested = [cell for cell in of_output if (cell.protocol, cell.test) == test]
+        reported = printed(run, tested[0], ALL, layout.metric) if tested and _is_reported(output) else ""
+        rows = [score_row(cell, ALL, layout.metric) for cell in tested]
+        return brackets.behind(_figure(rows, layout.digits), reported)
+
+    blocks = [
+        [
+            (f"{configuration}, {model}", output, *(text(output, of_output, test) for test in tests))
+            for output, of_output in _outputs(members)
+        ]
+        for (model, configuration), members in groups(cells, "model", "training_set").items()
+    ]
+    return Table.of(
+        layout.name,
+        layout.caption or f"{metric_title(layout.metric)} of single fits and of their ensemble",
+        ("training set", "output", *(f"{test[1]}, {_images(score_row, cells, test)}" for test in tests)),
+        blocks,
+        "ll" + "r" * len(tests),
+        groups=(("", 2), *spans([TITLES[protocol] for protocol, _ in tests])),
         titled=True,
-        notes=(*_notes(run, cells), *reported_beside.notes(run, matched=matched)),
+        notes=(*_notes(run, cells), *brackets.notes(unmatched=UNMATCHED)),
         stamp=run.stamp,
     )
 
 
 def class_recall(run: Run, layout: TableLayout) -> Table | None:
-    """Make the table of the recall of each class on external images, with how often each class was learned.
+    """Show the recall of each class on external images, with how many images of it the fits were trained on.
 
-    Ensembles are shown where there are any, else every fit.
-
-    Args:
-        run: The run; the counts of classes need its predictions and its manifest.
-        layout: Name, caption and decimals.
+    Ensembles are shown where there are any, else every fit. The counts of classes need predictions and manifest.
     """
-    find, labels = _finder(run), run.suite.labels
-    cells = ensembles_or_all(measured(run, protocol="external"))
-    cells = [one for one in cells if any(find(one, label, "class-recall") is not None for label in labels)]
+    score_row, labels = _score_rows(run), run.suite.labels
+    columns = ((ALL, "accuracy"), *((label, "class-recall") for label in labels))
+    cells = [
+        cell
+        for cell in ensembles_or_all(measured(run, protocol="external"))
+        if any(score_row(cell, label, metric) is not None for label, metric in columns[1:])
+    ]
     if not cells:
         return None
-    blocks, matched = [], False
-    for (configuration, test), mine in groups(cells, "training_set", "test").items():
-        rows: list[Row] = []
-        for one in mine:
-            said = [reported_beside.printed(run, one, ALL, "accuracy")]
-            said += [reported_beside.printed(run, one, label, "class-recall") for label in labels]
-            found = [find(one, ALL, "accuracy"), *(find(one, label, "class-recall") for label in labels)]
-            texts = [
-                _text([row], layout.digits) + reported_beside.bracket(paper)
-                for row, paper in zip(found, said, strict=True)
-            ]
-            matched = matched or any(said)
-            rows.append(tuple(Cell(text) for text in (f"{configuration} on {test}", _output(one), *texts)))
-        for name, counts in (
-            ("learned from", training_counts(run, configuration)),
-            ("tested on", _counts(run, mine[0])),
-        ):
-            if counts is not None:
-                texts = [count(counts.sum()), *(_share(each, counts.sum()) for each in counts)]
-                rows.append(tuple(Cell(text) for text in (f"{configuration} on {test}", f"images {name}", *texts)))
-        blocks.append(tuple(rows))
-    return Table(
-        name=layout.name,
-        caption=layout.caption or "Share of the images of each class that are recognised on another dataset",
-        header=(("training set", "output", "all (accuracy)", *labels),),
-        blocks=tuple(blocks),
-        align="ll" + "r" * (1 + len(labels)),
+    brackets, blocks = Brackets.of(run), []
+    for (configuration, test), members in groups(cells, "training_set", "test").items():
+        title, rows = f"{configuration} on {test}", []
+        for cell in members:
+            texts = (
+                brackets.behind(_figure([score_row(cell, *column)], layout.digits), printed(run, cell, *column))
+                for column in columns
+            )
+            rows.append((title, _output(cell), *texts))
+        classes = classes_of(run, members[0])
+        rows += _count_rows(title, "learned from", training_counts(run, configuration))
+        rows += _count_rows(title, "tested on", None if classes is None else classes.counts())
+        blocks.append(rows)
+    return Table.of(
+        layout.name,
+        layout.caption or "Share of the images of each class that are recognised on another dataset",
+        ("training set", "output", "all (accuracy)", *labels),
+        blocks,
+        "ll" + "r" * (1 + len(labels)),
         titled=True,
         notes=(
             f"In parentheses: {100 * run.suite.interval.level:g} % intervals over patients; behind counts, their share.",
-            *reported_beside.notes(run, matched=matched),
+            *brackets.notes(unmatched=UNMATCHED),
         ),
         stamp=run.stamp,
     )
 
 
 def all_metrics(run: Run, layout: TableLayout, *, protocols: Sequence[str] = tuple(TITLES)) -> Table | None:
-    """Make the table of all metrics over all classes, for single fits and ensembles under each training set.
+    """Show all metrics over all classes, for single fits and ensembles under each training set.
 
-    Args:
-        run: The run.
-        layout: Name, caption and decimals.
+    Options:
         protocols: Kinds of test that are shown, of ``resubstitution``, ``internal`` and ``external``.
     """
-    find = _finder(run)
-    cells = [one for one in _tested(run) if one.protocol in protocols]
-    metrics = [name for name in run.suite.metrics if any(find(one, ALL, name) is not None for one in cells)]
+    score_row = _score_rows(run)
+    cells = [cell for cell in _cells(run) if cell.protocol in protocols]
+    metrics = [name for name in run.suite.metrics if any(score_row(cell, ALL, name) is not None for cell in cells)]
     if not metrics:
         return None
     blocks = []
-    for (protocol, test), here in sorted(groups(cells, "protocol", "test").items(), key=lambda item: _rank(*item[0])):
-        rows: list[Row] = []
-        for (model, configuration), mine in groups(here, "model", "training_set").items():
-            for name, line in _outputs(mine):
-                texts = [_text([find(one, ALL, metric) for one in line], layout.digits) for metric in metrics]
-                head = (f"{TITLES[protocol]}: {test}", f"{configuration}, {model}", name)
-                rows.append(tuple(Cell(text) for text in (*head, *texts)))
-        blocks.append(tuple(rows))
-    return Table(
-        name=layout.name,
-        caption=layout.caption or "All metrics over all classes",
-        header=(("tested", "training set", "output", *map(metric_title, metrics)),),
-        blocks=tuple(blocks),
-        align="lll" + "r" * len(metrics),
+    by_test = groups(cells, "protocol", "test")
+    for protocol, test in sorted(by_test, key=_place):
+        rows = []
+        for (model, configuration), members in groups(by_test[protocol, test], "model", "training_set").items():
+            for output, of_output in _outputs(members):
+                texts = [
+                    _figure([score_row(cell, ALL, metric) for cell in of_output], layout.digits) for metric in metrics
+                ]
+                rows.append((f"{TITLES[protocol]}: {test}", f"{configuration}, {model}", output, *texts))
+        blocks.append(rows)
+    return Table.of(
+        layout.name,
+        layout.caption or "All metrics over all classes",
+        ("tested", "training set", "output", *map(metric_title, metrics)),
+        blocks,
+        "lll" + "r" * len(metrics),
         titled=True,
-        notes=tuple(_notes(run, cells)),
+        notes=_notes(run, cells),
         stamp=run.stamp,
     )
 
 
 def ensembles_or_all(cells: Sequence[RunCell]) -> list[RunCell]:
     """Keep the ensembles of these cells; all of them where there is none."""
-    return [one for one in cells if one.members > 1] or list(cells)
+    return [cell for cell in cells if cell.members > 1] or list(cells)
 
 
-def groups_of_columns(titles: Sequence[str]) -> tuple[tuple[str, int], ...]:
+def spans(titles: Sequence[str]) -> list[tuple[str, int]]:
     """Join neighbouring columns with the same title.
 
-    >>> groups_of_columns(["a", "a", "b"])
-    (('a', 2), ('b', 1))
+    >>> spans(["a", "a", "b"])
+    [('a', 2), ('b', 1)]
     """
-    found: list[tuple[str, int]] = []
-    for title in titles:
-        if found and found[-1][0] == title:
-            found[-1] = (title, found[-1][1] + 1)
-        else:
-            found.append((title, 1))
-    return tuple(found)
+    return [(title, len(list(same))) for title, same in itertools.groupby(titles)]
 
 
-def _tested(run: Run) -> list[RunCell]:
+def _cells(run: Run) -> list[RunCell]:
     return measured(run, protocol=tuple(TITLES)) if run.suite.task == "multiclass" else []
 
 
-def _finder(run: Run) -> Find:
+def _score_rows(run: Run) -> ScoreRow:
     rows = {(row["cell"], row["label"], row["metric"]): row for _, row in run.scores.iterrows()}
-    return lambda one, label, metric: rows.get((one.cell, label, metric))
+    return lambda cell, label, metric: rows.get((cell.cell, label, metric))
 
 
-def _rank(protocol: str, test: str) -> tuple[int, str]:
-    return list(TITLES).index(protocol), test
-
-
-def _columns(cells: Iterable[RunCell]) -> list[tuple[str, str]]:
-    return sorted(dict.fromkeys((one.protocol, one.test) for one in cells), key=lambda at: _rank(*at))
+def _place(test: Test) -> tuple[int, str]:
+    return list(TITLES).index(test[0]), test[1]
 
 
 def _outputs(cells: Sequence[RunCell]) -> list[tuple[str, list[RunCell]]]:
     """Name the rows of one training set: each fit, their mean, and the ensemble."""
-    single, found = [one for one in cells if one.members == 1], []
-    for (method,), mine in groups(single, "method").items():
-        seeds = groups(mine, "seed")
-        found += [(f"{method}, seed {seed}", of) for (seed,), of in seeds.items()]
-        found += [(f"{method}, mean of {len(seeds)} fits", mine)] if len(seeds) > 1 else []
-    return found + [
-        (_output(mine[0]), mine) for mine in groups([one for one in cells if one.members > 1], "method").values()
-    ]
+    outputs: list[tuple[str, list[RunCell]]] = []
+    for (method,), members in groups((cell for cell in cells if cell.members == 1), "method").items():
+        seeds = groups(members, "seed")
+        outputs += [(f"{method}, seed {seed}", of_seed) for (seed,), of_seed in seeds.items()]
+        outputs += [(f"{method}, mean of {len(seeds)} fits", members)] if len(seeds) > 1 else []
+    ensembles = groups((cell for cell in cells if cell.members > 1), "method").values()
+    return outputs + [(_output(members[0]), members) for members in ensembles]
 
 
-def _output(one: RunCell) -> str:
-    return f"{one.method}, ensemble of {one.members}" if one.members > 1 else f"{one.method}, seed {one.seed}"
+def _output(cell: RunCell) -> str:
+    return f"{cell.method}, ensemble of {cell.members}" if cell.members > 1 else f"{cell.method}, seed {cell.seed}"
 
 
-def _is_whole(name: str) -> bool:
+def _is_reported(output: str) -> bool:
     """Tell the rows that a paper prints (the mean of single fits, the ensemble) from those of one seed."""
-    return "seed" not in name
+    return "seed" not in output
 
 
-def _text(rows: Sequence[pd.Series | None], digits: int) -> str:
-    there = [row for row in rows if row is not None]
-    if not there:
+def _figure(rows: Iterable[pd.Series | None], digits: int) -> str:
+    measured_rows = [row for row in rows if row is not None]
+    if not measured_rows:
         return MISSING
-    if len(there) > 1:
-        return mean_sd([float(row["value"]) for row in there if not math.isnan(row["value"])], digits)
-    row = there[0]
-    return f"{number(row['value'], digits)} {interval(row['low'], row['high'], digits)}".strip()
+    if len(measured_rows) > 1:
+        return mean_sd([float(row["value"]) for row in measured_rows if not math.isnan(row["value"])], digits)
+    row = measured_rows[0]
+    return with_interval(row["value"], row["low"], row["high"], digits)
 
 
-def _images(find: Find, cells: Sequence[RunCell], at: tuple[str, str]) -> str:
-    rows = [find(one, ALL, "accuracy") for one in cells if (one.protocol, one.test) == at]
+def _images(score_row: ScoreRow, cells: Sequence[RunCell], test: Test) -> str:
+    """Write how many images a test set has; the least and the most where cells differ."""
+    rows = [score_row(cell, ALL, "accuracy") for cell in cells if (cell.protocol, cell.test) == test]
     sizes = sorted({int(row["n_images"]) for row in rows if row is not None and not math.isnan(row["n_images"])})
     return " to ".join(count(size) for size in dict.fromkeys((sizes[0], sizes[-1]))) + " images" if sizes else "images"
 
 
-def _counts(run: Run, one: RunCell) -> npt.NDArray[np.int64] | None:
-    found = classes_of(run, one)
-    return None if found is None else found.counts()
-
-
-def _share(part: float, whole: float) -> str:
-    return f"{count(part)} ({100 * part / whole:.1f}%)" if whole else MISSING
+def _count_rows(title: str, name: str, counts: Counts | None) -> list[tuple[str, ...]]:
+    """Write how many images each class has, with its share; nothing where that is not known."""
+    if counts is None:
+        return []
+    total = counts.sum()
+    shares = (f"{count(each)} ({100 * each / total:.1f}%)" if total else MISSING for each in counts)
+    return [(title, f"images {name}", count(total), *shares)]
 
 
 def _notes(run: Run, cells: Sequence[RunCell]) -> list[str]:
     notes = [
         f"In parentheses: {100 * run.suite.interval.level:g} % intervals over patients (images, where no ids are known)."
     ]
-    if any(one.members > 1 for one in cells):
+    if any(cell.members > 1 for cell in cells):
         notes.append(
             "An ensemble's probabilities are the mean of its fits'; the class with the highest one is predicted, the first of equals."
         )
-    return [*notes, *([APART] if any(one.protocol == "resubstitution" for one in cells) else [])]
+    return [*notes, *([RESUBSTITUTION_NOTE] if any(cell.protocol == "resubstitution" for cell in cells) else [])]

@@ -1,43 +1,45 @@
-"""Tables of what was concluded test set by test set: operating points, decision curves, subgroups, label policies.
+"""Tables of analyses made test set by test set: operating points, decision curves, subgroups, label policies.
 
-Each is a block: it is given the run and the layout, reads the analysis that stands beside the run's scores, and returns nothing
-where that was not made.
+Each reads the analysis that is stored beside the run's scores, and returns None where that was not made.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from xrbench.cards import TableLayout
-from xrbench.rendering.differences import p_text
-from xrbench.rendering.numbers import MISSING, metric_title, number
+from xrbench.rendering.numbers import MISSING, count, metric_title, number, p_text
 from xrbench.rendering.table import Table
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
-from xrbench.report.tables.analysis_table import Finding, amount, change, figure, grouped, listed, where, who
-
-CELL = ("method", "model", "cell")
+from xrbench.report.tables.analysis_table import (
+    AnalysisRow,
+    change,
+    figure,
+    grouped,
+    labelled_rows,
+    method_name,
+    train_and_test,
+)
 
 
 def operating(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
     """Show what thresholds fixed on validation images mean on every test set.
 
-    Args:
-        run: The run.
-        layout: Name, caption and decimals.
-        protocol: ``external``, ``internal`` or ``resubstitution``; empty for all.
+    Options:
+        protocol: As for all tables.
         label: One label; empty for all.
     """
-    frame = analysis_table.rows_of(run, "operating", protocol=protocol, label=label)
+    frame = analysis_table.read_rows(run, "operating", protocol=protocol, label=label)
     if frame is None:
         return None
-    at = [metric for metric in frame["metric"].unique() if ",prevalence=" in metric]
-    figures = ("recall", "specificity", "ppv", "npv", *at)
-    heads = ("method", "target", "train", "test", "label", "threshold", *map(_title, figures))
+    stated = [metric for metric in frame["metric"].unique() if ",prevalence=" in metric]
+    metrics = ("recall", "specificity", "ppv", "npv", *stated)
+    heads = ("method", "target", "train", "test", "label", "threshold", *map(_title, metrics))
     blocks = [
-        [_point(of, figures, layout.digits) for of in grouped(rows, "cell", "label").values()]
-        for rows in grouped(listed(frame), "method", "model", "target").values()
+        [_operating_point(point, metrics, layout.digits) for point in grouped(rows, "cell", "label").values()]
+        for rows in grouped(labelled_rows(frame), "method", "model", "target").values()
     ]
     return analysis_table.table_of(
         run,
@@ -45,16 +47,16 @@ def operating(run: Run, layout: TableLayout, *, protocol: str = "external", labe
         "Thresholds fixed on validation images, and what they mean on every test set",
         (*heads, "alarms per 1,000", "drift from target", "prevalence", "positive", "negative", "patients"),
         blocks,
-        align="llllll" + "r" * (len(figures) + 6),
+        "llllll" + "r" * (len(metrics) + 6),
         notes=[
             f"PPV and NPV at the test set's own prevalence unless another is stated. {analysis_table.level_of(frame)}",
-            *analysis_table.words(frame),
+            *analysis_table.remarks(frame),
         ],
     )
 
 
 def _title(name: str) -> str:
-    """Write a figure's name as a heading.
+    """Write a metric of an operating point as a heading.
 
     >>> _title("ppv,prevalence=0.02"), _title("recall")
     ('PPV at 0.02', 'recall')
@@ -64,81 +66,74 @@ def _title(name: str) -> str:
     return f"{shown} at {stated}" if stated else shown
 
 
-def _point(rows: list[Finding], figures: tuple[str, ...], digits: int) -> tuple[str, ...]:
-    of = {row["metric"]: row for row in rows}
+def _operating_point(rows: Sequence[AnalysisRow], metrics: Sequence[str], digits: int) -> tuple[str, ...]:
+    by_metric = {row["metric"]: row for row in rows}
     first = rows[0]
-    shown = [figure(of[name], digits) if name in of else MISSING for name in figures]
-    drift = change(of["drift"], "value", "low", "high", digits) if "drift" in of else MISSING
-    common = number(of["prevalence"]["value"], digits) if "prevalence" in of else MISSING
-    counts = [amount(first[name]) for name in ("n_positive", "n_negative", "n_patients")]
-    alarms = figure(of["alarms-per-1000"], 0) if "alarms-per-1000" in of else MISSING
-    about = (who(first), first["target"], *where(first), first["label"], number(first["threshold"], 4))
-    return (*about, *shown, alarms, drift, common, *counts)
+    shown = [figure(by_metric[name], digits) if name in by_metric else MISSING for name in metrics]
+    alarms = figure(by_metric["alarms-per-1000"], 0) if "alarms-per-1000" in by_metric else MISSING
+    drift = change(by_metric["drift"], "value", "low", "high", digits) if "drift" in by_metric else MISSING
+    prevalence = number(by_metric["prevalence"]["value"], digits) if "prevalence" in by_metric else MISSING
+    counts = [count(first[name]) for name in ("n_positive", "n_negative", "n_patients")]
+    about = (method_name(first), first["target"], *train_and_test(first), first["label"])
+    return (*about, number(first["threshold"], 4), *shown, alarms, drift, prevalence, *counts)
 
 
 def decision_curve(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
     """Show the net benefit of acting on the model, on everyone and on no one.
 
-    Args:
-        run: The run.
-        layout: Name, caption and decimals.
-        protocol: ``external``, ``internal`` or ``resubstitution``; empty for all.
+    Options:
+        protocol: As for all tables.
         label: One label; empty for all.
     """
-    frame = analysis_table.rows_of(run, "decision-curve", protocol=protocol, label=label)
+    frame = analysis_table.read_rows(run, "decision-curve", protocol=protocol, label=label)
     if frame is None:
         return None
     blocks = [
-        [
-            (
-                *(who(row), *where(row), row["label"], f"{row['threshold']:g}", figure(row, layout.digits)),
-                *(number(row["treat_all"], layout.digits), number(row["above"], layout.digits)),
-                *(amount(row["n_positive"]), amount(row["n_negative"]), amount(row["n_patients"])),
-            )
-            for row in rows
-        ]
-        for rows in grouped(listed(frame), "method", "model").values()
+        [_net_benefit(row, layout.digits) for row in rows]
+        for rows in grouped(labelled_rows(frame), "method", "model").values()
     ]
-    heads = (
-        "method",
-        "train",
-        "test",
-        "label",
-        "threshold",
-        "net benefit",
-        "act on everyone",
-        "above the better default",
-    )
     return analysis_table.table_of(
         run,
         layout,
         "Net benefit of acting at a threshold probability; acting on no one is 0",
-        (*heads, "positive", "negative", "patients"),
+        (
+            *("method", "train", "test", "label", "threshold", "net benefit", "act on everyone"),
+            *("above the better default", "positive", "negative", "patients"),
+        ),
         blocks,
-        align="llll" + "r" * 7,
-        notes=[analysis_table.level_of(frame), *analysis_table.words(frame)],
+        "llll" + "r" * 7,
+        notes=[analysis_table.level_of(frame), *analysis_table.remarks(frame)],
+    )
+
+
+def _net_benefit(row: AnalysisRow, digits: int) -> tuple[str, ...]:
+    about = (method_name(row), *train_and_test(row), row["label"], f"{row['threshold']:g}")
+    others = (number(row["treat_all"], digits), number(row["above"], digits))
+    return (
+        *about,
+        figure(row, digits),
+        *others,
+        *(count(row[f"n_{name}"]) for name in ("positive", "negative", "patients")),
     )
 
 
 def subgroups(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
-    """Show the worst group of patients of every test set, and how far it lies behind the others.
+    """Show the worst subgroup of patients of every test set, and its difference to the others.
 
-    Args:
-        run: The run.
-        layout: Name, caption and decimals.
-        protocol: ``external``, ``internal`` or ``resubstitution``; empty for all.
-        label: One label, ``each`` for all; the mean over labels when empty.
+    Options:
+        protocol: As for all tables; ``internal`` is shown where external patients have no attributes.
+        label: As for all tables.
     """
-    chosen = "" if label == "each" else label or analysis_table.mean_label(run)
-    frame = analysis_table.rows_of(run, "subgroups", protocol=protocol, label=chosen)
-    if frame is None and protocol == "external":  # the external dataset does not know its patients
+    chosen = analysis_table.label_value(run, label)
+    frame = analysis_table.read_rows(run, "subgroups", protocol=protocol, label=chosen)
+    if frame is None and protocol == "external":
         return subgroups(run, layout, protocol="internal", label=label)
     if frame is None:
         return None
     blocks = []
-    for rows in grouped(listed(frame), "method", "model").values():
-        cells = grouped(rows, "cell", "column", "metric", "label")
-        blocks.append([_worst(of, layout.digits) for of in cells.values()])
+    for rows in grouped(labelled_rows(frame), "method", "model").values():
+        tests = grouped(rows, "cell", "column", "metric", "label")
+        blocks.append([_worst_subgroup(members, layout.digits) for members in tests.values()])
     heads = ("method", "train", "test", "by", "figure", "label", "worst group", "its figure", "patients", "others")
     return analysis_table.table_of(
         run,
@@ -146,84 +141,86 @@ def subgroups(run: Run, layout: TableLayout, *, protocol: str = "external", labe
         "The worst group of patients of every test set",
         (*heads, "others minus worst", "p", "p adjusted", "groups shown", "suppressed"),
         blocks,
-        align="lllllllrrrrrrrr",
+        "lllllllrrrrrrrr",
         notes=[
             "The worst of several groups looks worse than it is; p is of its distance to all others together, adjusted over the "
             f"groups and labels of one test set. {analysis_table.level_of(frame)}",
-            *analysis_table.words(frame[~frame["reason"].str.startswith("suppressed")]),
+            *analysis_table.remarks(frame[~frame["reason"].str.startswith("suppressed")]),
         ],
     )
 
 
-def _worst(rows: list[Finding], digits: int) -> tuple[str, ...]:
+def _worst_subgroup(rows: Sequence[AnalysisRow], digits: int) -> tuple[str, ...]:
     first = rows[0]
-    hidden = [row for row in rows if _true(row["suppressed"])]
-    shown = [row for row in rows if not _true(row["suppressed"])]
-    about = (who(first), *where(first), first["column"], metric_title(first["metric"]), first["label"])
-    counts = (str(len(shown)), str(len(hidden)))
+    suppressed = sum(_true(row["suppressed"]) for row in rows)
+    counts = (str(len(rows) - suppressed), str(suppressed))
+    about = (method_name(first), *train_and_test(first), first["column"], metric_title(first["metric"]), first["label"])
     worst = next((row for row in rows if _true(row["worst"])), None)
     if worst is None:
         return (*about, *(MISSING,) * 7, *counts)
     others = worst["value"] + worst["behind"]
-    figures = (figure(worst, digits), amount(worst["n_patients"]), number(others, digits))
+    figures = (figure(worst, digits), count(worst["n_patients"]), number(others, digits))
     behind = change(worst, "behind", "behind_low", "behind_high", digits)
     return (*about, worst["group"], *figures, behind, p_text(worst["p"]), p_text(worst["p_adjusted"]), *counts)
 
 
 def policies(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
-    """Show every method under every label policy, and whether the order of methods holds.
+    """Show every method under every label policy, and whether the order of methods is the same under all.
 
-    Args:
-        run: The run.
-        layout: Name, caption and decimals.
-        protocol: ``external`` or ``internal``; empty for both.
-        label: One label, ``each`` for all; the mean over labels when empty.
+    Options:
+        protocol: As for all tables.
+        label: As for all tables.
     """
-    chosen = "" if label == "each" else label or analysis_table.mean_label(run)
-    frame = analysis_table.rows_of(run, "policies", protocol=protocol, label=chosen)
+    chosen = analysis_table.label_value(run, label)
+    frame = analysis_table.read_rows(run, "policies", protocol=protocol, label=chosen)
     if frame is None:
         return None
-    rows = [row for row in listed(frame) if row["policy"]]
+    rows = [row for row in labelled_rows(frame) if row["policy"]]
     names = tuple(dict.fromkeys(row["policy"] for row in rows))
-    blocks = [list(_family(of, names, layout.digits)) for of in _settings(rows).values()]
+    blocks = [list(_policy_rows(family, names, layout.digits)) for family in _families(rows)]
     return analysis_table.table_of(
         run,
         layout,
         "The same predictions under other readings of uncertain and blank labels",
         ("method", "train", "test", "label", *names, "lowest tau", "same best", "patients"),
         blocks,
-        align="llll" + "r" * len(names) + "rlr",
+        "llll" + "r" * len(names) + "rlr",
         titled=False,
         notes=[
             "Tau: Kendall's tau-b of the order of methods, the lowest between any two policies; with two methods it is 1 or -1. "
             f"{analysis_table.level_of(frame)} Images that a policy leaves out differ: see n_masked in judgement/policies.csv.",
-            *analysis_table.words(frame),
+            *analysis_table.remarks(frame),
         ],
     )
 
 
-def _settings(rows: list[Finding]) -> dict[tuple[str, ...], list[Finding]]:
-    """Gather what was compared: a model that is used as it comes stands behind the trained methods of its family."""
-    found: dict[tuple[str, ...], list[Finding]] = {}
+def _families(rows: Sequence[AnalysisRow]) -> list[list[AnalysisRow]]:
+    """Group the rows that were compared with each other: one setting, test set, seed and protocol.
+
+    Rows of a pretrained model have no setting; they follow those of the trained methods with which they were compared.
+    """
+    families: dict[tuple[str, ...], list[AnalysisRow]] = {}
     key: tuple[str, ...] = ()
     for row in rows:
         if row["train"]:
             key = (row["setting"], row["test"], str(row["seed"]), row["protocol"])
         elif not key or key[1] != row["test"]:
             key = ("", row["test"], "", row["protocol"])
-        found.setdefault(key, []).append(row)
-    return found
+        families.setdefault(key, []).append(row)
+    return list(families.values())
 
 
-def _family(rows: list[Finding], names: tuple[str, ...], digits: int) -> Iterator[tuple[str, ...]]:
-    for of in grouped(rows, "method", "model", "label").values():
-        by_policy = {row["policy"]: row for row in of}
-        values = [figure(by_policy[name], digits) if name in by_policy else MISSING for name in names]
-        first = of[0]
+def _policy_rows(family: Sequence[AnalysisRow], policies: Sequence[str], digits: int) -> Iterator[tuple[str, ...]]:
+    for rows in grouped(family, "method", "model", "label").values():
+        by_policy = {row["policy"]: row for row in rows}
+        values = [figure(by_policy[name], digits) if name in by_policy else MISSING for name in policies]
+        first = rows[0]
         tau = MISSING if math.isnan(first["lowest_tau"]) else f"{first['lowest_tau']:.2f}"
         stable = {"True": "yes", "False": "no"}.get(str(first["stable"]), MISSING)
-        yield (who(first), *where(first), first["label"], *values, tau, stable, amount(first["n_patients"]))
+        about = (method_name(first), *train_and_test(first), first["label"])
+        yield (*about, *values, tau, stable, count(first["n_patients"]))
 
 
 def _true(value: object) -> bool:
+    """Read a flag of a stored analysis; in a column that also has empty fields it is a text."""
     return str(value) == "True"

@@ -1,4 +1,4 @@
-"""A paper's figures beside ours: in brackets where the images are the paper's, and a word on why not where they are not."""
+"""A paper's figures beside ours: in brackets where the images are the paper's, and a note on why not where they are not."""
 
 from __future__ import annotations
 
@@ -10,55 +10,70 @@ from xrbench.report.score_grid import MEAN
 from xrbench.runs.run_cell import RunCell
 
 
-def shown(run: Run) -> Reported | None:
-    """Return what the paper reported, where it may stand beside what was measured: never on synthetic images."""
-    return None if run.results.fixture else run.paper
+class Brackets:
+    """Puts reported figures behind measured ones, and remembers whether there were any for the note below the table.
 
+    Args:
+        paper: What the paper reported; None without a paper.
+        fixture: Whether the images are synthetic: then no reported figure is shown.
 
-def bracket(text: str) -> str:
-    """Put a reported figure into brackets behind a measured one.
+    Attributes:
+        paper: As given.
+        shown: The paper where its figures may be shown beside ours, else None.
 
-    >>> bracket("0.853"), bracket("")
-    (' [0.853]', '')
+    >>> Brackets(None, fixture=False).behind("0.85", "0.853")
+    '0.85 [0.853]'
     """
-    return f" [{text}]" if text else ""
+
+    def __init__(self, paper: Reported | None, *, fixture: bool) -> None:
+        self.paper = paper
+        self.shown = None if fixture else paper
+        self._matched = False
+
+    @classmethod
+    def of(cls, run: Run) -> Brackets:
+        """Make them for the paper of a run's suite."""
+        return cls(run.paper, fixture=run.results.fixture)
+
+    def behind(self, text: str, reported: str) -> str:
+        """Write a measured figure with the reported one, if there is one, in brackets behind it."""
+        self._matched = self._matched or bool(reported)
+        return f"{text} [{reported}]" if reported else text
+
+    def notes(self, *, unmatched: str = "", more: str = "") -> list[str]:
+        """Say where the figures in brackets are from, or why there are none.
+
+        Args:
+            unmatched: Note where the paper has no figure for the table, with ``{}`` for its name; none when empty.
+            more: What is added to the source.
+        """
+        if self.paper is None:
+            return []
+        name = repr(self.paper.card.name)
+        if self.shown is None:
+            return [f"The figures reported in {name} are left out: these images are synthetic, not the paper's."]
+        if self._matched:
+            return [f"In brackets: reported by {self.paper.card.cite}{more}"]
+        return [unmatched.format(name)] if unmatched else []
 
 
-def printed(run: Run, one: RunCell, label: str, metric: str) -> str:
+UNMATCHED = "No figure of {} belongs to these models and training sets."
+
+
+def printed(run: Run, cell: RunCell, label: str, metric: str) -> str:
     """Return the paper's figure for a cell as it is printed; empty when there is none or it may not be shown.
 
     A mean over labels that the paper does not print is made from the labels that it prints.
     """
-    paper = shown(run)
+    paper = Brackets.of(run).shown
     if paper is None:
         return ""
-    where = {
-        **{name: getattr(one, name) for name in ("method", "model", "protocol", "members")},
-        "configuration": one.training_set,
-        **{name: getattr(one, name) for name in ("train", "test")},
-    }
-    text = paper.printed(label=label, metric=metric, **where)
+    about = ("method", "model", "protocol", "members", "train", "test")
+    values = {**{name: getattr(cell, name) for name in about}, "configuration": cell.training_set}
+    text = paper.printed(label=label, metric=metric, **values)
     if text or label != MEAN:
         return text
-    return _mean([paper.printed(label=each, metric=metric, **where) for each in run.suite.labels])
-
-
-def notes(run: Run, *, matched: bool) -> list[str]:
-    """Say where the figures in brackets are from, or why there are none.
-
-    Args:
-        run: The run.
-        matched: Whether any figure of the paper was found.
-    """
-    if run.paper is None:
-        return []
-    if run.results.fixture:
-        return [
-            f"The figures reported in {run.paper.card.name!r} are left out: these images are synthetic, not the paper's."
-        ]
-    if not matched:
-        return [f"No figure of {run.paper.card.name!r} belongs to these models and training sets."]
-    return [f"In brackets: reported by {run.paper.card.cite}"]
+    return _mean([paper.printed(label=each, metric=metric, **values) for each in run.suite.labels])
 
 
 def _mean(texts: Sequence[str]) -> str:

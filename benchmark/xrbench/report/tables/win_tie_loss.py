@@ -1,4 +1,4 @@
-"""Wins, ties and losses of two methods, of figures as a paper prints them."""
+"""Wins, ties and losses of two methods, counted on figures as a paper prints them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from xrbench.metrics import Better, parse_as
 from xrbench.rendering.numbers import MISSING, metric_title, number, signed
-from xrbench.rendering.table import Cell, Table
+from xrbench.rendering.table import Table
 from xrbench.report.score_grid import MEAN, Figure, Line, Selection
 
 DIRECTIONS: Mapping[Better, tuple[str, ...]] = {
@@ -20,8 +20,8 @@ def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: 
     """Subtract the baseline's printed figures from the challenger's, setting by setting, and count wins, ties and losses.
 
     A win is a difference in the metric's better direction; where neither direction is better, nothing is counted. Figures are
-    rounded as a paper prints them before they are compared, so a tie is a tie in print; whether a difference is real is said by the
-    comparison with intervals, not here.
+    rounded as a paper prints them before they are compared, so a tie is a tie in print; whether a difference is real is a question
+    for the comparison with intervals.
     """
     better = parse_as(selection.suite.task, selection.metric).better
     rows = []
@@ -34,18 +34,18 @@ def wins_table(selection: Selection, challenger: str, baseline: str, *, digits: 
             if not any(delta is not None for delta in deltas):
                 continue
             texts = (signed(delta, digits) if delta is not None else MISSING for delta in deltas)
-            rows.append(tuple(Cell(text) for text in (title, *texts, _counted(deltas, better))))
+            rows.append((title, *texts, _counted(deltas, better)))
     columns = selection.columns
-    return Table(
-        name=f"wins-{challenger}-{baseline}",
-        caption=f"{challenger} minus {baseline}, {metric_title(selection.metric)} as printed",
-        header=(
+    return Table.of(
+        f"wins-{challenger}-{baseline}",
+        f"{challenger} minus {baseline}, {metric_title(selection.metric)} as printed",
+        ("test", *(column.test for column in columns), "win/tie/loss"),
+        [rows],
+        "l" + "r" * (len(columns) + 1),
+        above=(
             ("train", *(column.trained_on for column in columns), ""),
             ("valid", *(column.valid for column in columns), ""),
-            ("test", *(column.test for column in columns), "win/tie/loss"),
         ),
-        blocks=(tuple(rows),) if rows else (),
-        align="l" + "r" * (len(columns) + 1),
         notes=(f"Differences of figures rounded to {digits} decimals; a tie prints the same.", *DIRECTIONS[better]),
         stamp=selection.stamp,
     )
