@@ -31,7 +31,7 @@ def own(recipe: Make, tmp_path: Path) -> Recipe:
 
 
 def test_every_row_is_scored_in_order_whatever_the_batch(own: Recipe, pair: ImageSet) -> None:
-    network = networks.build_as_it_comes(own.model)
+    network = networks.build_pretrained(own.model)
     with torch.inference_mode():
         given = torch.from_numpy(pair.gather(np.arange(64))).float() / 255 * 2 - 1
         wanted = torch.sigmoid(network(given)).numpy()[:, [2, 0]]  # by name: Spot, Stripes

@@ -89,7 +89,7 @@ def steps_in_epoch(domain: Indices, *, batch_size: int, steps_per_epoch: int, gr
         return steps_per_epoch
     if groups:
         return math.ceil(len(domain) / (batch_size * groups))
-    return math.ceil(np.bincount(domain).max() / batch_size)
+    return math.ceil(int(np.bincount(domain).max()) / batch_size)
 
 
 def _steps(
