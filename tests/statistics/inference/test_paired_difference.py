@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special, stats
 
 from xrbench import metrics, statistics
 from xrbench.errors import MeasureError
@@ -154,3 +155,41 @@ def test_a_perfect_side_is_not_known_exactly() -> None:
     assert row.p > 0.2
     same = statistics.compare([PairedCell("here", truth, b, b, np.arange(10))], labels=["Edema"], replicates=200)[0]
     assert (same.difference, same.p, same.low, same.high) == (0.0, 1.0, 0.0, 0.0)
+
+
+def test_the_rule_of_three_counts_the_patients_of_the_rarer_class() -> None:
+    """Four positive and sixteen negative patients of one image each; model b ranks all of them correctly."""
+    truth = np.repeat([1.0, 0.0], [4, 16])
+    a = np.concatenate([[0.95, 0.83, 0.62, 0.33], np.linspace(0.05, 0.8, 16)])
+    b = np.linspace(1, 0, 20)
+    row = statistics.compare([PairedCell("x", truth, a, b, np.arange(20))], labels=["Edema"], replicates=100)[0]
+    left_out = []
+    for patient in range(20):
+        kept = np.arange(20) != patient
+        positive, negative = a[kept & (truth == 1)], a[kept & (truth == 0)]
+        left_out.append(float(np.mean(positive[:, None] > negative[None, :])))
+    # The jackknife variance of a's logit, carried to the AUC by the delta method; b adds 3 / 4 / 1.96 for its four positives.
+    logit = special.logit(left_out)
+    own = np.sqrt(19 / 20 * np.sum((logit - logit.mean()) ** 2)) * row.value_a * (1 - row.value_a)
+    assert row.value_b == 1.0
+    assert row.error == pytest.approx(np.hypot(own, 3 / 4 / 1.96), rel=1e-9)
+
+
+def test_the_bootstrap_p_value_is_widened_for_few_patients() -> None:
+    """With six patients of the rarer class the bootstrap variance is 5/6 of what it should be (Hesterberg 2015)."""
+    rng = np.random.default_rng(11)
+    truth = np.repeat([1.0, 0.0], [6, 60])
+    common = rng.normal(size=66) + 0.8 * truth
+    a, b = (common + 0.8 * rng.normal(size=66) for _ in range(2))
+    cell = PairedCell("x", truth, a, b, np.arange(66))
+    row = statistics.compare([cell], labels=["Edema"], replicates=20_000)[0]
+    counts = np.random.default_rng(5).multinomial(66, [1 / 66] * 66, 20_000).astype(float)
+    pairs = counts[:, :6].sum(axis=1) * counts[:, 6:].sum(axis=1)
+    above = [(score[:6, None] > score[None, 6:]).astype(float) for score in (a, b)]
+    defined = pairs > 0
+    auc_a, auc_b = (
+        np.einsum("ri,ij,rj->r", counts[defined, :6], part, counts[defined, 6:]) / pairs[defined] for part in above
+    )
+    expected = float(np.std(auc_b - auc_a, ddof=1)) * np.sqrt(6 / 5)
+    used = abs(row.difference) / stats.norm.isf(row.p_bootstrap / 2)
+    assert used == pytest.approx(expected, rel=0.03)
