@@ -124,22 +124,24 @@ def judge(
     """
     chosen = tuple(labels or suite.labels)
     truth, score = truth_and_score(frame, chosen)
-    how: dict[str, Any] = {
-        "metrics": suite.metrics,
-        "kind": suite.interval.kind,
-        "unit": suite.interval.unit,
-        "replicates": suite.interval.replicates,
-        "level": suite.interval.level,
-        "seed": interval_seed(frame),
-    }
-    patients = patients_of(frame)
-    if suite.task == "multiclass":
-        estimates = statistics.estimate_classes(class_of(truth), score, patients, classes=chosen, **how)
-        return [asdict(estimate) for estimate in estimates]
     known = dict(thresholds or {})
-    wanted = [name for name in suite.metrics if metrics.parse(name).from_validation]
-    lacking = {(label, name): math.nan for label in chosen for name in wanted if (label, name) not in known}
-    estimates = statistics.estimate(truth, score, patients, labels=chosen, thresholds={**lacking, **known}, **how)
+    specs = [metrics.parse_as(suite.task, name) for name in suite.metrics]
+    lacking = {
+        (label, spec.name): math.nan
+        for label in chosen
+        for spec in specs
+        if spec.from_validation and (label, spec.name) not in known
+    }
+    estimates = statistics.estimate(
+        class_of(truth) if suite.task == "multiclass" else truth,
+        score,
+        patients_of(frame),
+        labels=chosen,
+        task=suite.task,
+        metrics=suite.metrics,
+        thresholds={**lacking, **known},
+        **statistics.from_card(suite.interval, seed=interval_seed(frame)),
+    )
     reasons = {key: {"reason": NO_VALIDATION} for key in lacking}
     return [{**asdict(row), **reasons.get((row.label, row.metric), {})} for row in estimates]
 

@@ -115,7 +115,7 @@ def test_small_groups_of_classes_are_suppressed(run: Path) -> None:
     assert frame is not None
     sample = analyses.sample_of(frame, CLASSES)
     rule = cards.SubgroupRule(column="sex", minimum=1000)
-    rows = rows_of(sample, rule, metric="accuracy", exclusive=True)
+    rows = rows_of(sample, rule, metric="accuracy", task="multiclass")
     assert [row["group"] for row in rows] == ["F", "M"]
     assert {row["reason"] for row in rows} == {"suppressed: fewer than 1000 patients"}
     assert all(row["n_images"] == 0 and row["suppressed"] for row in rows)
@@ -135,5 +135,5 @@ def test_the_worst_group_of_classes_has_the_highest_brier_score(run: Path) -> No
     frame["truth:Edema"], frame["truth:Effusion"] = truth, 1 - truth
     sample = analyses.sample_of(frame, CLASSES)
     for metric, worst in (("accuracy", {"F"}), ("brier", {"F"}), ("cohen-kappa", {"F"}), ("calibration-slope", set())):
-        rows = rows_of(sample, cards.SubgroupRule(column="sex"), metric=metric, exclusive=True)
+        rows = rows_of(sample, cards.SubgroupRule(column="sex"), metric=metric, task="multiclass")
         assert {row["group"] for row in rows if row["worst"]} == worst, metric

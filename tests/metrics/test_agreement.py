@@ -66,9 +66,9 @@ def test_mcc_is_said_to_be_undefined_and_why() -> None:
     assert math.isnan(row.value)
     assert row.reason == "all images are predicted as one class"
     alone = np.column_stack([np.full(60, 0.7), np.full(60, 0.3)])
-    row = statistics.estimate_classes(truth, alone, classes=["sick", "well"], metrics=["mcc"])[0]
+    row = statistics.estimate(truth, alone, labels=["sick", "well"], task="multiclass", metrics=["mcc"])[0]
     assert row.reason == "all images are predicted as one class"
-    row = statistics.estimate_classes(np.zeros(60), alone, classes=["sick", "well"], metrics=["mcc"])[0]
+    row = statistics.estimate(np.zeros(60), alone, labels=["sick", "well"], task="multiclass", metrics=["mcc"])[0]
     assert row.reason == "fewer than two classes have images"
 
 

@@ -24,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from xrbench import statistics
 from xrbench.metrics.calibration import logit
 from xrbench.statistics.resampling import bootstrap_counts, kernels, logistic_kernel
-from xrbench.statistics.resampling.label_columns import sort
+from xrbench.statistics.resampling.score_steps import score_steps
 
 pytestmark = [pytest.mark.perf, pytest.mark.slow]
 
@@ -66,7 +66,7 @@ TRUTH, SCORES, PATIENT = films(IMAGES, PATIENTS, LABELS, MODELS)
 
 def table() -> None:
     """Every AUC of 5 labels and their mean, 3 models, with percentiles of 1,000 replicates over patients."""
-    bootstrap_counts.forget()
+    bootstrap_counts.clear_cache()
     for score in SCORES:
         statistics.estimate(TRUTH, score, PATIENT, labels=NAMES, kind="bootstrap", replicates=REPLICATES)
 
@@ -217,7 +217,7 @@ def kernels_of(images: int) -> list[Kernel]:
     turned, key = np.empty((patients, 8), np.uint64), np.uint64(1)
     counts = bootstrap_counts.Bootstrap(patients, key=1).counts(0)
     lines, nothing, out = counts.view(np.uint64), np.zeros(8, np.uint64), np.empty(64)
-    steps = sort(given, positive, code)
+    steps = score_steps(given, positive, code)
     slot, one, sums = np.where(positive, 0, 1), np.ones(images), np.empty((2, 64))
     x, overlap = logit(given), np.empty(64, np.bool_)
     random = np.empty(patients // 2 * 64, np.uint64)
@@ -240,9 +240,9 @@ def kernels_of(images: int) -> list[Kernel]:
             patients,
         ),
         Kernel(
-            "turn",
+            "transpose",
             "1 byte read, 1 written a patient",
-            lambda: bootstrap_counts.turn(words, order, turned, 0),
+            lambda: bootstrap_counts.transpose(words, order, turned, 0),
             lambda: np.copyto(turned, lines),
             patients,
         ),

@@ -10,15 +10,15 @@ import pytest
 Floats = npt.NDArray[np.float64]
 
 
-class Films(NamedTuple):
+class ImageSample(NamedTuple):
     truth: Floats
     score: Floats
     patient: npt.NDArray[np.int64]
 
 
-def draw_films(
+def sample_images(
     seed: int, patients: int, labels: int = 1, *, digits: int = 12, masked: float = 0.0, shift: float = 1.0
-) -> Films:
+) -> ImageSample:
     """Draw images of patients (1 to 4 each) whose truth and score hang together within a patient."""
     rng = np.random.default_rng(seed)
     patient = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
@@ -28,9 +28,9 @@ def draw_films(
     latent = shift * truth + 0.7 * rng.normal(size=(patients, labels))[patient] + rng.normal(size=(n, labels))
     score = np.round(1 / (1 + np.exp(-latent)), digits)
     truth[rng.random((n, labels)) < masked] = np.nan
-    return Films(truth, score, patient)
+    return ImageSample(truth, score, patient)
 
 
 @pytest.fixture
-def films() -> Callable[..., Films]:
-    return draw_films
+def draw_images() -> Callable[..., ImageSample]:
+    return sample_images

@@ -15,7 +15,7 @@ from xrbench import metrics, statistics
 from xrbench.errors import MeasureError
 from xrbench.metrics.table import named
 from xrbench.statistics import Cell, PairedCell
-from xrbench.statistics.intervals.interval_kinds import KINDS
+from xrbench.statistics.options import KINDS
 
 Floats = npt.NDArray[np.float64]
 EVERY = [f"{name}@threshold=0.5" if row.family == "decision" else name for name, row in named("multilabel").items()]
@@ -119,7 +119,7 @@ def test_a_nan_score_is_named_by_its_row() -> None:
     with pytest.raises(MeasureError, match="a: row 17"):
         statistics.compare([PairedCell("x", truth, truth, score, patient)], labels=["a"])
     with pytest.raises(MeasureError, match="row 17: a score is NaN"):
-        statistics.estimate_classes(truth, np.stack([score, score], axis=1), classes=["a", "b"])
+        statistics.estimate(truth, np.stack([score, score], axis=1), labels=["a", "b"], task="multiclass")
     truth[17] = np.nan
     assert only(truth, score, patient).n_masked == 1
 

@@ -61,8 +61,8 @@ def test_row_order_and_names_of_patients_mean_nothing(data: tuple[Floats, Floats
 
 @QUICK
 @given(samples(), st.integers(2, 3))
-def test_a_film_listed_again_teaches_nothing(data: tuple[Floats, Floats, Any], times: int) -> None:
-    """Every film of every patient several times: the same value and the same interval."""
+def test_an_image_listed_again_teaches_nothing(data: tuple[Floats, Floats, Any], times: int) -> None:
+    """Every image of every patient several times: the same value and the same interval."""
     truth, score, patient = data
     again = [np.repeat(part, times) for part in data]
     for kind in ("default", "bootstrap", "delong"):

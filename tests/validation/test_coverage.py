@@ -123,9 +123,9 @@ def test_tests_err_as_often_as_they_say_or_the_tool_warns(table: Any) -> None:
         rows = mine[mine["kind"] == f"test: {kind}"]
         assert len(rows) == 18
         auc = rows["truth"].str.split("-").str[0].astype(float)
-        safe = [cautions.safe_side(int(most), one) != "" for most, one in zip(rows["most"], auc, strict=True)]
+        safe = [cautions.conservative_test(int(most), one) != "" for most, one in zip(rows["most"], auc, strict=True)]
         name = {"default": [], "bootstrap": ["p_bootstrap"], "delong": ["p_delong"]}[kind]
-        few = [cautions.beside(round(fewest), name) != "" for fewest in rows["fewest"]]
+        few = [cautions.few_for_tests(round(fewest), name) != "" for fewest in rows["fewest"]]
         warned = np.array(safe) | np.array(few)
         # Rejecting too rarely is warned of as well; too often, never by more than a point without a warning.
         assert outside(rows[~warned], 94, 96) == []

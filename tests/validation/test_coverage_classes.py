@@ -49,7 +49,9 @@ def test_default_intervals_hold(expected: dict[tuple[str, str], float]) -> None:
         while counts.min() < 20:
             counts = rng.multinomial(200, SHARES)
         truth, score, patient = draw(rng, counts, 8)
-        rows = statistics.estimate_classes(truth, score, patient, classes=CLASSES, metrics=NAMES, seed=seed, threads=1)
+        rows = statistics.estimate(
+            truth, score, patient, labels=CLASSES, metrics=NAMES, seed=seed, threads=1, task="multiclass"
+        )
         assert not any(row.reason or row.caution for row in rows)
         hits.update((row.metric, row.label) for row in rows if row.low <= expected[row.metric, row.label] <= row.high)
     # 16 figures: the chance that a sound one is out by luck is 1 in 10,000 for each.
@@ -62,8 +64,8 @@ def test_image_level_intervals_of_classes_do_not(expected: dict[tuple[str, str],
     rng, hits = np.random.default_rng(2), 0
     for seed in range(SAMPLES):
         truth, score, _ = draw(rng, np.array([120, 50, 30]), 8)
-        row = statistics.estimate_classes(
-            truth, score, classes=CLASSES, metrics=["macro-recall"], seed=seed, threads=1
+        row = statistics.estimate(
+            truth, score, labels=CLASSES, metrics=["macro-recall"], seed=seed, threads=1, task="multiclass"
         )[0]
         hits += row.low <= expected["macro-recall", "all classes"] <= row.high
     assert hits < stats.binom.ppf(5e-5, SAMPLES, 0.95)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
 
@@ -11,18 +12,18 @@ from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, figure
 from xrbench.errors import MeasureError
 from xrbench.runs.run_cell import HEAD
+from xrbench.statistics import OptionFields
 
 COLUMNS = (*HEAD, "threshold", *FIGURE, "treat_all", "above", *COUNTS)
 
 
-def rows_of(test: Sample, *, thresholds: Sequence[float], level: float = 0.95, kind: str = "default") -> list[Row]:
+def rows_of(test: Sample, *, thresholds: Sequence[float], **options: Unpack[OptionFields]) -> list[Row]:
     """Compute the net benefit of one test set over threshold probabilities.
 
     Args:
         test: The images that are judged; scores are probabilities within 0..1.
         thresholds: Probabilities from 0 to below 1.
-        level: Confidence level.
-        kind: Kind of interval.
+        options: Of the intervals; see ``statistics.Options``.
 
     Returns:
         One row a label and threshold: the model's net benefit with its interval, that of acting on everyone (``treat_all``), and
@@ -36,7 +37,7 @@ def rows_of(test: Sample, *, thresholds: Sequence[float], level: float = 0.95, k
     if ((known < 0) | (known > 1)).any():
         raise MeasureError("a score is outside 0..1: a decision curve wants probabilities")
     curve = statistics.decision_curve(
-        test.truth, test.score, test.patient, labels=test.labels, thresholds=thresholds, level=level, kind=kind
+        test.truth, test.score, test.patient, labels=test.labels, thresholds=thresholds, **options
     )
     return [
         {

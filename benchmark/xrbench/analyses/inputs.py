@@ -17,6 +17,7 @@ from xrbench.errors import MeasureError
 from xrbench.metrics import MetricSpec, parse_as
 from xrbench.runs.prediction_frame import patients_of, truth_and_score
 from xrbench.runs.run_cell import RunCell
+from xrbench.statistics import OptionFields
 
 HELD_OUT = ("external", "internal")
 """Protocols whose images took no part in training: only these are ranked, averaged and compared."""
@@ -74,6 +75,11 @@ class Material:
     _kept: dict[str, Sample | None] = field(default_factory=dict, repr=False)
 
     @property
+    def options(self) -> OptionFields:
+        """Kind and confidence level of all intervals, as keywords of the statistics."""
+        return {"kind": self.suite.interval.kind, "level": self.level}
+
+    @property
     def level(self) -> float:
         """Confidence level of all intervals."""
         return self.suite.interval.level
@@ -108,7 +114,7 @@ class Material:
             raise MeasureError(f"{cell}: predictions are missing")
         return found
 
-    def labelled(self, cell: RunCell) -> statistics.Cell:
+    def labelled(self, cell: RunCell) -> statistics.Predictions:
         """Return the predictions of a cell with their domain and thresholds, as the statistics of several cells take them.
 
         Raises:

@@ -48,8 +48,7 @@ def rows_of(material: Material, family: Sequence[RunCell]) -> list[Row]:
         labels=material.suite.labels,
         metric=material.metric,
         thresholds={line: material.results.thresholds(cell.cell) for line, cell in cells.items()},
-        level=material.level,
-        kind=material.suite.interval.kind,
+        **material.options,
     )
     return [
         {**asdict(cells[line]), **figure(row), **_rank(one, policy, line), **_agreement(one, policy, len(family))}

@@ -7,12 +7,14 @@ fit that selects no epoch, has no validation cell: there is then no operating po
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from xrbench import statistics
 from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, nothing
 from xrbench.runs.run_cell import HEAD
 from xrbench.scoring import NO_VALIDATION
+from xrbench.statistics import OptionFields
 
 PREVALENCE, DRIFT = "prevalence", "drift"
 COLUMNS = (*HEAD, "target", "threshold", *FIGURE, *COUNTS)
@@ -24,8 +26,7 @@ def rows_of(
     *,
     targets: Sequence[str],
     prevalences: Sequence[float] = (),
-    level: float = 0.95,
-    kind: str = "default",
+    **options: Unpack[OptionFields],
 ) -> list[Row]:
     """Carry the thresholds of a validation set to a test set.
 
@@ -34,8 +35,7 @@ def rows_of(
         test: The images that are judged.
         targets: Such as ``sensitivity=0.9``.
         prevalences: Prevalences, between 0 and 1, at which predictive values are also stated.
-        level: Confidence level.
-        kind: Kind of interval.
+        options: Of the intervals; see ``statistics.Options``.
 
     Returns:
         One row a target, label and figure: ``recall``, ``specificity``, ``ppv``, ``npv``, ``alarms-per-1000``, predictive values
@@ -59,8 +59,7 @@ def rows_of(
             labels=test.labels,
             target=target,
             prevalences=prevalences,
-            level=level,
-            kind=kind,
+            **options,
         )
         found += [row for point in points for row in _rows(point)]
     return found

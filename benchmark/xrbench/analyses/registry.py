@@ -164,8 +164,7 @@ def _operating_of(material: Material, cell: RunCell) -> list[rows.Row]:
         material.sample(cell.cell),
         targets=material.suite.judgement.operating,
         prevalences=material.suite.judgement.prevalences,
-        level=material.level,
-        kind=material.suite.interval.kind,
+        **material.options,
     )
 
 
@@ -178,8 +177,7 @@ def _decision_curve_of(material: Material, cell: RunCell) -> list[rows.Row]:
     return decision_curves.rows_of(
         material.sample(cell.cell),
         thresholds=material.suite.judgement.decision_thresholds,
-        level=material.level,
-        kind=material.suite.interval.kind,
+        **material.options,
     )
 
 
@@ -198,9 +196,8 @@ def _subgroups_of(material: Material, cell: RunCell, rule: cards.SubgroupRule, m
         metric=metric,
         thresholds=_validated(material, cell, metric),
         adjustment=material.suite.adjustment,
-        level=material.level,
-        kind=material.suite.interval.kind,
-        exclusive=material.suite.task == "multiclass",
+        task=material.suite.task,
+        **material.options,
     )
 
 

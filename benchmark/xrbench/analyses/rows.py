@@ -9,7 +9,7 @@ import pandas as pd
 
 from xrbench.metrics import MetricSpec
 from xrbench.statistics import Estimate
-from xrbench.statistics.intervals.estimate import MEAN
+from xrbench.statistics.predictions import MEAN
 
 FIGURE = ("label", "metric", "value", "low", "high", "interval", "unit", "level")
 COUNTS = ("n_positive", "n_negative", "n_masked", "n_patients", "n_images")

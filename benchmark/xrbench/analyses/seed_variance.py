@@ -66,13 +66,8 @@ def _counts(rows: pd.DataFrame, label: str) -> Row:
 
 def _two_level(material: Material, family: Sequence[RunCell], metric: str) -> Iterator[Row]:
     cells = [material.labelled(cell) for cell in family]
-    labels, level = material.suite.labels, material.level
-    if material.suite.task == "multiclass":
-        rows_of_metric = statistics.two_level_classes(cells, metric=metric, classes=labels, level=level)
-    else:
-        rows_of_metric = statistics.two_level(cells, metric=metric, labels=labels, level=level)
-    for one in rows_of_metric:
-        if repeats(one.label, labels):
+    for one in statistics.two_level(cells, metric=metric, task=material.suite.task, level=material.level):
+        if repeats(one.label, material.suite.labels):
             continue
         shares = {"patient_share": one.patient_share, "seed_share": one.seed_share, "df": one.df}
         ends = {"value": one.value, "low": one.low, "high": one.high, "sd": one.sd, "error": one.error}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,12 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
-from xrbench.analyses.subgroups_multiclass import class_subgroups
 from xrbench.cards import SubgroupRule
+from xrbench.cards.base import Task
 from xrbench.errors import MeasureError, suggestion
 from xrbench.metrics import parse_as
 from xrbench.runs.run_cell import HEAD
+from xrbench.statistics import OptionFields
 from xrbench.statistics.resampling.scale import Scale, scale_of
 
 COLUMNS = (
@@ -34,9 +36,8 @@ def rows_of(
     metric: str,
     thresholds: Mapping[tuple[str, str], float] | None = None,
     adjustment: str = "holm",
-    level: float = 0.95,
-    kind: str = "default",
-    exclusive: bool = False,
+    task: Task = "multilabel",
+    **options: Unpack[OptionFields],
 ) -> list[Row]:
     """Compute a metric in every group of one test set.
 
@@ -46,9 +47,8 @@ def rows_of(
         metric: Such as ``auc``.
         thresholds: (label, metric) -> threshold chosen on validation images.
         adjustment: How p-values are adjusted for the number of groups and labels: ``holm`` or ``bh``.
-        level: Confidence level.
-        kind: Kind of interval.
-        exclusive: Whether every image has exactly one class.
+        task: ``multilabel`` or ``multiclass``.
+        options: Of the intervals; see ``statistics.Options``.
 
     Returns:
         One row a label (and their mean) and group: the figure; how far the group lies behind all other shown ones (others minus
@@ -58,26 +58,21 @@ def rows_of(
         MeasureError: The column is not there, or bands are wanted of something that is no number.
     """
     group = groups_of(test.frame, rule)
-    if exclusive:
-        tables = class_subgroups(
-            test, group, column=rule.column, metric=metric, minimum=rule.minimum, level=level, kind=kind
-        )
-    else:
-        tables = statistics.subgroups(
-            test.truth,
-            test.score,
-            test.patient,
-            group,
-            labels=test.labels,
-            column=rule.column,
-            metric=metric,
-            thresholds=thresholds,
-            minimum=rule.minimum,
-            level=level,
-            kind=kind,
-        )
+    tables = statistics.subgroups(
+        test.truth,
+        test.score,
+        test.patient,
+        group,
+        labels=test.labels,
+        column=rule.column,
+        task=task,
+        metric=metric,
+        thresholds=thresholds,
+        minimum=rule.minimum,
+        **options,
+    )
     tables = [table for table in tables if not repeats(table.label, test.labels)]
-    scale = scale_of(parse_as("multiclass" if exclusive else "multilabel", metric))
+    scale = scale_of(parse_as(task, metric))
     tested = {
         (table.label, group.name): group.behind.p
         for table in tables

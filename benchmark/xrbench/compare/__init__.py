@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 
 from xrbench.cards import Comparison as Declared
-from xrbench.compare import tasks
 from xrbench.compare.comparison import Comparison, compare_methods, compare_runs
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY
 from xrbench.compare.regression_gate import MARGIN, Gate
 from xrbench.compare.regression_gate import gate as decide
-from xrbench.compare.rows import Settings
+from xrbench.compare.rows import Settings, spec_of
 from xrbench.compare.scores_io import Results, open_results
 from xrbench.errors import UsageError, suggestion
+from xrbench.metrics import parse_as
 from xrbench.progress import Reporter
 
 __all__ = [
@@ -72,10 +72,10 @@ def run(
         UsageError: The options do not go together.
     """
     if metric is not None:
-        tasks.spec_of(metric)
+        spec_of(metric)
     a = open_results(first)
-    chosen = metric or tasks.default_metric(a)
-    tasks.spec_of(chosen, a)
+    chosen = metric or _default_metric(a)
+    parse_as(a.task, chosen)
     adjustment = adjust or (a.card.adjustment if a.card else "holm")
     if adjustment not in ADJUSTMENTS:
         raise UsageError(f"--adjust: unknown {adjustment!r}{suggestion(adjustment, ADJUSTMENTS)}")
@@ -94,6 +94,16 @@ def run(
     if gate:
         return decide(a, b, how, only=only, reporter=reporter)
     return compare_runs(a, b, how, only=only, reporter=reporter)
+
+
+def _default_metric(results: Results) -> str:
+    """Choose the metric of the declared comparisons, else the AUC if the suite has it, else the suite's first."""
+    card = results.card
+    if card is None:
+        return "auc"
+    if card.comparisons:
+        return card.comparisons[0].metric
+    return "auc" if "auc" in card.metrics else card.metrics[0]
 
 
 def _margin(given: float | None, *, gated: bool) -> float:

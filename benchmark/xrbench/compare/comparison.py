@@ -9,7 +9,6 @@ from typing import Any
 
 from xrbench import cards
 from xrbench.compare import pairs as pairing
-from xrbench.compare import tasks
 from xrbench.compare.across_runs import SHARED, Placed, fair, placed, placed_lines, table_of
 from xrbench.compare.differences import adjusted, gap_of, section
 from xrbench.compare.pairs import Pair
@@ -18,6 +17,7 @@ from xrbench.compare.scores_io import Results
 from xrbench.compare.writing import section_lines
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.fixture_notice import STAMP
+from xrbench.metrics import parse_as
 from xrbench.planning import parse_only
 from xrbench.progress import Reporter
 from xrbench.runs.run_cell import RunCell
@@ -181,7 +181,7 @@ def _ranks(results: Results, labels: Sequence[str], how: Settings) -> tuple[Plac
     """Rank all methods of the results over settings, for every label that the metric has (and their mean)."""
     there = fair(results.scores)
     measured = there.loc[there["metric"] == how.metric, "label"].drop_duplicates()
-    better = tasks.spec_of(how.metric, results).better
+    better = parse_as(results.task, how.metric).better
     return tuple(
         placed(table_of(results.scores, how.metric, label), str(label), better, 1 - how.level)
         for label in measured

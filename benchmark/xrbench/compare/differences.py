@@ -10,17 +10,21 @@ import numpy as np
 
 from xrbench import statistics
 from xrbench.compare import pairs as pairing
-from xrbench.compare import tasks
 from xrbench.compare.across_runs import SignedRow, signed_row
 from xrbench.compare.hypotheses import SUPERIORITY, answer, p_of
 from xrbench.compare.pairs import MEAN, Pair, Sides
-from xrbench.compare.rows import Row, Section, Settings
+from xrbench.compare.rows import Row, Section, Settings, spec_of
 from xrbench.compare.scores_io import Results
+from xrbench.metrics import parse_as
 from xrbench.metrics.metric import Better
 from xrbench.progress import Reporter
 from xrbench.runs.run_cell import RunCell
 from xrbench.statistics.intervals.delong import z_test
 from xrbench.statistics.intervals.formulas import normal, quantile
+from xrbench.statistics.predictions import ALL
+
+OVERALL = (MEAN, ALL)
+"""Labels of values that are not of one label or class."""
 
 
 def section(
@@ -40,7 +44,7 @@ def section(
     paired = len(ready) == len(found)
     undefined = _undefined(found, a, b, how.metric)
     rows = [] if paired else [_unpaired(label, found, a, b, how) for label in _measured(a, labels, how.metric)]
-    rows = rows or _paired(ready, a, b, labels, how, reporter)
+    rows = rows or _paired(ready, a, b, how, reporter)
     rows = rows if len(labels) != 1 else [row for row in rows if row.label != MEAN]
     counted = [replace(row, undefined=tuple(undefined.get(row.label, ()))) for row in rows]
     first = found[0].b
@@ -65,7 +69,7 @@ def adjusted(sections: Iterable[Section], how: Settings) -> list[Section]:
     The p-values of differences, of declared questions and of signed ranks are three families of the same rows.
     """
     listed = list(sections)
-    better = tasks.spec_of(how.metric).better
+    better = spec_of(how.metric).better
     asked = [
         p_of(part.question, row.difference, row.error, part.margin, p=row.p, better=better)
         for part in listed
@@ -100,14 +104,14 @@ def _signed(title: str, label: str, found: Sequence[Pair], a: Results, b: Result
         values = (left.get(pair.a.cell, nothing)[0], right.get(pair.b.cell, nothing)[0])
         settings.setdefault(pair.b.setting or pair.a.setting or pair.b.test, []).append(values)
     means = np.array([np.mean(values, axis=0) for values in settings.values()]).reshape(-1, 2)
-    better = tasks.spec_of(how.metric, a).better
+    better = parse_as(a.task, how.metric).better
     return signed_row(title, label, means[:, 0].tolist(), means[:, 1].tolist(), how.level, better=better)
 
 
 def gap_of(
     fits: Iterable[str], cells: Iterable[RunCell], results: Results, labels: Sequence[str], how: Settings
 ) -> statistics.Gap | None:
-    """Compute the macro gap of some fits from their internal and external cells; None when predictions are missing."""
+    """Compute the gap of some fits over all labels or classes; None without predictions, or for a metric of single classes."""
     names = set(fits)
     mine = [cell for cell in cells if cell.fit in names and not (cell.seen and cell.protocol == "external")]
     parts = {
@@ -117,36 +121,19 @@ def gap_of(
     inside, outside = ([cell for cell in parts[name] if cell is not None] for name in ("internal", "external"))
     if not inside or not outside or len(inside) + len(outside) < sum(map(len, parts.values())):
         return None
-    return tasks.overall_gap(
-        inside,
-        outside,
-        results,
-        labels,
-        metric=how.metric,
-        replicates=how.replicates,
-        level=how.level,
-        seed=how.seed,
-    )
+    gaps = statistics.gap(inside, outside, metric=how.metric, **how.resampling())
+    return next((gap for gap in reversed(gaps) if gap.label in OVERALL), None)
 
 
 def _paired(
     ready: Sequence[tuple[Pair, Sides]],
     a: Results,
     b: Results,
-    labels: Sequence[str],
     how: Settings,
     reporter: Reporter | None,
 ) -> list[Row]:
-    differences = tasks.compare(
-        [side.cell for _, side in ready],
-        a,
-        labels,
-        metric=how.metric,
-        replicates=how.replicates,
-        level=how.level,
-        seed=how.seed,
-        margin=how.margin,
-        reporter=reporter,
+    differences = statistics.compare(
+        [side.cell for _, side in ready], metric=how.metric, margin=how.margin, **how.resampling(reporter)
     )
     found = [pair for pair, _ in ready]
     return [
@@ -199,7 +186,7 @@ def _unpaired(label: str, found: Sequence[Pair], a: Results, b: Results, how: Se
 
 def _measured(results: Results, labels: Sequence[str], metric: str) -> list[str]:
     """List the labels that figures of a metric have: the suite's and their mean, or those of classes."""
-    if not tasks.exclusive(results):
+    if results.task != "multiclass":
         return [*labels, MEAN]
     there = results.scores.loc[results.scores["metric"] == metric, "label"]
     return list(dict.fromkeys(there))
@@ -253,6 +240,6 @@ def _image_notes(ready: Sequence[tuple[Pair, Sides]]) -> list[str]:
         if side.only_a or side.only_b:
             notes.append(
                 f"{pair.b.cell}: {side.only_a:,} test images are in A only and {side.only_b:,} in B only; "
-                f"the {len(np.asarray(side.cell.truth)):,} common ones are compared"
+                f"the {len(np.asarray(side.cell[0].truth)):,} common ones are compared"
             )
     return notes

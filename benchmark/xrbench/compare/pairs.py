@@ -41,7 +41,7 @@ class Sides:
         only_a, only_b: Images that one side alone has.
     """
 
-    cell: statistics.PairedCell
+    cell: statistics.Pair
     only_a: int
     only_b: int
 
@@ -96,7 +96,7 @@ def sides(pair: Pair, a: Results, b: Results, labels: Sequence[str]) -> Sides | 
     truth_b, score_b = (array[rows_b] for array in b.truth_and_score(right, labels))
     _check_truth(truth_a, truth_b, labels, pair)
     patient = patients_of(left, a.domain)
-    cell = statistics.PairedCell(
+    cell = statistics.paired(
         domain=a.domain(pair.a.test),
         truth=truth_a,
         score_a=score_a,
@@ -105,6 +105,8 @@ def sides(pair: Pair, a: Results, b: Results, labels: Sequence[str]) -> Sides | 
         thresholds_a=a.thresholds(pair.a.cell),
         thresholds_b=b.thresholds(pair.b.cell),
         image=images_of(left, a.domain)[rows_a],
+        labels=labels,
+        task=a.task,
     )
     return Sides(cell, len(left) - len(rows_a), len(right) - len(rows_b))
 

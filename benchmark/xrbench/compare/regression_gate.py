@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from xrbench.compare.comparison import Comparison, compare_runs
-from xrbench.compare.rows import Row, Section, Settings
+from xrbench.compare.rows import Row, Section, Settings, spec_of
 from xrbench.compare.scores_io import Results
-from xrbench.compare.tasks import spec_of
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter
 from xrbench.rendering.numbers import signed, signed_interval

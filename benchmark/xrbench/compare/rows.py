@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from xrbench import statistics
 from xrbench.compare.across_runs import SignedRow
 from xrbench.compare.hypotheses import SUPERIORITY
+from xrbench.errors import UsageError
+from xrbench.metrics import MetricSpec, parse, parse_classes
+from xrbench.progress import Reporter
+from xrbench.statistics.options import ResamplingFields
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,26 @@ class Settings:
     seed: int = 0
     adjustment: str = "holm"
     across: bool = False
+
+    def resampling(self, reporter: Reporter | None = None) -> ResamplingFields:
+        """Return level, replicates, seed and reporter as keywords of the statistics."""
+        return {"level": self.level, "replicates": self.replicates, "seed": self.seed, "reporter": reporter}
+
+
+def spec_of(metric: str) -> MetricSpec:
+    """Read a metric's name as either task understands it.
+
+    Raises:
+        UsageError: No such metric.
+    """
+    try:
+        return parse(metric)
+    except UsageError:
+        try:
+            return parse_classes(metric)
+        except UsageError:
+            pass
+        raise
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import pandas as pd
 
 from xrbench import statistics
 from xrbench.cards import SuiteCard
+from xrbench.cards.base import Task
 from xrbench.errors import MeasureError, StoreError, suggestion
 from xrbench.fixture_notice import FIXTURE
 from xrbench.runs import store
@@ -91,7 +92,7 @@ class Results:
 
     def predictions_of(
         self, cell: RunCell, labels: Sequence[str], *, domain: str | None = None
-    ) -> statistics.Cell | None:
+    ) -> statistics.Predictions | None:
         """Return a cell's predictions as the statistics take them; None when there are none.
 
         Args:
@@ -106,13 +107,15 @@ class Results:
         if frame is None:
             return None
         truth, score = self.truth_and_score(frame, labels)
-        return statistics.Cell(
+        return statistics.Predictions(
             domain=self.domain(cell.test) if domain is None else domain,
             truth=truth,
             score=score,
             patient=patients_of(frame, self.domain),
             thresholds=self.thresholds(cell.cell),
             image=images_of(frame, self.domain),
+            labels=labels,
+            task=self.task,
         )
 
     def truth_and_score(self, frame: pd.DataFrame, labels: Sequence[str]) -> tuple[FloatArray, FloatArray]:
@@ -138,6 +141,11 @@ class Results:
         """Name of the suite, or nothing if the scores do not say or say several."""
         names = set(self.scores["suite"])
         return next(iter(names)) if len(names) == 1 else ""
+
+    @property
+    def task(self) -> Task:
+        """The suite's task; ``multilabel`` where no suite is known."""
+        return self.card.task if self.card is not None else "multilabel"
 
     @property
     def fixture(self) -> bool:

@@ -7,8 +7,7 @@ import math
 from xrbench import statistics
 from xrbench.compare.across_runs import signed_lines
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
-from xrbench.compare.rows import Section, Settings
-from xrbench.compare.tasks import spec_of
+from xrbench.compare.rows import Section, Settings, spec_of
 from xrbench.metrics.names import gap_note
 from xrbench.rendering.numbers import p_text, plural, signed, signed_interval
 from xrbench.rendering.text import aligned

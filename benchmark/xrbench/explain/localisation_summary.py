@@ -16,7 +16,7 @@ import pandas as pd
 
 from xrbench.statistics.intervals.formulas import NOTHING, wilson
 from xrbench.statistics.resampling.clusters import Patients, encode
-from xrbench.statistics.resampling.jackknife import Left, groups_of, jackknife, side
+from xrbench.statistics.resampling.jackknife import LeftOut, groups_of, jackknife, scaled_figure
 from xrbench.statistics.resampling.scale import UNBOUNDED, UNIT
 
 DIFFERENCE = "internal - external"
@@ -75,7 +75,7 @@ def mean_interval(values: npt.ArrayLike, patients: Patients, level: float, *, sh
         return Interval(value, *NOTHING, "interval: there is one patient only")
     if np.ptp(left) <= 1e-12:  # equal but for rounding
         return Interval(value, *NOTHING, f"interval: all patients agree on {value:g}")
-    parts = [Left(left, np.zeros(len(left), np.int64))]
+    parts = [LeftOut(left, np.zeros(len(left), np.int64))]
     return Interval(value, *jackknife(value, parts, level, scale=UNIT if share else UNBOUNDED))
 
 
@@ -98,7 +98,7 @@ def proportion_interval(hits: npt.ArrayLike, patients: Patients, level: float) -
     left, value = _left_out(array, patients), float(array.mean())
     if len(left) < 2:
         return Interval(value, *NOTHING, "interval: there is one patient only")
-    spread = side(value, [Left(left, np.zeros(len(left), np.int64))], scale=UNBOUNDED)
+    spread = scaled_figure(value, [LeftOut(left, np.zeros(len(left), np.int64))], scale=UNBOUNDED)
     if spread is not None and spread.error > 0 and 0 < value < 1:
         effective = value * (1 - value) / spread.error**2
         return Interval(value, *wilson(value, effective, level, df=spread.df))

@@ -27,8 +27,7 @@ from xrbench.progress import Reporter, Silent
 from xrbench.report.run_folder import open_run
 from xrbench.report.tables import build as of_runs
 from xrbench.runs import store
-from xrbench.statistics.intervals.estimate import MEAN
-from xrbench.statistics.intervals.input_checks import check_options
+from xrbench.statistics.predictions import MEAN
 
 
 def judge(
@@ -86,8 +85,8 @@ def judge(
     names, point = read_metrics(metrics, reference), point_metrics(target, reference, prevalences)
     judgement = Judgement(subgroups=rules, decision_thresholds=read_decisions(decisions))
     level = 0.95 if level is None else level
-    check_options(interval or "default", replicates, level)
-    how = msgspec.convert({"kind": interval or "default", "replicates": replicates, "level": level}, Interval)
+    kind = statistics.Options(kind=interval or "default", replicates=replicates, level=level).kind
+    how = msgspec.convert({"kind": kind, "replicates": replicates, "level": level}, Interval)
     files = [(path, truth), *([(reference, reference_truth)] if reference else [])]
     sites = _read_sites(files, catalogue, tuple(dict.fromkeys(rule.column for rule in rules)), logits=logits)
     labels = tuple(label for label in sites[0].table.labels if all(label in site.table.labels for site in sites))

@@ -11,8 +11,8 @@ from xrbench import metrics, statistics
 from xrbench.errors import MeasureError
 
 
-def test_ranks_and_tau_over_policies(films: Callable[..., Any]) -> None:
-    data = films(1, 250)
+def test_ranks_and_tau_over_policies(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(1, 250)
     rng = np.random.default_rng(1)
     doubtful = rng.random(data.truth.shape) < 0.2
     truths = {
@@ -35,8 +35,8 @@ def test_ranks_and_tau_over_policies(films: Callable[..., Any]) -> None:
     assert found.stable == (len(leaders) == 1)
 
 
-def test_policies_that_change_nothing_are_stable(films: Callable[..., Any]) -> None:
-    data = films(2, 80, 2)
+def test_policies_that_change_nothing_are_stable(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(2, 80, 2)
     scores = {"a": data.score, "b": data.score[::-1]}
     rows = statistics.policy_sensitivity({"p": data.truth, "q": data.truth}, scores, data.patient, labels=["x", "y"])
     assert [(row.label, row.lowest_tau, row.stable) for row in rows] == [

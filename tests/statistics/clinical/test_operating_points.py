@@ -11,8 +11,8 @@ from xrbench import metrics, statistics
 from xrbench.errors import UsageError
 
 
-def test_the_threshold_is_validations_and_stays(films: Callable[..., Any]) -> None:
-    valid, test = films(1, 200, 2), films(2, 300, 2, shift=0.5)
+def test_the_threshold_is_validations_and_stays(draw_images: Callable[..., Any]) -> None:
+    valid, test = draw_images(1, 200, 2), draw_images(2, 300, 2, shift=0.5)
     points = statistics.operating_points(
         valid.truth, valid.score, *test, labels=["a", "b"], target="sensitivity=0.9", prevalences=[0.02]
     )
@@ -33,18 +33,18 @@ def test_the_threshold_is_validations_and_stays(films: Callable[..., Any]) -> No
         assert 0 < low < 1000 * (score >= at).mean() < high < 1000
 
 
-def test_a_validation_set_without_the_class_leaves_no_point(films: Callable[..., Any]) -> None:
-    valid, test = films(1, 50), films(2, 50)
+def test_a_validation_set_without_the_class_leaves_no_point(draw_images: Callable[..., Any]) -> None:
+    valid, test = draw_images(1, 50), draw_images(2, 50)
     point = statistics.operating_points(valid.truth * 0, valid.score, *test, labels=["a"], target="sensitivity=0.9")[0]
     assert math.isnan(point.threshold)
     assert math.isnan(point.drift)
     assert point.figures["recall"].reason == "no threshold: the validation set lacks a class"
     with pytest.raises(UsageError, match="is not of the form"):
-        statistics.operating_points(*films(1, 9)[:2], *test, labels=["a"], target="recall=0.9")
+        statistics.operating_points(*draw_images(1, 9)[:2], *test, labels=["a"], target="recall=0.9")
 
 
-def test_decision_curve(films: Callable[..., Any]) -> None:
-    data = films(3, 200)
+def test_decision_curve(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(3, 200)
     truth, score = data.truth[:, 0], data.score[:, 0]
     curve = statistics.decision_curve(*data, labels=["a"], thresholds=[0.0, 0.1, 0.5])
     # At a threshold of 0 everyone is treated and nobody is harmed: the net benefit is the prevalence.

@@ -48,15 +48,15 @@ def test_rates_at_the_curves_own_corners_are_exact() -> None:
     assert roc_band(truth, score, grid=11, replicates=0).tpr == pytest.approx(np.minimum(np.arange(11) / 10, 1))
 
 
-def test_the_area_below_a_fine_curve_is_the_auc(films: Make) -> None:
-    drawn = films(3, 150)
+def test_the_area_below_a_fine_curve_is_the_auc(draw_images: Make) -> None:
+    drawn = draw_images(3, 150)
     truth, score = drawn.truth[:, 0], drawn.score[:, 0]
     band = roc_band(truth, score, grid=20001, replicates=0)
     assert np.trapezoid(band.tpr, band.fpr) == pytest.approx(metrics.auc(truth, score), abs=1e-3)
 
 
-def test_rows_without_a_label_do_not_count(films: Make) -> None:
-    drawn = films(4, 80, masked=0.3)
+def test_rows_without_a_label_do_not_count(draw_images: Make) -> None:
+    drawn = draw_images(4, 80, masked=0.3)
     truth, score = drawn.truth[:, 0], drawn.score[:, 0]
     known = ~np.isnan(truth)
     score[~known] = np.nan
@@ -64,9 +64,9 @@ def test_rows_without_a_label_do_not_count(films: Make) -> None:
     assert np.array_equal(whole.tpr, part.tpr)
 
 
-def test_replicates_are_those_of_whole_patients(films: Make) -> None:
+def test_replicates_are_those_of_whole_patients(draw_images: Make) -> None:
     """Every image three times under its patient's id changes nothing; three times under other ids makes the band narrower."""
-    drawn = films(5, 60)
+    drawn = draw_images(5, 60)
     truth, score, patient = drawn.truth[:, 0], drawn.score[:, 0], drawn.patient
     once = roc_band(truth, score, patient, replicates=200, seed=1)
     thrice = roc_band(np.tile(truth, 3), np.tile(score, 3), np.tile(patient, 3), replicates=200, seed=1)
@@ -78,9 +78,9 @@ def test_replicates_are_those_of_whole_patients(films: Make) -> None:
     assert np.mean(strangers.high - strangers.low) < 0.75 * np.mean(once.high - once.low)
 
 
-def test_the_band_is_percentiles_of_resampled_curves(films: Make) -> None:
+def test_the_band_is_percentiles_of_resampled_curves(draw_images: Make) -> None:
     """Resample patients by hand, with NumPy's own generator: the same percentiles within the error of simulation."""
-    drawn = films(6, 120)
+    drawn = draw_images(6, 120)
     truth, score, patient = drawn.truth[:, 0], drawn.score[:, 0], drawn.patient
     grid = [0.1, 0.3, 0.5]
     rng, curves = np.random.default_rng(0), []
@@ -102,8 +102,8 @@ def test_where_all_replicates_agree_the_band_is_wilsons_interval_of_the_patients
     assert band.high.tolist() == [1, 1]
 
 
-def test_threads_change_nothing_and_seeds_do(films: Make) -> None:
-    drawn = films(7, 60)
+def test_threads_change_nothing_and_seeds_do(draw_images: Make) -> None:
+    drawn = draw_images(7, 60)
     arguments = (drawn.truth[:, 0], drawn.score[:, 0], drawn.patient)
     one, two = (roc_band(*arguments, replicates=200, seed=3, threads=threads) for threads in (1, 2))
     other = roc_band(*arguments, replicates=200, seed=4)
@@ -112,8 +112,8 @@ def test_threads_change_nothing_and_seeds_do(films: Make) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_band_rises_holds_the_curve_and_grows_with_the_level(seed: int, films: Make) -> None:
-    drawn = films(seed, 30)
+def test_the_band_rises_holds_the_curve_and_grows_with_the_level(seed: int, draw_images: Make) -> None:
+    drawn = draw_images(seed, 30)
     arguments = (drawn.truth[:, 0], drawn.score[:, 0], drawn.patient)
     narrow, wide = (roc_band(*arguments, replicates=200, level=level) for level in (0.8, 0.99))
     for band in (narrow, wide):

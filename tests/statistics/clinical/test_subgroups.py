@@ -11,8 +11,8 @@ from xrbench import metrics, statistics
 from xrbench.errors import MeasureError
 
 
-def test_groups_worst_and_gap(films: Callable[..., Any]) -> None:
-    data = films(1, 300, 2)
+def test_groups_worst_and_gap(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(1, 300, 2)
     sex = np.array(["F", "M", "X"], object)[np.minimum(data.patient % 40, 2)]
     sex[data.patient % 2 == 0] = "F"
     score = data.score.copy()
@@ -35,8 +35,8 @@ def test_groups_worst_and_gap(films: Callable[..., Any]) -> None:
     assert set(adjusted) == {(table.label, part.name) for table in tables for part in table.groups if part.behind}
 
 
-def test_small_groups_show_nothing(films: Callable[..., Any]) -> None:
-    data = films(2, 60)
+def test_small_groups_show_nothing(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(2, 60)
     view = np.where(data.patient < 5, "LATERAL", "PA")
     table = statistics.subgroups(data.truth, data.score, data.patient, view, labels=["a"], column="view")[0]
     lateral = table.groups[0]
@@ -47,18 +47,18 @@ def test_small_groups_show_nothing(films: Callable[..., Any]) -> None:
     assert (table.worst, table.gap) == ("", None)
 
 
-def test_patients_in_two_groups_are_shared(films: Callable[..., Any]) -> None:
-    data = films(3, 200)
+def test_patients_in_two_groups_are_shared(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(3, 200)
     both = [np.concatenate([part, part]) for part in data]
     view = np.repeat(["AP", "PA"], len(data.truth))
     table = statistics.subgroups(both[0], both[1], both[2], view, labels=["a"], column="view")[0]
     assert table.groups[0].behind is not None
-    # The same films in both groups: their difference is 0 without any doubt.
+    # The same images in both groups: their difference is 0 without any doubt.
     assert (table.groups[0].behind.low, table.groups[0].behind.high) == (0.0, 0.0)
 
 
-def test_missing_values_form_no_group_and_lengths_must_fit(films: Callable[..., Any]) -> None:
-    data = films(4, 80)
+def test_missing_values_form_no_group_and_lengths_must_fit(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(4, 80)
     age = statistics.bands(np.where(data.patient % 4 == 0, np.nan, 20 + data.patient % 50))
     table = statistics.subgroups(data.truth, data.score, data.patient, age, labels=["a"], column="age")[0]
     assert table.n_missing == int((data.patient % 4 == 0).sum())

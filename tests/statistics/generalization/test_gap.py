@@ -10,8 +10,8 @@ from xrbench import statistics
 from xrbench.statistics import Cell
 
 
-def test_gap_is_internal_minus_external_with_independent_errors(films: Callable[..., Any]) -> None:
-    inside, outside = films(1, 300, 2, shift=2.0), films(2, 300, 2, shift=0.5)
+def test_gap_is_internal_minus_external_with_independent_errors(draw_images: Callable[..., Any]) -> None:
+    inside, outside = draw_images(1, 300, 2, shift=2.0), draw_images(2, 300, 2, shift=0.5)
     cells = [Cell("in", *inside), Cell("out", *outside)]
     row = statistics.gap(cells[:1], cells[1:], labels=["a", "b"], replicates=2000)[2]
     means = [statistics.estimate(*part, labels=["a", "b"], replicates=2000)[2] for part in (inside, outside)]
@@ -21,24 +21,24 @@ def test_gap_is_internal_minus_external_with_independent_errors(films: Callable[
     assert 0 < row.low < row.gap < row.high
 
 
-def test_shared_patients_cancel(films: Callable[..., Any]) -> None:
-    data = films(3, 200)
+def test_shared_patients_cancel(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(3, 200)
     same = statistics.gap([Cell("x", *data)], [Cell("x", *data)], labels=["a"], replicates=200)[0]
     assert (same.gap, same.low, same.high) == (0.0, 0.0, 0.0)
     apart = statistics.gap([Cell("x", *data)], [Cell("y", *data)], labels=["a"], replicates=200)[0]
     assert apart.low < 0 < apart.high
 
 
-def test_a_missing_side_is_said(films: Callable[..., Any]) -> None:
-    data = films(3, 200)
+def test_a_missing_side_is_said(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(3, 200)
     blank = Cell("y", data.truth * 0, data.score, data.patient)
     row = statistics.gap([Cell("x", *data)], [blank], labels=["a"], replicates=50)[0]
     assert math.isnan(row.gap)
     assert row.reason == "no external cell has a value"
 
 
-def test_the_mean_gap_is_over_labels_that_both_sides_have(films: Callable[..., Any]) -> None:
-    inside, outside = films(1, 200, 2, shift=2.0), films(2, 200, 2, shift=0.5)
+def test_the_mean_gap_is_over_labels_that_both_sides_have(draw_images: Callable[..., Any]) -> None:
+    inside, outside = draw_images(1, 200, 2, shift=2.0), draw_images(2, 200, 2, shift=0.5)
     truth = inside.truth.copy()
     truth[:, 1] = 0
     cells = [Cell("in", truth, inside.score, inside.patient), Cell("out", *outside)]

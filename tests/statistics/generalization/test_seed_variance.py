@@ -24,33 +24,33 @@ def test_t_interval_is_scipys() -> None:
     assert math.isnan(statistics.mean_and_spread([]).mean)
 
 
-def noisy(films: Callable[..., Any], spread: float, seeds: int = 4) -> list[Cell]:
-    data = films(1, 300, 2)
+def noisy(draw_images: Callable[..., Any], spread: float, seeds: int = 4) -> list[Cell]:
+    data = draw_images(1, 300, 2)
     rng = np.random.default_rng(5)
     gains = 1 + spread * rng.normal(size=seeds)
     logit = np.log(data.score / (1 - data.score))
     return [Cell("x", data.truth, logit + gain * data.truth, data.patient) for gain in gains]
 
 
-def test_shares_follow_where_the_noise_is(films: Callable[..., Any]) -> None:
-    quiet = statistics.two_level(noisy(films, 0.0), labels=["a", "b"])[2]
-    loud = statistics.two_level(noisy(films, 0.6), labels=["a", "b"])[2]
+def test_shares_follow_where_the_noise_is(draw_images: Callable[..., Any]) -> None:
+    quiet = statistics.two_level(noisy(draw_images, 0.0), labels=["a", "b"])[2]
+    loud = statistics.two_level(noisy(draw_images, 0.6), labels=["a", "b"])[2]
     assert quiet.seed_share == pytest.approx(0.0, abs=1e-9)
     assert loud.seed_share > 0.5
     assert loud.patient_share + loud.seed_share == pytest.approx(1.0)
     assert loud.high - loud.low > 1.5 * (quiet.high - quiet.low)
 
 
-def test_without_seed_noise_it_is_the_patients_interval(films: Callable[..., Any]) -> None:
-    data = films(2, 200)
+def test_without_seed_noise_it_is_the_patients_interval(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(2, 200)
     cells = [Cell("x", *data)] * 3
     row = statistics.two_level(cells, labels=["a"])[0]
     one = statistics.estimate(*data, labels=["a"], kind="jackknife")[0]
     assert (row.low, row.high) == pytest.approx((one.low, one.high), abs=1e-12)
 
 
-def test_error_adds_both_sources(films: Callable[..., Any]) -> None:
-    cells = noisy(films, 0.3)
+def test_error_adds_both_sources(draw_images: Callable[..., Any]) -> None:
+    cells = noisy(draw_images, 0.3)
     row = statistics.two_level(cells, labels=["a", "b"])[0]
     values = [statistics.estimate(c.truth, c.score, c.patient, labels=["a", "b"])[0].value for c in cells]
     assert row.sd == pytest.approx(np.std(values, ddof=1))
@@ -58,8 +58,8 @@ def test_error_adds_both_sources(films: Callable[..., Any]) -> None:
     assert row.error**2 * row.seed_share == pytest.approx(seeds, rel=1e-9)
 
 
-def test_one_seed_and_two_domains_are_refused(films: Callable[..., Any]) -> None:
-    data = films(2, 50)
+def test_one_seed_and_two_domains_are_refused(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(2, 50)
     row = statistics.two_level([Cell("x", *data)], labels=["a"])[0]
     assert row.reason == "interval: one seed cannot show how much seeds matter"
     with pytest.raises(MeasureError, match="one domain: x, y"):

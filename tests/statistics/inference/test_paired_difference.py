@@ -13,15 +13,15 @@ from xrbench.errors import MeasureError
 from xrbench.statistics import PairedCell
 
 
-def pair(films: Callable[..., Any], seed: int, patients: int = 150, *, gain: float = 0.0, labels: int = 2) -> Any:
-    data = films(seed, patients, labels)
+def pair(draw_images: Callable[..., Any], seed: int, patients: int = 150, *, gain: float = 0.0, labels: int = 2) -> Any:
+    data = draw_images(seed, patients, labels)
     rng = np.random.default_rng(seed + 1000)
     other = data.score + 0.1 * rng.normal(size=data.score.shape) + gain * np.nan_to_num(data.truth)
     return data, other
 
 
-def test_difference_is_b_minus_a(films: Callable[..., Any]) -> None:
-    data, other = pair(films, 1, gain=0.1)
+def test_difference_is_b_minus_a(draw_images: Callable[..., Any]) -> None:
+    data, other = pair(draw_images, 1, gain=0.1)
     cell = PairedCell("x", data.truth, data.score, other, data.patient)
     rows = statistics.compare([cell], labels=["a", "b"], replicates=500)
     for i, row in enumerate(rows[:2]):
@@ -37,8 +37,8 @@ def test_difference_is_b_minus_a(films: Callable[..., Any]) -> None:
     assert math.isnan(mean.p_delong)
 
 
-def test_swapping_models_mirrors_everything(films: Callable[..., Any]) -> None:
-    data, other = pair(films, 2, gain=0.1)
+def test_swapping_models_mirrors_everything(draw_images: Callable[..., Any]) -> None:
+    data, other = pair(draw_images, 2, gain=0.1)
     one = statistics.compare([PairedCell("x", data.truth, data.score, other, data.patient)], labels=["a", "b"])
     two = statistics.compare([PairedCell("x", data.truth, other, data.score, data.patient)], labels=["a", "b"])
     for row, turned in zip(one, two, strict=True):
@@ -47,8 +47,8 @@ def test_swapping_models_mirrors_everything(films: Callable[..., Any]) -> None:
         assert (row.verdict, turned.verdict) in {("better", "worse"), ("cannot tell", "cannot tell")}
 
 
-def test_the_error_is_delongs(films: Callable[..., Any]) -> None:
-    data, other = pair(films, 3, 400, labels=1)
+def test_the_error_is_delongs(draw_images: Callable[..., Any]) -> None:
+    data, other = pair(draw_images, 3, 400, labels=1)
     row = statistics.compare(
         [PairedCell("x", data.truth, data.score, other, data.patient)], labels=["a"], replicates=4000
     )[0]
@@ -57,8 +57,8 @@ def test_the_error_is_delongs(films: Callable[..., Any]) -> None:
     assert row.p_delong == test.p
 
 
-def test_cells_of_one_domain_share_their_patients(films: Callable[..., Any]) -> None:
-    data, other = pair(films, 4)
+def test_cells_of_one_domain_share_their_patients(draw_images: Callable[..., Any]) -> None:
+    data, other = pair(draw_images, 4)
     cell = PairedCell("x", data.truth, data.score, other, data.patient)
     apart = PairedCell("y", data.truth, data.score, other, data.patient)
     once = statistics.compare([cell], labels=["a", "b"], replicates=2000)[2]
@@ -71,8 +71,8 @@ def test_cells_of_one_domain_share_their_patients(films: Callable[..., Any]) -> 
     assert independent.n_patients == 2 * once.n_patients
 
 
-def test_a_subset_of_the_patients_is_recognised(films: Callable[..., Any]) -> None:
-    data, other = pair(films, 5)
+def test_a_subset_of_the_patients_is_recognised(draw_images: Callable[..., Any]) -> None:
+    data, other = pair(draw_images, 5)
     part = data.patient < 100
     whole = PairedCell("x", data.truth, data.score, other, data.patient)
     some = PairedCell("x", data.truth[part], data.score[part], other[part], data.patient[part])
@@ -81,8 +81,8 @@ def test_a_subset_of_the_patients_is_recognised(films: Callable[..., Any]) -> No
     assert row.n_cells == 2
 
 
-def test_without_patients_images_are_known_by_their_ids(films: Callable[..., Any]) -> None:
-    data, other = pair(films, 6)
+def test_without_patients_images_are_known_by_their_ids(draw_images: Callable[..., Any]) -> None:
+    data, other = pair(draw_images, 6)
     ids = [f"{row}.png" for row in range(len(data.truth))]
     straight = PairedCell("x", data.truth, data.score, other, image=ids)
     turned = PairedCell("x", data.truth[::-1], data.score[::-1], other[::-1], image=ids[::-1])
@@ -92,8 +92,8 @@ def test_without_patients_images_are_known_by_their_ids(films: Callable[..., Any
     assert twice.error == pytest.approx(once.error, rel=1e-9)
 
 
-def test_undefined_cells_are_left_out_and_none_left_is_said(films: Callable[..., Any]) -> None:
-    data, other = pair(films, 7)
+def test_undefined_cells_are_left_out_and_none_left_is_said(draw_images: Callable[..., Any]) -> None:
+    data, other = pair(draw_images, 7)
     blank = data.truth.copy()
     blank[:, 1] = 0.0
     cell = PairedCell("x", data.truth, data.score, other, data.patient)
@@ -106,8 +106,8 @@ def test_undefined_cells_are_left_out_and_none_left_is_said(films: Callable[...,
         statistics.compare([], labels=["a"])
 
 
-def test_lower_is_better_for_brier(films: Callable[..., Any]) -> None:
-    data = films(8, 200, 1)
+def test_lower_is_better_for_brier(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(8, 200, 1)
     worse = np.clip(data.score + 0.3 * (0.5 - data.truth), 0, 1)
     cell = PairedCell("x", data.truth, data.score, worse, data.patient)
     row = statistics.compare([cell], metric="brier", labels=["a"], replicates=200)[0]

@@ -19,7 +19,7 @@ def test_the_detectable_difference_is_found_four_times_in_five() -> None:
     assert power == pytest.approx(0.8, abs=1e-4)
 
 
-def test_counts_alone_foretell_the_error(films: Callable[..., Any]) -> None:
+def test_counts_alone_foretell_the_error(draw_images: Callable[..., Any]) -> None:
     rng = np.random.default_rng(0)
     truth = np.repeat([1.0, 0.0], [150, 450])
     errors = []

@@ -12,7 +12,8 @@ import pytest
 from xrbench import statistics
 from xrbench.metrics.calibration import error_by_chance
 from xrbench.statistics import Cell, PairedCell
-from xrbench.statistics.intervals.interval_kinds import ENOUGH, ENOUGH_FOR, KINDS, chosen
+from xrbench.statistics.intervals.interval_kinds import ENOUGH, ENOUGH_FOR, applicable_kind
+from xrbench.statistics.options import KINDS
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,11 +79,13 @@ def test_images_taken_as_independent_are_known_to_be_too_narrow(kind: str) -> No
     assert statistics.estimate(truth, score, None, labels=["a"], kind=kind, replicates=100)[0].caution == ""
     names = ["a", "b"]
     table = np.stack([score, 1 - score], axis=1)
-    row = statistics.estimate_classes(truth, table, patient, classes=names, metrics=["accuracy"], unit="image")[0]
+    row = statistics.estimate(
+        truth, table, patient, labels=names, metrics=["accuracy"], unit="image", task="multiclass"
+    )[0]
     assert row.caution.startswith("images taken as independent although 600 patients have several")
 
 
-def test_image_level_intervals_are_indeed_narrower(films: Callable[..., Any]) -> None:
+def test_image_level_intervals_are_indeed_narrower(draw_images: Callable[..., Any]) -> None:
     truth, score, patient = counted(100, 100)
     score = np.repeat(score[::2], 2)
     widths = {}
@@ -161,7 +164,7 @@ def test_the_kind_that_is_named_is_the_one_that_was_computed() -> None:
     row = statistics.estimate(truth, score, patient, labels=["a"], metrics=[spec], kind="delong")[0]
     from xrbench.metrics import parse
 
-    assert row.interval == chosen("delong", parse(spec))
+    assert row.interval == applicable_kind("delong", parse(spec))
     assert row.caution == "12 positive patients: jackknife intervals are known to hold from 20"
 
 

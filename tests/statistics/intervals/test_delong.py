@@ -21,8 +21,8 @@ def by_definition(truth: Floats, score: Floats) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("digits", [12, 1])
-def test_variance_is_that_of_all_pairs(films: Callable[..., Any], digits: int) -> None:
-    data = films(1, 120, digits=digits, masked=0.1)
+def test_variance_is_that_of_all_pairs(draw_images: Callable[..., Any], digits: int) -> None:
+    data = draw_images(1, 120, digits=digits, masked=0.1)
     truth, score = data.truth[:, 0], data.score[:, 0]
     found = statistics.delong(truth, score)
     auc, variance = by_definition(truth, score)
@@ -30,15 +30,15 @@ def test_variance_is_that_of_all_pairs(films: Callable[..., Any], digits: int) -
     assert found.covariance[0, 0] == pytest.approx(variance, rel=1e-11)
 
 
-def test_one_image_a_patient_changes_nothing(films: Callable[..., Any]) -> None:
-    data = films(2, 80, 2)
+def test_one_image_a_patient_changes_nothing(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(2, 80, 2)
     plain = statistics.delong(data.truth[:, 0], data.score)
     own = statistics.delong(data.truth[:, 0], data.score, patient=np.arange(len(data.truth)))
     assert own.covariance == pytest.approx(plain.covariance, rel=1e-12)
 
 
-def test_a_patient_with_copies_of_its_image_counts_once(films: Callable[..., Any]) -> None:
-    data = films(3, 80)
+def test_a_patient_with_copies_of_its_image_counts_once(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(3, 80)
     truth, score = data.truth[:, 0], data.score[:, 0]
     ids = np.arange(len(truth))
     thrice = statistics.delong(np.repeat(truth, 3), np.repeat(score, 3), patient=np.repeat(ids, 3))
@@ -46,8 +46,8 @@ def test_a_patient_with_copies_of_its_image_counts_once(films: Callable[..., Any
     assert thrice.covariance[0, 0] == pytest.approx(once.covariance[0, 0], rel=1e-12)
 
 
-def test_clustered_error_is_that_of_the_patient_bootstrap(films: Callable[..., Any]) -> None:
-    data = films(4, 400)
+def test_clustered_error_is_that_of_the_patient_bootstrap(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(4, 400)
     truth, score = data.truth[:, 0], data.score[:, 0]
     low, high = statistics.auc_interval(truth, score, patient=data.patient, replicates=4000)
     clustered, naive = (
@@ -57,8 +57,8 @@ def test_clustered_error_is_that_of_the_patient_bootstrap(films: Callable[..., A
     assert naive < 0.9 * clustered
 
 
-def test_equal_scores_do_not_differ_and_swapping_flips_the_sign(films: Callable[..., Any]) -> None:
-    data = films(5, 100, 2)
+def test_equal_scores_do_not_differ_and_swapping_flips_the_sign(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(5, 100, 2)
     truth = data.truth[:, 0]
     ab = statistics.delong_test(truth, data.score[:, 0], data.score[:, 1])
     ba = statistics.delong_test(truth, data.score[:, 1], data.score[:, 0])
@@ -73,7 +73,7 @@ def test_too_few_have_no_variance() -> None:
     assert all(math.isnan(end) for end in statistics.delong_interval([1, 0], [0.1, 0.2]))
 
 
-def test_logit_interval_stays_inside(films: Callable[..., Any]) -> None:
+def test_logit_interval_stays_inside(draw_images: Callable[..., Any]) -> None:
     truth, score = [1, 1, 1, 0, 0, 0], [0.9, 0.8, 0.4, 0.5, 0.2, 0.1]
     assert statistics.delong_interval(truth, score, logit=False)[1] > 1
     low, high = statistics.delong_interval(truth, score)
@@ -81,9 +81,9 @@ def test_logit_interval_stays_inside(films: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("digits", [12, 1])
-def test_clusters_are_summed_as_obuchowski_wrote(films: Callable[..., Any], digits: int) -> None:
+def test_clusters_are_summed_as_obuchowski_wrote(draw_images: Callable[..., Any], digits: int) -> None:
     """Her equations with plain loops over patients, for the variance of one AUC and the covariance of two."""
-    data = films(6, 60, 2, digits=digits)
+    data = draw_images(6, 60, 2, digits=digits)
     truth = data.truth[:, 0]
     m, n = truth.sum(), (1 - truth).sum()
     parts = []

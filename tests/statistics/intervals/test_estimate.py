@@ -13,8 +13,8 @@ from xrbench.errors import MeasureError, UnknownNameError, UsageError
 from xrbench.statistics.intervals.formulas import bca
 
 
-def test_values_counts_and_mean(films: Callable[..., Any]) -> None:
-    data = films(1, 200, 3, masked=0.2)
+def test_values_counts_and_mean(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(1, 200, 3, masked=0.2)
     labels = ["a", "b", "c"]
     rows = statistics.estimate(*data, labels=labels, metrics=["auc", "brier"], replicates=200, seed=4)
     assert [(row.label, row.metric) for row in rows] == [
@@ -35,8 +35,8 @@ def test_values_counts_and_mean(films: Callable[..., Any]) -> None:
     assert mean.high - mean.low < min(row.high - row.low for row in rows[:3])
 
 
-def test_percentiles_are_those_of_an_ordinary_patient_bootstrap(films: Callable[..., Any]) -> None:
-    data = films(2, 120)
+def test_percentiles_are_those_of_an_ordinary_patient_bootstrap(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(2, 120)
     truth, score = data.truth[:, 0], data.score[:, 0]
     row = statistics.estimate(*data, labels=["a"], kind="bootstrap", replicates=4000)[0]
     rng = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def test_percentiles_are_those_of_an_ordinary_patient_bootstrap(films: Callable[
     assert (row.low, row.high) == pytest.approx((low, high), abs=0.2 * float(np.std(drawn)))
 
 
-def test_bca_is_scipys(films: Callable[..., Any]) -> None:
+def test_bca_is_scipys(draw_images: Callable[..., Any]) -> None:
     """The same replicates and left-out values through SciPy's own formula."""
     rng = np.random.default_rng(3)
     sample = rng.exponential(size=25)
@@ -59,8 +59,8 @@ def test_bca_is_scipys(films: Callable[..., Any]) -> None:
     assert ours == pytest.approx(tuple(result.confidence_interval), abs=1e-12)
 
 
-def test_bca_moves_with_skewness_and_is_near_the_percentiles(films: Callable[..., Any]) -> None:
-    data = films(2, 150, shift=3.0)
+def test_bca_moves_with_skewness_and_is_near_the_percentiles(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(2, 150, shift=3.0)
     plain, corrected = (
         statistics.estimate(*data, labels=["a"], kind=kind, replicates=2000)[0] for kind in ("bootstrap", "bca")
     )
@@ -79,8 +79,8 @@ def test_one_class_is_nan_with_counts_and_reason(only: float) -> None:
     assert rows[1].reason == "no label has a value"
 
 
-def test_undefined_labels_stay_out_of_the_mean(films: Callable[..., Any]) -> None:
-    data = films(5, 80, 2)
+def test_undefined_labels_stay_out_of_the_mean(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(5, 80, 2)
     truth = data.truth.copy()
     truth[:, 1] = np.nan
     rows = statistics.estimate(truth, data.score, data.patient, labels=["a", "b"], kind="bootstrap", replicates=100)
@@ -105,8 +105,8 @@ def test_too_many_dropped_replicates_leave_no_interval() -> None:
         statistics.auc_interval(truth, np.linspace(0, 1, 60))
 
 
-def test_few_patients_are_cautioned(films: Callable[..., Any]) -> None:
-    data = films(5, 30)
+def test_few_patients_are_cautioned(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(5, 30)
     row = statistics.estimate(*data, labels=["a"], replicates=100)[0]
     assert row.caution == "11 positive patients: jackknife intervals are known to hold from 20"
 
@@ -118,8 +118,8 @@ def test_one_patient_cannot_be_resampled() -> None:
     assert row.reason == "interval: one patient cannot be resampled"
 
 
-def test_patients_widen_the_interval_and_ids_decide_the_unit(films: Callable[..., Any]) -> None:
-    data = films(6, 150)
+def test_patients_widen_the_interval_and_ids_decide_the_unit(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(6, 150)
     twice = [np.concatenate([part, part]) for part in data]
     known = statistics.estimate(*twice, labels=["a"], replicates=1000)[0]
     unknown = statistics.estimate(twice[0], twice[1], labels=["a"], replicates=1000)[0]
@@ -132,8 +132,8 @@ def test_patients_widen_the_interval_and_ids_decide_the_unit(films: Callable[...
     assert unknown.high - unknown.low < 0.8 * (known.high - known.low)
 
 
-def test_ids_are_names_not_numbers(films: Callable[..., Any]) -> None:
-    data = films(7, 60)
+def test_ids_are_names_not_numbers(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(7, 60)
     words = np.array([f"p{code:04d}" for code in data.patient])
     options: dict[str, Any] = {"labels": ["a"], "kind": "bootstrap", "replicates": 100}
     a = statistics.estimate(*data, **options, seed=3)[0]
@@ -143,8 +143,8 @@ def test_ids_are_names_not_numbers(films: Callable[..., Any]) -> None:
     assert (a.low, a.high) != (c.low, c.high)
 
 
-def test_thresholds_come_from_validation(films: Callable[..., Any]) -> None:
-    data, valid = films(8, 100, 2), films(9, 100, 2)
+def test_thresholds_come_from_validation(draw_images: Callable[..., Any]) -> None:
+    data, valid = draw_images(8, 100, 2), draw_images(9, 100, 2)
     name = "recall@specificity=0.9"
     labels = ["a", "b"]
     thresholds = {
@@ -183,16 +183,16 @@ def test_wrong_input_is_one_line(options: dict[str, Any], error: type[Exception]
         statistics.estimate(**{**given, **options})
 
 
-def test_delong_is_for_the_auc_only(films: Callable[..., Any]) -> None:
-    data = films(10, 100)
+def test_delong_is_for_the_auc_only(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(10, 100)
     rows = statistics.estimate(*data, labels=["a"], metrics=["auc", "brier"], kind="delong", replicates=50)
     assert [row.interval for row in rows] == ["delong", "delong", "jackknife", "jackknife"]
     low, high = statistics.delong_interval(data.truth[:, 0], data.score[:, 0], patient=data.patient)
     assert (rows[0].low, rows[0].high) == (low, high)
 
 
-def test_the_jackknife_is_that_of_leaving_out_patients(films: Callable[..., Any]) -> None:
-    data = films(11, 60)
+def test_the_jackknife_is_that_of_leaving_out_patients(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(11, 60)
     truth, score = data.truth[:, 0], data.score[:, 0]
     row = statistics.estimate(*data, labels=["a"])[0]
     logits = []
@@ -213,7 +213,7 @@ def test_the_jackknife_is_that_of_leaving_out_patients(films: Callable[..., Any]
     assert row.high == pytest.approx(1 / (1 + math.exp(-reach - centre)), abs=1e-9)
 
 
-def test_wilsons_interval_of_independent_images_is_statsmodels(films: Callable[..., Any]) -> None:
+def test_wilsons_interval_of_independent_images_is_statsmodels(draw_images: Callable[..., Any]) -> None:
     """With one image a patient the design effect is 1 up to (n - 1) / n, and Student's quantile is near the normal one."""
     from statsmodels.stats.proportion import proportion_confint
 
@@ -240,13 +240,13 @@ def test_perfect_figures_still_have_an_interval() -> None:
     assert "all patients agree on 1" in perfect.reason
 
 
-def test_stratified_draws_keep_both_classes(films: Callable[..., Any]) -> None:
+def test_stratified_draws_keep_both_classes(draw_images: Callable[..., Any]) -> None:
     truth = np.zeros(60)
     truth[:2] = 1
     score = np.linspace(0, 1, 60)
     row = statistics.estimate(truth, score, labels=["a"], kind="stratified", replicates=300)[0]
     assert (row.interval, row.dropped, row.replicates) == ("stratified", 0, 300)
-    data = films(12, 300, 2)
+    data = draw_images(12, 300, 2)
     plain, apart = (
         statistics.estimate(*data, labels=["a", "b"], kind=kind, replicates=2000)
         for kind in ("bootstrap", "stratified")
@@ -256,8 +256,8 @@ def test_stratified_draws_keep_both_classes(films: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["default", "jackknife", "bootstrap", "bca", "delong"])
-def test_kinds_agree_where_data_are_plenty(films: Callable[..., Any], kind: str) -> None:
-    data = films(13, 1500, 2)
+def test_kinds_agree_where_data_are_plenty(draw_images: Callable[..., Any], kind: str) -> None:
+    data = draw_images(13, 1500, 2)
     names = ["auc", "average-precision", "f1@threshold=0.5", "ppv@threshold=0.5", "brier", "calibration-slope"]
     options: dict[str, Any] = {"labels": ["a", "b"], "metrics": names, "replicates": 1500}
     rows = statistics.estimate(*data, **options, kind=kind)

@@ -50,7 +50,9 @@ def by_hand(name: str, truth: Floats, score: Floats) -> Floats:
 @pytest.mark.parametrize("kind", ["default", "jackknife", "bootstrap", "bca", "stratified", "delong", "wilson"])
 def test_values_and_intervals_of_predicted_classes(kind: str) -> None:
     truth, score, patient = draw(1, 250)
-    rows = statistics.estimate_classes(truth, score, patient, classes=CLASSES, metrics=[*OVERALL, *EACH], kind=kind)
+    rows = statistics.estimate(
+        truth, score, patient, labels=CLASSES, metrics=[*OVERALL, *EACH], kind=kind, task="multiclass"
+    )
     for name in (*OVERALL, *EACH):
         mine = [row for row in rows if row.metric == name]
         assert [row.label for row in mine] == (["all classes"] if name in OVERALL else CLASSES)
@@ -83,8 +85,8 @@ def test_an_ordinary_patient_bootstrap_agrees() -> None:
     ]
     ends = np.quantile(drawn, [0.025, 0.975], axis=1).T
     for kind in ("default", "bootstrap", "bca"):
-        rows = statistics.estimate_classes(
-            truth, score, patient, classes=CLASSES, metrics=names, kind=kind, replicates=20_000
+        rows = statistics.estimate(
+            truth, score, patient, labels=CLASSES, metrics=names, kind=kind, replicates=20_000, task="multiclass"
         )
         for row, (low, high) in zip(rows, ends, strict=True):
             assert (row.low, row.high) == pytest.approx((low, high), abs=0.004 if kind == "bootstrap" else 0.012)
@@ -94,7 +96,9 @@ def test_rows_against_the_rest_are_those_of_one_label() -> None:
     truth, score, patient = draw(3, 200)
     table = (truth[:, None] == np.arange(3)).astype(float)
     names = ["auc", "average-precision", "brier"]
-    rows = statistics.estimate_classes(truth, score, patient, classes=CLASSES, metrics=["auc", "accuracy", *names[1:]])
+    rows = statistics.estimate(
+        truth, score, patient, labels=CLASSES, metrics=["auc", "accuracy", *names[1:]], task="multiclass"
+    )
     assert [row.metric for row in rows] == [*["auc"] * 4, "accuracy", *["average-precision"] * 4, *["brier"] * 4]
     against = [row for row in rows if row.metric != "accuracy"]
     expected = statistics.estimate(table, score, patient, labels=CLASSES, metrics=names)
@@ -107,7 +111,9 @@ def test_one_column_a_class_is_read_like_numbers() -> None:
     truth[::7] = np.nan
     table = np.where(np.isnan(truth)[:, None], np.nan, truth[:, None] == np.arange(3))
     names = ["accuracy", "class-f1", "auc"]
-    one, two = (statistics.estimate_classes(t, score, patient, classes=CLASSES, metrics=names) for t in (truth, table))
+    one, two = (
+        statistics.estimate(t, score, patient, labels=CLASSES, metrics=names, task="multiclass") for t in (truth, table)
+    )
     assert repr(one) == repr(two)
     assert one[0].n_masked == int(np.isnan(truth).sum())
 
@@ -120,7 +126,7 @@ def test_weights_are_repetition_and_a_patient_twice_is_two_patients_images() -> 
         ("macro-precision", metrics.multiclass_macro_precision),
         ("weighted-f1", metrics.multiclass_weighted_f1),
     ):
-        row = statistics.estimate_classes(truth[again], score[again], classes=CLASSES, metrics=[name])[0]
+        row = statistics.estimate(truth[again], score[again], labels=CLASSES, metrics=[name], task="multiclass")[0]
         assert row.value == pytest.approx(function(truth, score, weights=weights), abs=1e-12)
 
 
@@ -128,15 +134,22 @@ def test_small_and_absent_classes_are_told() -> None:
     truth, score, patient = draw(6, 200, (0.5, 0.45, 0.05))
     few = len(np.unique(patient[truth == 2]))
     names = ["accuracy", "macro-f1", "class-recall"]
-    rows = statistics.estimate_classes(truth, score, patient, classes=CLASSES, metrics=names)
+    rows = statistics.estimate(truth, score, patient, labels=CLASSES, metrics=names, task="multiclass")
     words = f"few patients of bkl ({few}): jackknife intervals are known to hold from 20"
     wilson = words.replace("jackknife", "wilson")
     assert [row.caution for row in rows] == ["", words, "", "", wilson]
-    rows = statistics.estimate_classes(truth, score, patient, classes=CLASSES, metrics=names, kind="bootstrap")
+    rows = statistics.estimate(
+        truth, score, patient, labels=CLASSES, metrics=names, kind="bootstrap", task="multiclass"
+    )
     assert "known to hold from 100" in rows[1].caution
     without = truth != 2
-    rows = statistics.estimate_classes(
-        truth[without], score[without], patient[without], classes=CLASSES, metrics=["macro-recall", "class-recall"]
+    rows = statistics.estimate(
+        truth[without],
+        score[without],
+        patient[without],
+        labels=CLASSES,
+        metrics=["macro-recall", "class-recall"],
+        task="multiclass",
     )
     assert rows[0].caution == "bkl without an image"
     assert (np.isnan(rows[3].value), rows[3].reason) == (True, "no image of this class")
@@ -145,8 +158,13 @@ def test_small_and_absent_classes_are_told() -> None:
 def test_a_class_that_is_never_predicted_has_no_precision() -> None:
     truth, score, patient = draw(7, 150)
     score[:, 2] = 0.0
-    rows = statistics.estimate_classes(
-        truth, score, patient, classes=CLASSES, metrics=["class-precision", "macro-precision", "class-recall"]
+    rows = statistics.estimate(
+        truth,
+        score,
+        patient,
+        labels=CLASSES,
+        metrics=["class-precision", "macro-precision", "class-recall"],
+        task="multiclass",
     )
     assert (np.isnan(rows[2].value), rows[2].reason) == (True, "no image is predicted as this class")
     assert rows[3].value == pytest.approx((rows[0].value + rows[1].value) / 2, abs=1e-12)
@@ -157,8 +175,16 @@ def test_a_class_that_is_never_predicted_has_no_precision() -> None:
 def test_results_do_not_depend_on_threads() -> None:
     truth, score, patient = draw(8, 120)
     one, four = (
-        statistics.estimate_classes(
-            truth, score, patient, classes=CLASSES, metrics=OVERALL, kind="bootstrap", replicates=300, threads=threads
+        statistics.estimate(
+            truth,
+            score,
+            patient,
+            labels=CLASSES,
+            metrics=OVERALL,
+            kind="bootstrap",
+            replicates=300,
+            threads=threads,
+            task="multiclass",
         )
         for threads in (1, 4)
     )
@@ -167,11 +193,13 @@ def test_results_do_not_depend_on_threads() -> None:
 
 def test_one_class_says_so_and_wrong_columns_are_refused() -> None:
     _, score, _ = draw(3, 20)
-    row = statistics.estimate_classes(np.zeros(len(score)), score, classes=CLASSES, metrics=["macro-recall"])[0]
+    row = statistics.estimate(np.zeros(len(score)), score, labels=CLASSES, metrics=["macro-recall"], task="multiclass")[
+        0
+    ]
     assert row.reason == "fewer than two classes have images"
-    row = statistics.estimate_classes([np.nan] * len(score), score, classes=CLASSES, metrics=["class-f1"])[0]
+    row = statistics.estimate([np.nan] * len(score), score, labels=CLASSES, metrics=["class-f1"], task="multiclass")[0]
     assert row.reason == "no labelled image"
     with pytest.raises(MeasureError, match="score has 3 columns, 2 classes are named"):
-        statistics.estimate_classes(np.zeros(len(score)), score, classes=["a", "b"])
+        statistics.estimate(np.zeros(len(score)), score, labels=["a", "b"], task="multiclass")
     with pytest.raises(UsageError, match="did you mean 'class-f1'"):
-        statistics.estimate_classes(np.zeros(len(score)), score, classes=CLASSES, metrics=["f1"])
+        statistics.estimate(np.zeros(len(score)), score, labels=CLASSES, metrics=["f1"], task="multiclass")

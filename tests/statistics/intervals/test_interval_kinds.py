@@ -7,7 +7,7 @@ import pytest
 from xrbench import cards
 from xrbench.metrics import parse
 from xrbench.statistics import KINDS
-from xrbench.statistics.intervals.interval_kinds import chosen
+from xrbench.statistics.intervals.interval_kinds import applicable_kind
 
 
 def test_cards_know_the_same_kinds() -> None:
@@ -30,4 +30,4 @@ def test_cards_know_the_same_kinds() -> None:
     ],
 )
 def test_a_kind_that_does_not_apply_gives_way(kind: str, metric: str, mean: bool, expected: str) -> None:
-    assert chosen(kind, parse(metric), mean=mean) == expected
+    assert applicable_kind(kind, parse(metric), mean=mean) == expected

@@ -81,25 +81,25 @@ def test_jackknife_leaves_one_group_out() -> None:
 
 def test_many_patients_are_drawn_a_few_replicates_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = bootstrap_counts.Bootstrap(700, key=6).counts(64)
-    bootstrap_counts.forget()
+    bootstrap_counts.clear_cache()
     monkeypatch.setattr(bootstrap_counts, "MANY", 100)
     assert np.array_equal(bootstrap_counts.Bootstrap(700, key=6).counts(64), whole)
 
 
 def test_counts_are_kept_for_the_next_label_or_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    bootstrap_counts.forget()
+    bootstrap_counts.clear_cache()
     first = bootstrap_counts.Bootstrap(500, key=1).counts(0)
     assert bootstrap_counts.Bootstrap(500, key=1).counts(0) is first
     assert bootstrap_counts.Bootstrap(500, key=2).counts(0) is not first
-    bootstrap_counts.forget()
+    bootstrap_counts.clear_cache()
     again = bootstrap_counts.Bootstrap(500, key=1).counts(0)
     assert again is not first
     assert np.array_equal(again, first)
 
 
 def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    bootstrap_counts.forget()
-    monkeypatch.setattr(bootstrap_counts, "KEPT", 2 * 500 * 64)
+    bootstrap_counts.clear_cache()
+    monkeypatch.setattr(bootstrap_counts, "CACHE_BYTES", 2 * 500 * 64)
     source = bootstrap_counts.Bootstrap(500, key=1)
     blocks = [source.counts(first) for first in (0, 64, 128)]
     assert source.counts(0) is blocks[0]
@@ -110,7 +110,7 @@ def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     other = bootstrap_counts.Bootstrap(500, key=2).counts(0)
     assert bootstrap_counts.Bootstrap(500, key=2).counts(0) is other
     assert source.counts(0) is not blocks[0]
-    bootstrap_counts.forget()
+    bootstrap_counts.clear_cache()
 
 
 def test_strata_are_never_taken_for_the_plain_draw() -> None:

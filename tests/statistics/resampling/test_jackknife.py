@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xrbench.statistics.resampling.jackknife import Left, contrast
+from xrbench.statistics.resampling.contrast import contrast
+from xrbench.statistics.resampling.jackknife import LeftOut
 
 
-def domain(values: list[float], positives: int) -> Left:
+def domain(values: list[float], positives: int) -> LeftOut:
     """Left-out values of one domain whose first ``positives`` groups have positives."""
-    return Left(np.array(values), (np.arange(len(values)) < positives).astype(np.int64))
+    return LeftOut(np.array(values), (np.arange(len(values)) < positives).astype(np.int64))
 
 
 @pytest.mark.parametrize(("positives", "fewest"), [((4, 8), 4), ((5, 12), 4), ((12, 4), 4), ((7, 9), 7)])

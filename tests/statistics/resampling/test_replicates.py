@@ -17,12 +17,13 @@ from scipy import special
 from xrbench import metrics
 from xrbench.metrics.multiclass import validate_classes
 from xrbench.metrics.names import MetricSpec, parse
-from xrbench.statistics.intervals.class_columns import called
+from xrbench.statistics.intervals.class_columns import class_columns
 from xrbench.statistics.resampling import bootstrap_counts, logistic_kernel, replicates
 from xrbench.statistics.resampling.jackknife import groups_of
-from xrbench.statistics.resampling.label_columns import Column, column, sort
+from xrbench.statistics.resampling.label_columns import LabelColumn, label_column
 from xrbench.statistics.resampling.replicates import replicate
-from xrbench.statistics.resampling.resampled import once, without_each
+from xrbench.statistics.resampling.resampled import left_out_values, sample_values
+from xrbench.statistics.resampling.score_steps import score_steps
 
 NAMES = [
     "auc",
@@ -44,18 +45,18 @@ NAMES = [
 AUC = "xrbench.metrics.ranking:auc"
 
 
-def laid_out(films: Any, names: list[str]) -> Column:
+def laid_out(data: Any, names: list[str]) -> LabelColumn:
     specs = [parse(name) for name in names]
-    code = films.patient.astype(np.int32)
-    return column(films.truth[:, 0], films.score[:, 0], code, label="x", specs=specs, thresholds=None)
+    code = data.patient.astype(np.int32)
+    return label_column(data.truth[:, 0], data.score[:, 0], code, label="x", specs=specs, thresholds=None)
 
 
 @pytest.mark.parametrize("digits", [12, 1])
 @pytest.mark.parametrize("patients", [8, 150])
 def test_replicates_are_the_metrics_with_counts_as_weights(
-    films: Callable[..., Any], patients: int, digits: int
+    draw_images: Callable[..., Any], patients: int, digits: int
 ) -> None:
-    data = films(patients, patients, digits=digits, masked=0.1)
+    data = draw_images(patients, patients, digits=digits, masked=0.1)
     source = bootstrap_counts.Bootstrap(patients, key=9)
     found = replicate([laid_out(data, NAMES)], source, 70, threads=1)[:, 0]
     counts = np.concatenate([source.counts(0), source.counts(64)], axis=1)
@@ -65,8 +66,8 @@ def test_replicates_are_the_metrics_with_counts_as_weights(
         assert found[lane] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-def test_a_metric_without_a_pass_of_its_own_is_computed_by_its_formula(films: Callable[..., Any]) -> None:
-    data = films(5, 60, masked=0.1)
+def test_a_metric_without_a_pass_of_its_own_is_computed_by_its_formula(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(5, 60, masked=0.1)
     plain = MetricSpec("plain", metrics.Metric(name="plain", family="rank", better="higher", multilabel=AUC))
     one = laid_out(data, ["auc"])
     other = replace(one, specs=(plain,))
@@ -76,8 +77,8 @@ def test_a_metric_without_a_pass_of_its_own_is_computed_by_its_formula(films: Ca
     assert len(set(found)) > 30
 
 
-def test_threads_and_company_change_nothing(films: Callable[..., Any]) -> None:
-    data = films(4, 200)
+def test_threads_and_company_change_nothing(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(4, 200)
     source = bootstrap_counts.Bootstrap(200, key=1)
     both = replicate([laid_out(data, NAMES), laid_out(data, NAMES)], source, 300, threads=3)
     alone = replicate([laid_out(data, NAMES[:3])], source, 100, threads=1)
@@ -85,26 +86,26 @@ def test_threads_and_company_change_nothing(films: Callable[..., Any]) -> None:
     assert np.array_equal(both[:100, 0, :3], alone[:, 0])
 
 
-def test_groups_left_out_together_are_counted_as_one(films: Callable[..., Any]) -> None:
+def test_groups_left_out_together_are_counted_as_one(draw_images: Callable[..., Any]) -> None:
     """More patients than groups: counts of groups give, to the last bit, what counts of patients give."""
-    data = films(3, 2_500, masked=0.1)
+    data = draw_images(3, 2_500, masked=0.1)
     one = laid_out(data, NAMES)
     group = groups_of(2_500)
     straight = replicate([one], bootstrap_counts.Jackknife(group), 1_024, threads=1)
     assert group.max() == 1_023
-    assert np.array_equal(without_each([one], group, threads=1), straight, equal_nan=True)
-    everyone = replicate([one], bootstrap_counts.Once(2_500), 1, threads=1)[0]
-    assert np.array_equal(once([one], 2_500), everyone)
+    assert np.array_equal(left_out_values([one], group, threads=1), straight, equal_nan=True)
+    everyone = replicate([one], bootstrap_counts.FullSample(2_500), 1, threads=1)[0]
+    assert np.array_equal(sample_values([one], 2_500), everyone)
 
 
 def test_groups_of_predicted_classes_too() -> None:
     rng = np.random.default_rng(1)
     patient = rng.integers(0, 2_000, 5_000).astype(np.int32)
     found = validate_classes(rng.integers(0, 3, 5_000), rng.random((5_000, 3)))
-    one = called(found, patient, [metrics.parse_classes("macro-f1"), metrics.parse_classes("class-recall")])
+    one = class_columns(found, patient, [metrics.parse_classes("macro-f1"), metrics.parse_classes("class-recall")])
     group = groups_of(2_000)
     straight = replicate([one], bootstrap_counts.Jackknife(group), 1_024, threads=1)
-    assert np.array_equal(without_each([one], group, threads=1), straight)
+    assert np.array_equal(left_out_values([one], group, threads=1), straight)
     assert straight.shape == (1_024, 1, 4)
 
 
@@ -133,21 +134,25 @@ class Bars:
 @pytest.mark.parametrize(("patience", "moved"), [(-1.0, [[1, 1, 1, 1, 1]]), (1e6, [])])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_bar_is_shown_once_the_work_takes_longer(
-    films: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, patience: float, moved: list[list[int]], threads: int
+    draw_images: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    patience: float,
+    moved: list[list[int]],
+    threads: int,
 ) -> None:
     monkeypatch.setattr(replicates, "PATIENCE", patience)
     bars = Bars()
-    one = laid_out(films(3, 50), ["auc"])
+    one = laid_out(draw_images(3, 50), ["auc"])
     replicate([one], bootstrap_counts.Bootstrap(50, key=1), 300, threads=threads, reporter=bars, label="bootstrap")
     assert [(label, total) for label, total, _ in bars.shown] == [("bootstrap", 5)] * len(moved)
     assert [steps for _, _, steps in bars.shown] == moved
 
 
-def test_a_late_bar_starts_with_what_is_done(films: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_bar_starts_with_what_is_done(draw_images: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([0.0, 0.4, 0.8, 1.2])
     monkeypatch.setattr("xrbench.statistics.resampling.replicates.time", SimpleNamespace(monotonic=lambda: next(ticks)))
     bars = Bars()
-    one = laid_out(films(3, 50), ["auc"])
+    one = laid_out(draw_images(3, 50), ["auc"])
     replicate([one], bootstrap_counts.Bootstrap(50, key=1), 300, threads=1, reporter=bars)
     assert bars.shown == [("replicates", 5, [3, 1, 1])]
 
@@ -161,8 +166,8 @@ def test_chances_are_the_logistic_function_to_the_last_places() -> None:
         assert chance == pytest.approx(expected, rel=2e-15, abs=1e-300)
 
 
-def test_image_order_changes_no_count(films: Callable[..., Any]) -> None:
-    data = films(4, 60, digits=1)
+def test_image_order_changes_no_count(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(4, 60, digits=1)
     turned = type(data)(*(part[::-1] for part in data))
     source = bootstrap_counts.Bootstrap(60, key=1)
     names = ["auc", "average-precision", "recall@threshold=0.5"]
@@ -170,11 +175,13 @@ def test_image_order_changes_no_count(films: Callable[..., Any]) -> None:
     assert np.array_equal(found[0], found[1])
 
 
-def test_infinite_scores_and_constant_scores_pass(films: Callable[..., Any]) -> None:
-    data = films(4, 30)
+def test_infinite_scores_and_constant_scores_pass(draw_images: Callable[..., Any]) -> None:
+    data = draw_images(4, 30)
     data.score[:5] = np.inf
     data.score[5:9] = -np.inf
-    found = replicate([laid_out(data, ["auc", "average-precision"])], bootstrap_counts.Once(30), 1, threads=1)[0, 0]
+    found = replicate([laid_out(data, ["auc", "average-precision"])], bootstrap_counts.FullSample(30), 1, threads=1)[
+        0, 0
+    ]
     assert found[0] == pytest.approx(metrics.auc(data.truth[:, 0], data.score[:, 0]), abs=1e-12)
     data.score[:] = 0.5
     found = replicate([laid_out(data, ["auc"])], bootstrap_counts.Bootstrap(30, key=2), 50, threads=1)
@@ -185,7 +192,7 @@ def test_infinite_scores_and_constant_scores_pass(films: Callable[..., Any]) -> 
 def test_steps_part_the_images_by_score_and_class(rows: list[tuple[int, int]]) -> None:
     positive = np.array([row[0] == 1 for row in rows], np.bool_)
     score = np.array([row[1] for row in rows], np.float64)
-    steps = sort(score, positive, np.arange(len(rows), dtype=np.int32))
+    steps = score_steps(score, positive, np.arange(len(rows), dtype=np.int32))
     assert sorted(steps.patient.tolist()) == list(range(len(rows)))
     assert (np.diff(score[steps.patient]) <= 0).all()
     inside = np.zeros(len(rows), np.bool_)

@@ -175,7 +175,7 @@ def _against_others(run: Run, cells: Cells, label: str, metric: str) -> Contrast
     if labelled is None or label not in run.suite.labels:
         return None
 
-    def only(cell: statistics.Cell, number: int) -> statistics.Cell:
+    def only(cell: statistics.Predictions, number: int) -> statistics.Predictions:
         truth, score = (np.asarray(each)[:, [number]] for each in (cell.truth, cell.score))
         return replace(cell, truth=truth, score=score)
 
@@ -183,8 +183,8 @@ def _against_others(run: Run, cells: Cells, label: str, metric: str) -> Contrast
     column = run.suite.labels.index(label)
     others = [only(cell, at) for cell in labelled[0] for at in range(len(run.suite.labels)) if at != column]
     alone = [only(cell, column) for cell in labelled[0]]
-    level = run.suite.interval.level
-    gaps = statistics.gap(others, alone, metric=metric, labels=(label,), replicates=label_effects.ONCE, level=level)
+    options = label_effects.options_of(run)
+    gaps = statistics.gap(others, alone, metric=metric, labels=(label,), task="multilabel", **options)
     return label_effects.from_gap(gaps[0], (others, alone))
 
 

@@ -17,7 +17,7 @@ from xrbench.runs.prediction_frame import Ids, images_of, patients_of, truth_and
 from xrbench.runs.run_cell import RunCell
 from xrbench.scoring import class_of
 from xrbench.statistics.intervals.clustered_mean import clustered_difference, clustered_mean
-from xrbench.statistics.intervals.estimate_multiclass import ALL
+from xrbench.statistics.predictions import ALL
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]

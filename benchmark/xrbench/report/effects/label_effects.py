@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN
 from xrbench.runs import store
 from xrbench.runs.run_cell import RunCell
-from xrbench.statistics.intervals.estimate_multiclass import ALL
+from xrbench.statistics.predictions import ALL
 
 ONCE = 1
 """Bootstrap replicates; intervals and p-values are those of the jackknife, which needs none."""
@@ -41,15 +40,10 @@ def unpaired(
     if not first or not second:
         return []
     labels = labels or run.suite.labels
-    exclusive = run.suite.task == "multiclass"
-    cells = labelled_cells(run, (first, second), run.suite.labels if exclusive else labels)
+    cells = labelled_cells(run, (first, second), _columns(run, labels))
     if cells is None:
         return []
-    how: dict[str, Any] = {"metric": metric, "replicates": ONCE, "level": run.suite.interval.level}
-    if exclusive:
-        gaps = statistics.gap_classes(cells[0], cells[1], classes=run.suite.labels, **how)
-    else:
-        gaps = statistics.gap(cells[0], cells[1], labels=labels, **how)
+    gaps = statistics.gap(*cells, metric=metric, task=run.suite.task, **options_of(run))
     return _asked([from_gap(gap, cells) for gap in gaps], labels)
 
 
@@ -63,21 +57,26 @@ def paired(
     if not both:
         return []
     labels = labels or run.suite.labels
-    exclusive = run.suite.task == "multiclass"
-    cells = paired_cells(run, [(b, a) for a, b in both], run.suite.labels if exclusive else labels)
+    cells = paired_cells(run, [(b, a) for a, b in both], _columns(run, labels))
     if cells is None:
         return []
-    how: dict[str, Any] = {"metric": metric, "replicates": ONCE, "level": run.suite.interval.level}
-    if exclusive:
-        found = statistics.compare_classes(cells, classes=run.suite.labels, **how)
-    else:
-        found = statistics.compare(cells, labels=labels, **how)
-    return _asked([_from_difference(one, cells) for one in found], labels)
+    differences = statistics.compare(cells, metric=metric, task=run.suite.task, **options_of(run))
+    return _asked([_from_difference(difference, cells) for difference in differences], labels)
+
+
+def options_of(run: Run) -> statistics.ResamplingFields:
+    """Return the run's confidence level and one replicate as keywords of the statistics."""
+    return {"replicates": ONCE, "level": run.suite.interval.level}
+
+
+def _columns(run: Run, labels: Sequence[str]) -> Sequence[str]:
+    """Choose the columns that a metric needs: of classes all of them, whichever are asked for."""
+    return run.suite.labels if run.suite.task == "multiclass" else labels
 
 
 def labelled_cells(
     run: Run, sides: Sequence[Sequence[RunCell]], labels: Sequence[str]
-) -> list[list[statistics.Cell]] | None:
+) -> list[list[statistics.Predictions]] | None:
     """Return the predictions of cells as the statistics take them, side by side; None when predictions are missing.
 
     Args:
@@ -86,7 +85,7 @@ def labelled_cells(
         labels: Columns of truth and score.
     """
     named = domains({one.test for side in sides for one in side}, run)
-    made: list[list[statistics.Cell]] = []
+    made: list[list[statistics.Predictions]] = []
     for side in sides:
         cells = []
         for one in side:
@@ -100,7 +99,7 @@ def labelled_cells(
 
 def paired_cells(
     run: Run, both: Sequence[tuple[RunCell, RunCell]], labels: Sequence[str]
-) -> list[statistics.PairedCell] | None:
+) -> list[statistics.Pair] | None:
     """Return the predictions of pairs of cells on their common images (b minus a); None when predictions are missing.
 
     Raises:
@@ -115,7 +114,7 @@ def paired_cells(
     return made
 
 
-def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Cell]]) -> Contrast:
+def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Predictions]]) -> Contrast:
     """Turn the gap between two lists of cells into a contrast, with the number of distinct images and patients."""
     every = [cell for side in cells for cell in side]
     known = all(cell.patient is not None for cell in every)
@@ -136,7 +135,7 @@ def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Cell]]) ->
     )
 
 
-def _from_difference(one: statistics.Difference, cells: Sequence[statistics.PairedCell]) -> Contrast:
+def _from_difference(one: statistics.Difference, cells: Sequence[statistics.Pair]) -> Contrast:
     return Contrast(
         name=one.label,
         first=one.value_b,
@@ -146,14 +145,14 @@ def _from_difference(one: statistics.Difference, cells: Sequence[statistics.Pair
         high=one.high,
         p=one.p,
         error=one.error,
-        images=_images(cells),
+        images=_images([a for a, _ in cells]),
         patients=one.n_patients if one.unit == "patient" else math.nan,
         reason=one.reason,
         caution=one.caution,
     )
 
 
-def _images(cells: Sequence[statistics.Cell | statistics.PairedCell]) -> int:
+def _images(cells: Sequence[statistics.Predictions]) -> int:
     return len({(cell.domain, name) for cell in cells for name in np.asarray(cell.image, object)})
 
 

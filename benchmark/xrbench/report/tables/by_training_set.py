@@ -29,7 +29,7 @@ from xrbench.report.score_grid import MEAN
 from xrbench.report.tables.by_setting import SEEN, seen_note
 from xrbench.report.tables.reported_beside import UNMATCHED, Brackets, printed
 from xrbench.runs.run_cell import RunCell
-from xrbench.statistics.intervals.estimate_multiclass import ALL
+from xrbench.statistics.predictions import ALL
 
 PROTOCOLS = {"internal": "internal", "resubstitution": "training images", "external": "external"}
 """Protocol -> what it is called, in the order of the rows of a training set."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from xrbench import compare
 from xrbench.cards import SuiteCard
-from xrbench.compare import tasks
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
+from xrbench.compare.rows import spec_of
 from xrbench.metrics.names import gap_note
 from xrbench.rendering.numbers import metric_title, number, p_text, plural, signed, signed_interval
 from xrbench.rendering.table import Table
@@ -93,7 +93,7 @@ def _gap_note(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
     for gap in gaps:
         value, low, high = (_float(gap[name]) for name in ("gap", "low", "high"))
         texts.append(f"{number(value, 3)} ({number(low, 3)} … {number(high, 3)})")
-    sign = " ".join(gap_note(tasks.spec_of(gaps[0]["metric"])))
+    sign = " ".join(gap_note(spec_of(gaps[0]["metric"])))
     return [f"Gap internal minus external: {texts[0]} for the challenger, {texts[1]} for the baseline. {sign}".rstrip()]
 
 

@@ -18,7 +18,7 @@ from xrbench.report.effects.class_effects import classes_of, training_counts
 from xrbench.report.run_folder import Run
 from xrbench.report.tables.reported_beside import UNMATCHED, Brackets, printed
 from xrbench.runs.run_cell import RunCell
-from xrbench.statistics.intervals.estimate_multiclass import ALL
+from xrbench.statistics.predictions import ALL
 
 TITLES = {
     "resubstitution": "on its own training images",

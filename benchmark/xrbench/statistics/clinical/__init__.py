@@ -1,1 +1,1 @@
-"""What a decision rests on: operating points, curves, subgroups and label policies."""
+"""Clinical evaluation: operating points, curves, subgroups and label policies."""

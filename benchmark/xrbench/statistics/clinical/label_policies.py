@@ -1,6 +1,6 @@
-"""Would another reading of uncertain and blank labels have changed the conclusion?
+"""Sensitivity of a ranking to how uncertain and blank labels are read.
 
-The same predictions are scored against the truth that each label policy makes, and the methods are ranked under each. If the
+The same predictions are scored against the truth that each label policy gives, and the methods are ranked under each. If the
 ranks hold, the policy is a detail; if they do not, it is part of the result.
 """
 
@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
 from xrbench.metrics.names import MetricSpec, parse
-from xrbench.statistics.generalization.cells import Thresholds
-from xrbench.statistics.intervals.estimate import MEAN, Estimate, estimate
+from xrbench.statistics.intervals.estimate import estimate
+from xrbench.statistics.intervals.estimate_row import Estimate
+from xrbench.statistics.options import OptionFields
+from xrbench.statistics.predictions import MEAN, Thresholds
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,18 @@ def policy_sensitivity(
     labels: Sequence[str],
     metric: str = "auc",
     thresholds: Mapping[str, Thresholds] | None = None,
-    level: float = 0.95,
-    kind: str = "default",
+    **options: Unpack[OptionFields],
 ) -> list[PolicySensitivity]:
-    """Score every method under every label policy and see whether their order holds.
+    """Score every method under every label policy and compare the orders.
 
     Args:
-        truths: Policy -> truth that it makes of the same labels, 1, 0 or NaN, shape (n, labels).
+        truths: Policy -> truth that it gives to the same labels, 1, 0 or NaN, shape (n, labels).
         scores: Method -> scores, shape (n, labels).
         patient: Patient id of each image, shape (n,).
         labels: Names of the columns.
         metric: Such as ``"auc"``.
         thresholds: Method -> (label, metric) -> threshold chosen on the validation set.
-        level: Confidence level.
-        kind: Kind of interval.
+        options: See ``Options``.
 
     Returns:
         One row a label, then ``mean``; tau after Kendall (1938), Biometrika 30:81, through SciPy.
@@ -74,8 +75,8 @@ def policy_sensitivity(
 
     >>> truths = {"ones": [1, 1, 0, 0, 1], "ignore": [1, 1, 0, 0, float("nan")]}
     >>> scores = {"a": [0.9, 0.8, 0.3, 0.2, 0.1], "b": [0.9, 0.4, 0.5, 0.2, 0.8]}
-    >>> found = policy_sensitivity(truths, scores, labels=["Edema"])[0]
-    >>> found.ranks["ones"], found.ranks["ignore"], found.lowest_tau, found.stable
+    >>> edema = policy_sensitivity(truths, scores, labels=["Edema"])[0]
+    >>> edema.ranks["ones"], edema.ranks["ignore"], edema.lowest_tau, edema.stable
     ({'a': 2.0, 'b': 1.0}, {'a': 1.0, 'b': 2.0}, -1.0, False)
     """
     if not truths or not scores:
@@ -89,8 +90,7 @@ def policy_sensitivity(
             labels=labels,
             metrics=[spec.name],
             thresholds=(thresholds or {}).get(method),
-            level=level,
-            kind=kind,
+            **options,
         )
         for policy, truth in truths.items()
         for method, score in scores.items()
@@ -108,18 +108,23 @@ def _of_label(
     policies: Sequence[str],
     methods: Sequence[str],
 ) -> PolicySensitivity:
+    """Rank the methods on one label and correlate their values between policies."""
     from scipy import stats
 
     values = {policy: np.array([figures[policy, method].value for method in methods]) for policy in policies}
     ranks = {policy: _ranks(-spec.sign * column, methods) if spec.sign else {} for policy, column in values.items()}
     tau = {}
     for a, b in combinations(policies, 2):
-        kept = ~np.isnan(values[a] + values[b])
-        pair = [np.round(values[policy][kept], 12) for policy in (a, b)]
+        both = ~np.isnan(values[a] + values[b])
+        # Equal values must tie although their last bits differ.
+        pair = [np.round(values[policy][both], 12) for policy in (a, b)]
         tied = len(pair[0]) < 2 or any(len(np.unique(column)) < 2 for column in pair)
         tau[a, b] = float("nan") if tied else float(stats.kendalltau(*pair).statistic)
     known = [value for value in tau.values() if not np.isnan(value)]
-    leaders = {frozenset(name for name, rank in found.items() if rank < 1.75) for found in ranks.values() if found}
+    # Two methods that tie for the first rank have 1.5 each, three have 2.
+    leaders = {
+        frozenset(name for name, rank in by_method.items() if rank < 1.75) for by_method in ranks.values() if by_method
+    }
     return PolicySensitivity(
         label,
         spec.name,
@@ -132,9 +137,10 @@ def _of_label(
 
 
 def _ranks(column: npt.NDArray[np.float64], methods: Sequence[str]) -> dict[str, float]:
+    """Rank values of shape (methods,), the lowest first; methods without a value have no rank."""
     from scipy import stats
 
-    kept = ~np.isnan(column)
-    found = stats.rankdata(np.round(column[kept], 12))
-    names = [method for method, keep in zip(methods, kept, strict=True) if keep]
-    return dict(zip(names, map(float, found), strict=True))
+    defined = ~np.isnan(column)
+    ranks = stats.rankdata(np.round(column[defined], 12))
+    names = [method for method, there in zip(methods, defined, strict=True) if there]
+    return dict(zip(names, map(float, ranks), strict=True))

@@ -1,13 +1,15 @@
-"""What a fixed threshold means at another hospital.
+"""Operating points and decision curves: a fixed threshold at another hospital.
 
-A threshold is chosen on the validation set for a target sensitivity or specificity and carried unchanged to each test set.
-There it reaches another sensitivity and specificity (drift), and what an alarm is worth depends on how common the finding is.
+A threshold is chosen on the validation set for a target sensitivity or specificity and applied unchanged to each test set.
+There it reaches another sensitivity and specificity (drift), and the predictive value of a positive call depends on how common
+the finding is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +17,27 @@ import numpy.typing as npt
 from xrbench.errors import UsageError
 from xrbench.metrics.evaluation import validation_threshold
 from xrbench.metrics.names import parse
-from xrbench.statistics.intervals.estimate import MEAN, Estimate, estimate
+from xrbench.statistics.intervals.estimate import estimate
+from xrbench.statistics.intervals.estimate_row import Estimate
 from xrbench.statistics.intervals.input_checks import matrices
+from xrbench.statistics.options import OptionFields
+from xrbench.statistics.predictions import MEAN
 
 FIGURES = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """How one label's threshold does on a test set.
+    """One label's threshold on a test set.
 
     Attributes:
         label: The label.
         target: The condition behind the threshold, such as ``sensitivity=0.9``.
-        threshold: At or above it an image is called positive.
+        threshold: Images with a score at or above it are called positive.
         figures: Metric -> estimate: ``recall``, ``specificity``, ``ppv``, ``npv``, ``alarms-per-1000``, and ``ppv`` and ``npv``
             at stated prevalences as ``ppv,prevalence=0.02``.
         prevalence: Share of positives in the test set.
-        drift: The targeted figure minus its target: how far the threshold has moved from its purpose.
+        drift: The targeted figure minus its target.
         drift_low, drift_high: Interval of the drift; the target is a number, so only the test set is uncertain.
     """
 
@@ -65,13 +70,13 @@ def thresholds_for(
     """
     true, given = matrices(truth, score, labels)
     specs = [parse(name) for name in metrics]
-    found = {}
+    thresholds = {}
     for i, label in enumerate(labels):
         for spec in specs:
-            at = validation_threshold(spec, true[:, i], given[:, i])
-            if at is not None:
-                found[label, spec.name] = at
-    return found
+            threshold = validation_threshold(spec, true[:, i], given[:, i])
+            if threshold is not None:
+                thresholds[label, spec.name] = threshold
+    return thresholds
 
 
 def operating_points(
@@ -84,10 +89,9 @@ def operating_points(
     labels: Sequence[str],
     target: str,
     prevalences: Sequence[float] = (),
-    level: float = 0.95,
-    kind: str = "default",
+    **options: Unpack[OptionFields],
 ) -> list[OperatingPoint]:
-    """Fix each label's threshold on validation data and describe it on test data.
+    """Choose each label's threshold on validation data and evaluate it on test data.
 
     Args:
         valid_truth: Of the validation set: 1, 0 or NaN (not labelled), shape (m, labels).
@@ -98,8 +102,7 @@ def operating_points(
         labels: Names of the columns.
         target: ``sensitivity=0.9`` or ``specificity=0.9``.
         prevalences: Prevalences, between 0 and 1, at which predictive values are also stated (Bayes' rule).
-        level: Confidence level.
-        kind: Kind of interval.
+        options: See ``Options``.
 
     Raises:
         UsageError: The target is not of that form.
@@ -124,19 +127,15 @@ def operating_points(
         labels=labels,
         metrics=list(names.values()),
         thresholds=thresholds,
-        level=level,
-        kind=kind,
+        **options,
     )
-    found = {(row.label, row.metric): row for row in rows if row.label != MEAN}
-    aimed = "recall" if target.startswith("sensitivity") else "specificity"
-    return [_point(label, target, names, aimed, found) for label in labels]
+    by_name = {(row.label, row.metric): row for row in rows if row.label != MEAN}
+    return [_point(label, target, {name: by_name[label, metric] for name, metric in names.items()}) for label in labels]
 
 
-def _point(
-    label: str, target: str, names: Mapping[str, str], aimed: str, found: Mapping[tuple[str, str], Estimate]
-) -> OperatingPoint:
-    figures = {figure: found[label, name] for figure, name in names.items()}
-    at, goal = figures[aimed], float(target.partition("=")[2])
+def _point(label: str, target: str, figures: Mapping[str, Estimate]) -> OperatingPoint:
+    condition, _, goal_text = target.partition("=")
+    at, goal = figures["recall" if condition == "sensitivity" else "specificity"], float(goal_text)
     labelled = at.n_positive + at.n_negative
     return OperatingPoint(
         label=label,
@@ -156,7 +155,7 @@ class NetBenefit:
 
     Attributes:
         label: The label.
-        threshold: Probability at which one would act.
+        threshold: Probability from which one would act.
         model: Net benefit of acting on the model, with its interval.
         treat_all: Net benefit of acting on everyone.
         above: The model minus the better of acting on everyone and on no one.
@@ -176,8 +175,7 @@ def decision_curve(
     *,
     labels: Sequence[str],
     thresholds: Sequence[float],
-    level: float = 0.95,
-    kind: str = "default",
+    **options: Unpack[OptionFields],
 ) -> list[NetBenefit]:
     """Compute the net benefit over threshold probabilities (Vickers & Elkin 2006, Med Decis Making 26:565).
 
@@ -187,8 +185,14 @@ def decision_curve(
         patient: Patient id of each image, shape (n,).
         labels: Names of the columns.
         thresholds: Probabilities from 0 to below 1.
-        level: Confidence level.
-        kind: Kind of interval.
+        options: See ``Options``.
+
+    Returns:
+        Label by label: one row a threshold.
+
+    Raises:
+        UsageError: A threshold is out of range.
+        MeasureError: A row is not usable.
 
     >>> curve = decision_curve([1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1], labels=["Edema"], thresholds=[0.2])
     >>> curve[0].model.value, curve[0].treat_all, curve[0].above  # (2 - 0.25) / 4 against (2 - 2 * 0.25) / 4
@@ -196,14 +200,14 @@ def decision_curve(
     """
     true, given = matrices(truth, score, labels)
     names = [f"net-benefit@threshold={threshold!r}" for threshold in map(float, thresholds)]
-    rows = estimate(true, given, patient, labels=labels, metrics=names, level=level, kind=kind)
-    found = {(row.label, row.metric): row for row in rows}
+    rows = estimate(true, given, patient, labels=labels, metrics=names, **options)
+    by_name = {(row.label, row.metric): row for row in rows}
     curve = []
     for i, label in enumerate(labels):
         labelled = true[:, i][~np.isnan(true[:, i])]
         prevalence = float(labelled.mean()) if len(labelled) else float("nan")
         for threshold, name in zip(map(float, thresholds), names, strict=True):
             everyone = prevalence - (1 - prevalence) * threshold / (1 - threshold)
-            row = replace(found[label, name], threshold=threshold)
+            row = replace(by_name[label, name], threshold=threshold)
             curve.append(NetBenefit(label, threshold, row, everyone, row.value - max(everyone, 0.0)))
     return curve

@@ -1,4 +1,4 @@
-"""Does the model serve everyone? The same figure for each part of the patients.
+"""A metric in each group of patients, such as sexes or bands of age.
 
 Groups with fewer patients than stated are suppressed: nothing about them is computed or printed. The worst group is the worst
 of several and therefore looks worse than it is; its distance to the rest says whether that could be chance.
@@ -6,34 +6,38 @@ of several and therefore looks worse than it is; its distance to the rest says w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.names import MetricSpec, parse
-from xrbench.statistics.generalization.cells import Cell, Thresholds
+from xrbench.metrics.metric import Task
+from xrbench.metrics.names import MetricSpec, parse_as
 from xrbench.statistics.generalization.gap import Gap, gap
 from xrbench.statistics.inference.multiple_testing import adjust
-from xrbench.statistics.intervals.estimate import MEAN, Estimate, estimate
-from xrbench.statistics.intervals.input_checks import matrices
+from xrbench.statistics.intervals.estimate import estimate
+from xrbench.statistics.intervals.estimate_row import Estimate
+from xrbench.statistics.options import OptionFields, Options
+from xrbench.statistics.predictions import MEAN, Predictions, Thresholds, is_of_predicted_class
 from xrbench.statistics.resampling.clusters import encode
 
+BoolArray = npt.NDArray[np.bool_]
 MINIMUM = 20
 """Patients below which a group is suppressed, unless another number is stated."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """One part of the patients.
+    """One group of patients.
 
     Attributes:
         name: The column's value, as text.
-        row: Its figure; all NaN with a reason when suppressed.
+        row: Its estimate; all NaN with a reason when suppressed.
         behind: All others minus this group, with an interval; None when either has no value.
         suppressed: Whether it has too few patients to be shown.
     """
@@ -46,11 +50,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Subgroups:
-    """One label's figure in every group of a column.
+    """The metric of one label or class in every group of a column.
 
     Attributes:
-        label: The label, or ``mean``.
-        column: What the groups are of, such as ``sex``.
+        label: The label or class, ``mean``, or ``all classes``.
+        column: Name of the column, such as ``sex``.
         groups: In the order of their names.
         worst: Name of the group with the worst value among those shown; empty when fewer than two are.
         gap: All other shown groups minus the worst one, with its interval.
@@ -79,9 +83,9 @@ def bands(ages: npt.ArrayLike, edges: Sequence[float] = (18, 40, 60, 80)) -> npt
     starts = [0, *(int(edge) for edge in edges)]
     names = [f"{low}-{high - 1}" for low, high in pairwise(starts)] + [f"{starts[-1]}+"]
     position = np.searchsorted(np.asarray(edges, float), years, side="right")
-    found = np.array([names[i] for i in position], object)
-    found[np.isnan(years)] = None
-    return found
+    band = np.array([names[i] for i in position], object)
+    band[np.isnan(years)] = None
+    return band
 
 
 def subgroups(
@@ -92,82 +96,75 @@ def subgroups(
     *,
     labels: Sequence[str],
     column: str,
+    task: Task = "multilabel",
     metric: str = "auc",
     thresholds: Thresholds | None = None,
     minimum: int = MINIMUM,
-    level: float = 0.95,
-    kind: str = "default",
+    **options: Unpack[OptionFields],
 ) -> list[Subgroups]:
     """Compute a metric in each group of patients.
 
     Args:
-        truth: 1, 0 or NaN (not labelled), shape (n, labels).
+        truth: As for ``estimate``, shape (n, labels); of classes also (n,).
         score: Higher for positive, shape (n, labels).
         patient: Patient id of each image, shape (n,).
         group: Value of the column for each image, shape (n,); missing values form no group.
         labels: Names of the columns of truth and score.
-        column: What the groups are of, for the table.
-        metric: Such as ``"auc"``.
+        column: Name of the column, for the table.
+        task: ``multilabel`` or ``multiclass``.
+        metric: A metric of the task, such as ``"auc"``.
         thresholds: (label, metric) -> threshold chosen on the validation set.
         minimum: Patients below which a group is suppressed.
-        level: Confidence level.
-        kind: Kind of interval.
+        options: See ``Options``; the distance to the other groups has a jackknife interval, whatever the kind.
 
     Returns:
-        One table a label, then that of ``mean``.
+        One table a label, then that of ``mean``; or one of ``all classes``.
+
+    Raises:
+        MeasureError: A row is not usable, or there are not as many values of the column as images.
+        UsageError: No such metric, or an option is out of range.
 
     >>> truth, score = [1, 1, 0, 0] * 2, [0.9, 0.8, 0.2, 0.1, 0.9, 0.3, 0.4, 0.1]
-    >>> found = subgroups(truth, score, None, ["F"] * 4 + ["M"] * 4, labels=["Edema"], column="sex", minimum=4)[0]
-    >>> [(part.name, part.row.value) for part in found.groups], found.worst
+    >>> edema = subgroups(truth, score, None, ["F"] * 4 + ["M"] * 4, labels=["Edema"], column="sex", minimum=4)[0]
+    >>> [(part.name, part.row.value) for part in edema.groups], edema.worst
     ([('F', 1.0), ('M', 0.75)], 'M')
     """
-    true, given = matrices(truth, score, labels)
-    unit, code = encode(patient, len(true))[:2]
-    values = pd.Series(np.asarray(group, object))
-    if len(values) != len(true):
-        raise MeasureError(f"{column} has {len(values):,} rows, truth has {len(true):,}")
-    spec = parse(metric)
-    names = sorted(values.dropna().astype(str).unique())
-    members = {name: (values.astype(str) == name).to_numpy() & values.notna().to_numpy() for name in names}
-    few = {name for name in names if len(np.unique(code[members[name]])) < minimum}
-    ids = code if unit == "patient" else None
-
-    def cell(rows: npt.NDArray[np.bool_]) -> Cell:
-        own = None if ids is None else ids[rows]
-        return Cell(column, true[rows], given[rows], own, thresholds or {}, image=np.flatnonzero(rows))
-
+    how, spec = Options(**options), parse_as(task, metric)
+    given = Predictions(column, truth, score, patient, thresholds or {}, labels=labels, task=task).checked()
+    members = _members(group, column, len(np.asarray(given.truth)))
+    patients = encode(patient, len(np.asarray(given.truth)))
+    shown = {name: rows for name, rows in members.items() if len(np.unique(patients.code[rows])) >= minimum}
+    ids = patients.code if patients.unit == "patient" else None
     tables = {
         name: estimate(
-            true[members[name]],
-            given[members[name]],
-            None if ids is None else ids[members[name]],
+            np.asarray(given.truth)[rows],
+            np.asarray(given.score)[rows],
+            None if ids is None else ids[rows],
             labels=labels,
+            task=task,
             metrics=[spec.name],
             thresholds=thresholds,
-            level=level,
-            kind=kind,
+            **options,
         )
-        for name in names
-        if name not in few
+        for name, rows in shown.items()
     }
-    shown = np.any([members[name] for name in tables], axis=0) if tables else np.zeros(len(true), bool)
-    behind = {
-        name: gap(
-            [cell(shown & ~members[name])],
-            [cell(members[name])],
-            metric=spec.name,
-            labels=labels,
-            level=level,
-            replicates=0,
+    gaps = _gaps(replace(given, patient=ids if how.unit == "patient" else None), shown, spec, how.level)
+    mean = [] if is_of_predicted_class(spec) else [MEAN]
+    missing = len(patients.code) - int(np.sum(list(members.values()), dtype=np.int64))
+    subgroup_tables = []
+    for number, label in enumerate([*given.value_labels(spec), *mean]):
+        blank = _suppressed(label, spec, minimum)
+        groups = tuple(
+            Group(name, tables[name][number], _defined(gaps[name][number]) if name in gaps else None, suppressed=False)
+            if name in tables
+            else Group(name, blank, None, suppressed=True)
+            for name in members
         )
-        for name in tables
-        if len(tables) > 1
-    }
-    missing = int(values.isna().sum())
-    return [
-        _table(label, i, column, spec, names, tables, behind, minimum, missing)
-        for i, label in enumerate((*labels, MEAN))
-    ]
+        worst = _worst(groups, spec.sign)
+        subgroup_tables.append(
+            Subgroups(label, column, groups, worst.name if worst else "", worst.behind if worst else None, missing)
+        )
+    return subgroup_tables
 
 
 def gap_pvalues(tables: Sequence[Subgroups], *, method: str = "holm") -> dict[tuple[str, str], float]:
@@ -177,8 +174,8 @@ def gap_pvalues(tables: Sequence[Subgroups], *, method: str = "holm") -> dict[tu
         (label, group) -> adjusted p-value of no difference.
 
     >>> truth, score = [1, 1, 0, 0] * 2, [0.9, 0.3, 0.4, 0.1] * 2
-    >>> found = subgroups(truth, score, None, ["F"] * 4 + ["M"] * 4, labels=["Edema"], column="sex", minimum=4)
-    >>> gap_pvalues(found[:1])  # both groups have the same AUC
+    >>> tables = subgroups(truth, score, None, ["F"] * 4 + ["M"] * 4, labels=["Edema"], column="sex", minimum=4)
+    >>> gap_pvalues(tables[:1])  # both groups have the same AUC
     {('Edema', 'F'): 1.0, ('Edema', 'M'): 1.0}
     """
     keys = [(table.label, part.name) for table in tables for part in table.groups if part.behind is not None]
@@ -186,30 +183,45 @@ def gap_pvalues(tables: Sequence[Subgroups], *, method: str = "holm") -> dict[tu
     return dict(zip(keys, (float(p) for p in adjust(raw, method)), strict=True))
 
 
-def _table(
-    label: str,
-    number: int,
-    column: str,
-    spec: MetricSpec,
-    names: Sequence[str],
-    tables: dict[str, list[Estimate]],
-    behind: dict[str, list[Gap]],
-    minimum: int,
-    missing: int,
-) -> Subgroups:
-    groups = []
-    for name in names:
-        if name in tables:
-            found = behind[name][number] if name in behind else None
-            groups.append(Group(name, tables[name][number], found if found and not found.reason else None, False))
-        else:
-            groups.append(Group(name, _suppressed(label, spec, minimum), None, True))
+def _members(group: npt.ArrayLike, column: str, images: int) -> dict[str, BoolArray]:
+    """Mark the images of each group, in the order of the groups' names, shape (images,) each."""
+    values = pd.Series(np.asarray(group, object))
+    if len(values) != images:
+        raise MeasureError(f"{column} has {len(values):,} rows, truth has {images:,}")
+    known, text = values.notna().to_numpy(), values.astype(str)
+    return {name: (text == name).to_numpy() & known for name in sorted(text[known].unique())}
+
+
+def _gaps(given: Predictions, shown: Mapping[str, BoolArray], spec: MetricSpec, level: float) -> dict[str, list[Gap]]:
+    """Subtract each group from all other shown ones; nothing where there is only one."""
+    if len(shown) < 2:
+        return {}
+    everyone = np.any(list(shown.values()), axis=0)
+
+    def part(rows: BoolArray) -> Predictions:
+        # Without patients, an image is known by its row.
+        return replace(
+            given,
+            truth=np.asarray(given.truth)[rows],
+            score=np.asarray(given.score)[rows],
+            patient=None if given.patient is None else np.asarray(given.patient)[rows],
+            image=np.flatnonzero(rows),
+        )
+
+    return {
+        name: gap([part(everyone & ~rows)], [part(rows)], metric=spec.name, level=level, replicates=0)
+        for name, rows in shown.items()
+    }
+
+
+def _defined(behind: Gap) -> Gap | None:
+    return None if behind.reason else behind
+
+
+def _worst(groups: Sequence[Group], sign: int) -> Group | None:
+    """Find the group with the worst value among several; None where neither direction is better."""
     valued = [part for part in groups if not np.isnan(part.row.value)]
-    ranked = len(valued) > 1 and spec.sign != 0
-    worst = min(valued, key=lambda part: spec.sign * part.row.value) if ranked else None
-    return Subgroups(
-        label, column, tuple(groups), worst.name if worst else "", worst.behind if worst else None, missing
-    )
+    return min(valued, key=lambda part: sign * part.row.value) if len(valued) > 1 and sign else None
 
 
 def _suppressed(label: str, spec: MetricSpec, minimum: int) -> Estimate:

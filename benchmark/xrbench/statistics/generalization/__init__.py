@@ -1,1 +1,1 @@
-"""From one domain to another: gaps, domain matrices, the variance over seeds and its components."""
+"""Generalization to other domains: gaps, domain matrices, the variance over seeds and its components."""

@@ -1,30 +1,31 @@
-"""How much is lost on another hospital's images: internal minus external."""
+"""The generalization gap: how much a metric loses on another hospital's images, internal minus external."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from xrbench.metrics.checks import FloatArray
-from xrbench.metrics.names import MetricSpec, parse
-from xrbench.progress import Reporter
-from xrbench.statistics.generalization.cells import Cell, CellValues, average, by_label, cell_values
+from xrbench.metrics.metric import Task
+from xrbench.metrics.names import parse_as
+from xrbench.statistics.generalization.cells import BoolArray, CellValues, average, cell_values, only_labels
 from xrbench.statistics.generalization.seed_variance import MeanAndSpread, mean_and_spread
-from xrbench.statistics.intervals.estimate import MEAN
-from xrbench.statistics.intervals.formulas import NOTHING, check_level
-from xrbench.statistics.resampling.jackknife import Contrast, contrast
+from xrbench.statistics.intervals.formulas import NOTHING
+from xrbench.statistics.options import Resampling, ResamplingFields
+from xrbench.statistics.predictions import MEAN, Predictions, named
+from xrbench.statistics.resampling.contrast import Contrast, contrast
 from xrbench.statistics.resampling.scale import scale_of
 
 
 @dataclass(frozen=True)
 class Gap:
-    """The generalization gap of one label, or of the mean of all labels.
+    """The generalization gap of one label or class, of the mean of all, or of all classes together.
 
     Attributes:
-        label: The label, or ``mean``.
+        label: The label or class, ``mean``, or ``all classes``.
         metric: Name of the metric.
         internal, external: Mean over the cells of each side that have a value.
         gap: Internal minus external.
@@ -36,7 +37,7 @@ class Gap:
         n_internal, n_external: Cells with a value.
         reason: Why there is no figure; else empty.
         p: Two-sided p-value of no gap.
-        caution: What a reader should know before trusting the interval; else empty.
+        caution: What to know before trusting the interval; else empty.
     """
 
     label: str
@@ -59,18 +60,15 @@ class Gap:
 
 
 def gap(
-    internal: Sequence[Cell],
-    external: Sequence[Cell],
+    internal: Sequence[Predictions],
+    external: Sequence[Predictions],
     *,
     metric: str = "auc",
-    labels: Sequence[str],
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-    threads: int | None = None,
-    reporter: Reporter | None = None,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
+    **options: Unpack[ResamplingFields],
 ) -> list[Gap]:
-    """Compute the generalization gap for each label and for the macro mean.
+    """Compute the generalization gap for each label or class, and for their mean or all of them together.
 
     Patients are left out one at a time, from all cells of their domain together, on whichever side those are. A label's mean
     is over the cells in which it has a value, on each side by itself; the macro mean is over the labels that have one on both.
@@ -78,118 +76,110 @@ def gap(
     Args:
         internal: Cells on held-out patients of the training domains.
         external: Cells on other domains.
-        metric: Such as ``"auc"``.
-        labels: Names of the columns of every cell.
-        replicates: Bootstrap replicates, for the standard error that stands beside.
-        level: Confidence level, between 0 and 1.
-        seed: Names the replicates' streams.
-        threads: At most so many; the figures do not depend on it.
-        reporter: Where a progress bar goes.
+        metric: A metric of the task, such as ``"auc"``; see ``estimate``.
+        labels: Names of the columns of every cell; None takes the cells' own.
+        task: ``multilabel`` or ``multiclass``; None takes the cells' own.
+        options: ``level``, ``replicates`` (of the bootstrap that counts undefined replicates; 0 for none), ``seed``, ``threads``,
+            ``reporter``; see ``Resampling``.
+
+    Returns:
+        One row a label, then ``mean``; or one of ``all classes``.
 
     Raises:
         MeasureError: There is no cell, a row is not usable, or a threshold is missing.
+        UsageError: No such metric, or an option is out of range.
 
-    >>> inside = Cell("here", [[1], [1], [0], [0]], [[0.9], [0.8], [0.2], [0.1]])
-    >>> outside = Cell("there", [[1], [1], [0], [0]], [[0.9], [0.3], [0.4], [0.1]])
-    >>> found = gap([inside], [outside], labels=["Edema"], replicates=200)[0]
-    >>> found.internal, found.external, found.gap
+    >>> inside = Predictions("here", [[1], [1], [0], [0]], [[0.9], [0.8], [0.2], [0.1]])
+    >>> outside = Predictions("there", [[1], [1], [0], [0]], [[0.9], [0.3], [0.4], [0.1]])
+    >>> row = gap([inside], [outside], labels=["Edema"], replicates=200)[0]
+    >>> row.internal, row.external, row.gap
     (1.0, 0.75, 0.25)
+    >>> inside = Predictions("here", [0, 0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.1, 0.9]])
+    >>> outside = Predictions("there", [0, 0, 1, 1], [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
+    >>> row = gap([inside], [outside], metric="macro-recall", labels=["sick", "well"], task="multiclass")[0]
+    >>> row.label, row.internal, row.external, row.gap
+    ('all classes', 1.0, 0.75, 0.25)
     """
-    check_level(level)
-    spec = parse(metric)
-    values = cell_values(
-        [*internal, *external],
-        by_label(spec, labels),
-        len(labels),
-        replicates=replicates,
-        seed=seed,
-        threads=threads,
-        reporter=reporter,
-    )
-    return gaps_of(values, len(internal), spec, labels, level=level, mean=True)
+    how = Resampling(**options)
+    cells = named([*internal, *external], labels, task)
+    values = cell_values(cells, parse_as(cells[0].task, metric), how)
+    defined = ~np.isnan(values.value)
+    inside = len(internal)
+    on_both_sides = np.flatnonzero(defined[:inside].any(axis=0) & defined[inside:].any(axis=0)).tolist()
+    rows = []
+    for label, numbers in values.rows():
+        used = on_both_sides if label == MEAN else numbers
+        rows.append(_gap(label, used, values, only_labels(defined, used), inside, how.level))
+    return rows
 
 
-def gaps_of(
-    values: CellValues, inside: int, spec: MetricSpec, labels: Sequence[str], *, level: float, mean: bool
-) -> list[Gap]:
-    """Set the first ``inside`` cells against all others, for each label and, if asked for, for their mean."""
-    kept = ~np.isnan(values.value)
-    named: list[tuple[str, Sequence[int]]] = [(label, [number]) for number, label in enumerate(labels)]
-    if mean:
-        both = kept[:inside].any(axis=0) & kept[inside:].any(axis=0)
-        named.append((MEAN, np.flatnonzero(both).tolist()))
-    return [_gap(label, spec, values, _only(kept, mine), inside, level, mine) for label, mine in named]
+def _gap(label: str, labels: Sequence[int], values: CellValues, used: BoolArray, inside: int, level: float) -> Gap:
+    """Subtract the mean of the external cells from that of the internal ones.
 
+    Args:
+        label: Label of the row.
+        labels: Numbers of the labels that it is about.
+        values: Values of all cells, ``inside`` internal ones first.
+        used: Values that take part, shape (cells, labels).
+        inside: Number of internal cells.
+        level: Confidence level.
+    """
 
-def _only(kept: npt.NDArray[np.bool_], labels: Sequence[int]) -> npt.NDArray[np.bool_]:
-    mask = np.zeros_like(kept)
-    mask[:, list(labels)] = kept[:, list(labels)]
-    return mask
+    def mean_internal(array: FloatArray) -> FloatArray:
+        return average(array[..., :inside, :], used[:inside])
 
+    def mean_external(array: FloatArray) -> FloatArray:
+        return average(array[..., inside:, :], used[inside:])
 
-def _gap(
-    label: str,
-    spec: MetricSpec,
-    values: CellValues,
-    kept: npt.NDArray[np.bool_],
-    inside: int,
-    level: float,
-    labels: Sequence[int],
-) -> Gap:
-    def mean_inside(array: FloatArray) -> FloatArray:
-        return average(array[..., :inside, :], kept[:inside])
-
-    def mean_outside(array: FloatArray) -> FloatArray:
-        return average(array[..., inside:, :], kept[inside:])
-
-    internal, external = float(mean_inside(values.value)), float(mean_outside(values.value))
-    found = None
-    if not np.isnan(internal - external):
-        parts = (values.parts(mean_outside, labels), values.parts(mean_inside, labels))
-        found = contrast((external, internal), parts, scale=scale_of(spec))
-    low, high = NOTHING if found is None else found.limits(1 - level)
-    drawn = mean_inside(values.replicates) - mean_outside(values.replicates)
+    internal, external = float(mean_internal(values.value)), float(mean_external(values.value))
+    defined = not np.isnan(internal - external)
+    difference = None
+    if defined:
+        parts = (values.parts(mean_external, labels), values.parts(mean_internal, labels))
+        difference = contrast((external, internal), parts, scale=scale_of(values.spec))
+    low, high = NOTHING if difference is None else difference.limits(1 - level)
+    replicates = mean_internal(values.replicates) - mean_external(values.replicates)
     return Gap(
         label=label,
-        metric=spec.name,
+        metric=values.spec.name,
         internal=internal,
         external=external,
         gap=internal - external,
         low=low,
         high=high,
-        error=float("nan") if found is None else found.error,
+        error=float("nan") if difference is None else difference.error,
         unit=values.unit,
         level=level,
-        replicates=len(drawn),
-        dropped=0 if np.isnan(internal - external) else int(np.isnan(drawn).sum()),
-        n_internal=int(kept[:inside].any(axis=1).sum()),
-        n_external=int(kept[inside:].any(axis=1).sum()),
-        reason=_why(internal, external, found),
-        p=float("nan") if found is None else found.p(),
-        caution=values.caution(kept),
+        replicates=len(replicates),
+        dropped=int(np.isnan(replicates).sum()) if defined else 0,
+        n_internal=int(used[:inside].any(axis=1).sum()),
+        n_external=int(used[inside:].any(axis=1).sum()),
+        reason=_why(internal, external, difference),
+        p=float("nan") if difference is None else difference.p(),
+        caution=values.caution(used),
     )
 
 
-def _why(internal: float, external: float, found: Contrast | None) -> str:
+def _why(internal: float, external: float, difference: Contrast | None) -> str:
     if np.isnan(internal) or np.isnan(external):
         return f"no {'internal' if np.isnan(internal) else 'external'} cell has a value"
-    return "interval: one patient alone carries what a figure is made of" if found is None else ""
+    return "interval: one patient alone carries what a figure is made of" if difference is None else ""
 
 
 def domain_matrix(
     values: Mapping[tuple[str, str], Sequence[float]], *, level: float = 0.95
 ) -> dict[tuple[str, str], MeanAndSpread]:
-    """Summarise figures by training domain and test domain; the diagonal is internal.
+    """Summarise values by training domain and test domain; the diagonal is internal.
 
     Args:
-        values: (training domain, test domain) -> the figures of all settings and seeds that have both.
+        values: (training domain, test domain) -> the values of all settings and seeds that have both.
         level: Confidence level of the t-interval of each mean.
 
     Returns:
         (training domain, test domain) -> mean, sample SD, interval and number.
 
-    >>> found = domain_matrix({("nih", "nih"): [0.9, 0.88], ("nih", "mimic"): [0.8]})
-    >>> round(found["nih", "nih"].mean, 2), found["nih", "mimic"].n
+    >>> matrix = domain_matrix({("nih", "nih"): [0.9, 0.88], ("nih", "mimic"): [0.8]})
+    >>> round(matrix["nih", "nih"].mean, 2), matrix["nih", "mimic"].n
     (0.89, 1)
     """
-    return {pair: mean_and_spread(list(figures), level=level) for pair, figures in values.items()}
+    return {pair: mean_and_spread(list(each), level=level) for pair, each in values.items()}

@@ -1,1 +1,1 @@
-"""Differences between models, tests over many of them, and the verdicts they allow."""
+"""Inference: differences between models, tests over many of them, power and verdicts."""

@@ -1,4 +1,4 @@
-"""Do two quantities rise together over a few things, such as classes? Spearman's correlation with the p-value of all orders."""
+"""Spearman's correlation of two quantities over a few items, such as classes, with a permutation p-value."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from scipy import stats
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
 
-LARGEST = 8
-"""Up to so many things all orders are tried: 8 have 40,320."""
-DRAWN = 9_999
-"""Orders that are drawn where there are more things."""
+EXACT_UP_TO = 8
+"""Items up to which all orders are tried: 8 have 40,320."""
+RANDOM_ORDERS = 9_999
+"""Random orders where there are more items."""
 FEWEST = 4
-"""With fewer things no order is rare: of three, the p-value cannot fall below a third."""
+"""With fewer items no order is rare: of three, the p-value cannot fall below a third."""
 CLOSE = 1e-12
+"""Correlations that differ by rounding are equal."""
 
 
 class RankCorrelation(NamedTuple):
@@ -26,8 +27,8 @@ class RankCorrelation(NamedTuple):
 
     Attributes:
         rho: Spearman's correlation, -1..1; NaN with fewer than two different values on a side.
-        p: Two-sided p-value: the share of all orders with a correlation at least as far from 0; NaN with fewer than four things.
-        n: How many things.
+        p: Two-sided p-value: the share of all orders with a correlation at least as far from 0; NaN with fewer than four items.
+        n: Number of items.
     """
 
     rho: float
@@ -36,17 +37,17 @@ class RankCorrelation(NamedTuple):
 
 
 def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike) -> RankCorrelation:
-    """Correlate the ranks of two quantities of the same few things; equal values share a rank.
+    """Correlate the ranks of two quantities of the same few items; equal values share a rank.
 
     Args:
-        x: One value a thing, shape (n,).
+        x: One value an item, shape (n,).
         y: The other quantity, same shape.
 
     Raises:
         MeasureError: The shapes differ, or a value is NaN.
 
-    >>> found = rank_correlation([1, 2, 3, 4], [10, 20, 30, 40])
-    >>> found.rho, round(found.p, 4)  # 2 of 24 orders: this one and its mirror image
+    >>> rising = rank_correlation([1, 2, 3, 4], [10, 20, 30, 40])
+    >>> rising.rho, round(rising.p, 4)  # 2 of 24 orders: this one and its mirror image
     (1.0, 0.0833)
     """
     a, b = (np.asarray(each, np.float64) for each in (x, y))
@@ -63,14 +64,16 @@ def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike) -> RankCorrelation:
 
 
 def _correlation(x: FloatArray, orders: FloatArray) -> FloatArray:
-    mine, theirs = x - x.mean(), orders - orders.mean(axis=1, keepdims=True)
-    found: FloatArray = theirs @ mine / np.sqrt((mine @ mine) * np.square(theirs).sum(axis=1))
-    return np.clip(found.round(15), -1.0, 1.0)
+    """Correlate x, shape (n,), with each of several orders, shape (orders, n)."""
+    x, orders = x - x.mean(), orders - orders.mean(axis=1, keepdims=True)
+    rho: FloatArray = orders @ x / np.sqrt((x @ x) * np.square(orders).sum(axis=1))
+    return np.clip(rho.round(15), -1.0, 1.0)
 
 
 def _orders(ranks: FloatArray) -> FloatArray:
-    """List all orders of a few ranks; of many, some that are always the same, and the given one."""
-    if len(ranks) <= LARGEST:
+    """List all orders of a few ranks, or the given and random ones of many, shape (orders, n)."""
+    if len(ranks) <= EXACT_UP_TO:
         return np.array(list(itertools.permutations(ranks)))
+    # A fixed seed, so that the same data give the same p-value; the given order counts as one of the random ones.
     generator = np.random.default_rng(len(ranks))
-    return np.array([ranks, *(generator.permutation(ranks) for _ in range(DRAWN))])
+    return np.array([ranks, *(generator.permutation(ranks) for _ in range(RANDOM_ORDERS))])

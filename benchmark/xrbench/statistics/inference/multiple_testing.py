@@ -16,8 +16,11 @@ def adjust(pvalues: npt.ArrayLike, method: str = "holm") -> FloatArray:
 
     Args:
         pvalues: 0..1, shape (k,); NaN (nothing was measured) stays NaN and does not count.
-        method: ``holm`` (chance of any false claim; Holm 1979, Scand J Stat 6:65) or ``bh`` (expected share of false claims;
-            Benjamini & Hochberg 1995, JRSS B 57:289).
+        method: ``holm`` (controls the family-wise error rate; Holm 1979, Scand J Stat 6:65) or ``bh`` (controls the false
+            discovery rate; Benjamini & Hochberg 1995, JRSS B 57:289).
+
+    Returns:
+        Shape (k,).
 
     Raises:
         UsageError: Unknown method.
@@ -31,13 +34,13 @@ def adjust(pvalues: npt.ArrayLike, method: str = "holm") -> FloatArray:
     if method not in METHODS:
         raise UsageError(f"unknown adjustment {method!r}{suggestion(method, METHODS)}")
     given = np.asarray(pvalues, np.float64)
-    kept = ~np.isnan(given)
-    wrong = kept & ((given < 0) | (given > 1))
+    tested = ~np.isnan(given)
+    wrong = tested & ((given < 0) | (given > 1))
     if wrong.any():
         raise MeasureError(f"p-value {given[wrong][0]} is outside 0..1")
     adjusted = np.full(given.shape, np.nan)
-    if kept.any():
-        adjusted[kept] = _holm(given[kept]) if method == "holm" else _benjamini_hochberg(given[kept])
+    if tested.any():
+        adjusted[tested] = _holm(given[tested]) if method == "holm" else _benjamini_hochberg(given[tested])
     return adjusted
 
 

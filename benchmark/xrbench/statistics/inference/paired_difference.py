@@ -2,7 +2,7 @@
 
 The difference is b minus a, averaged over cells (settings). Patients are left out one at a time from both models, all labels
 and all cells of their domain together, so what the two models share cancels. Interval and p-value come from the same
-calculation and never contradict each other; beside them stand the p-value of a paired patient bootstrap and, for the AUC in
+calculation and never contradict each other; two more p-values are those of a paired patient bootstrap and, for the AUC in
 a single cell, DeLong's.
 """
 
@@ -10,33 +10,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from xrbench.metrics.checks import FloatArray
-from xrbench.metrics.names import MetricSpec, parse
-from xrbench.progress import Reporter
-from xrbench.statistics.generalization.cells import CellValues, Lay, PairedCell, average, by_label, cell_values
+from xrbench.metrics.metric import Task
+from xrbench.metrics.names import parse_as
+from xrbench.statistics.generalization.cells import BoolArray, CellValues, average, cell_values, only_labels
 from xrbench.statistics.inference.power import smallest_detectable
 from xrbench.statistics.inference.verdicts import verdict
-from xrbench.statistics.intervals.cautions import beside, joined, safe_side
+from xrbench.statistics.intervals.cautions import conservative_test, few_for_tests, join_cautions
 from xrbench.statistics.intervals.delong import delong_test, z_test
-from xrbench.statistics.intervals.estimate import MEAN
-from xrbench.statistics.intervals.formulas import NOTHING, check_level
+from xrbench.statistics.intervals.formulas import NOTHING
 from xrbench.statistics.intervals.interval_kinds import DROPPED_LIMIT
+from xrbench.statistics.options import Resampling, ResamplingFields
+from xrbench.statistics.predictions import MEAN, Pair, named
 from xrbench.statistics.resampling.clusters import members
-from xrbench.statistics.resampling.jackknife import Contrast, contrast
-from xrbench.statistics.resampling.label_columns import Column
+from xrbench.statistics.resampling.contrast import Contrast, contrast
+from xrbench.statistics.resampling.label_columns import LabelColumn
 from xrbench.statistics.resampling.scale import scale_of
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What sets two models apart on one label, or on the mean of all labels.
+    """The difference of two models on one label or class, on the mean of all, or on all classes together.
 
     Attributes:
-        label: The label, or ``mean``.
+        label: The label or class, ``mean``, or ``all classes``.
         metric: Name of the metric.
         value_a, value_b: Mean over the cells in which both are defined.
         difference: b minus a.
@@ -55,8 +57,8 @@ class Difference:
         n_positive, n_negative, n_images: Labelled images of those cells, summed (over labels for ``mean``).
         n_patients: Distinct patients behind them.
         reason: Why there is no figure; else empty.
-        caution: What a reader should know before trusting it; else empty.
-        caution_beside: What a reader should know before trusting ``p_bootstrap`` and ``p_delong``; else empty.
+        caution: What to know before trusting it; else empty.
+        caution_beside: What to know before trusting ``p_bootstrap`` and ``p_delong``; else empty.
     """
 
     label: str
@@ -88,109 +90,83 @@ class Difference:
 
 
 def compare(
-    cells: Sequence[PairedCell],
+    cells: Sequence[Pair],
     *,
     metric: str = "auc",
-    labels: Sequence[str],
-    replicates: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    labels: Sequence[str] | None = None,
+    task: Task | None = None,
     margin: float = 0.0,
-    threads: int | None = None,
-    reporter: Reporter | None = None,
+    **options: Unpack[ResamplingFields],
 ) -> list[Difference]:
-    """Compare two models over cells, for each label and for the macro mean.
+    """Compare two models over cells, for each label or class, and for their mean or all of them together.
 
     Args:
-        cells: One for each setting.
-        metric: Such as ``"auc"``.
-        labels: Names of the columns of every cell.
-        replicates: Bootstrap replicates.
-        level: Confidence level of intervals and verdicts, between 0 and 1.
-        seed: Names the replicates' streams.
+        cells: One pair of predictions for each setting; see ``paired``.
+        metric: A metric of the task, such as ``"auc"``; see ``estimate``.
+        labels: Names of the columns of every cell; None takes the cells' own.
+        task: ``multilabel`` or ``multiclass``; None takes the cells' own.
         margin: Smallest difference that matters, for non-inferiority and equivalence; 0 asks for superiority only.
-        threads: At most so many; the figures do not depend on it.
-        reporter: Where a progress bar goes.
+        options: ``level``, ``replicates``, ``seed``, ``threads``, ``reporter``; see ``Resampling``.
 
     Returns:
-        One difference a label, then ``mean``: the mean over labels in each cell, then over cells.
+        One difference a label, then ``mean``: the mean over labels in each cell, then over cells; or one of ``all classes``.
 
     Raises:
         MeasureError: There is no cell, a row is not usable, or a threshold is missing.
+        UsageError: No such metric, or an option is out of range.
 
+    >>> from xrbench.statistics import paired
     >>> truth = [[1], [1], [1], [0], [0], [0]]
     >>> a, b = [[0.9], [0.3], [0.5], [0.4], [0.6], [0.1]], [[0.9], [0.7], [0.5], [0.4], [0.6], [0.1]]
-    >>> found = compare([PairedCell("here", truth, a, b)], labels=["Edema"], replicates=200)[0]
-    >>> round(found.value_a, 3), round(found.value_b, 3), round(found.difference, 3), found.verdict
+    >>> row = compare([paired("here", truth, a, b)], labels=["Edema"], replicates=200)[0]
+    >>> round(row.value_a, 3), round(row.value_b, 3), round(row.difference, 3), row.verdict
     (0.667, 0.889, 0.222, 'cannot tell')
     """
-    check_level(level)
-    spec = parse(metric)
-    both = both_sides(
-        cells, by_label(spec, labels), len(labels), replicates=replicates, seed=seed, threads=threads, reporter=reporter
-    )
-    judge = Judge(spec, both, cells, level, margin)
-    return [*(judge.label(name, i) for i, name in enumerate(labels)), judge.mean()]
+    how = Resampling(**options)
+    both = named([*(a for a, _ in cells), *(b for _, b in cells)], labels, task)
+    values = cell_values(both, parse_as(both[0].task, metric), how)
+    domains = [cell.domain for cell in both]
+    return [_Row(label, numbers, values, domains).difference(how.level, margin) for label, numbers in values.rows()]
 
 
-def both_sides(
-    cells: Sequence[PairedCell],
-    lay: Lay,
-    labels: int,
-    *,
-    replicates: int,
-    seed: int,
-    threads: int | None,
-    reporter: Reporter | None,
-) -> CellValues:
-    """Compute a metric of every cell: those of model a, then those of model b."""
-    sides = [cell.sides() for cell in cells]
-    laid = [pair[0] for pair in sides] + [pair[1] for pair in sides]
-    return cell_values(laid, lay, labels, replicates=replicates, seed=seed, threads=threads, reporter=reporter)
+class _Row:
+    """One row of a comparison: some labels of all cells, of which model a's come first.
 
+    Attributes:
+        used: Cells and labels in which both models have a value, shape (cells, labels).
+        a, b: Mean over these values.
+        contrast: Error of the difference; None where it cannot be computed.
+        replicates: Differences in bootstrap replicates, shape (replicates,).
+    """
 
-class Judge:
-    """Puts differences, their errors and their words together."""
+    def __init__(self, label: str, labels: Sequence[int], values: CellValues, domains: Sequence[str]) -> None:
+        self.label, self.values, self.domains = label, values, domains
+        cells = self.cells = len(domains) // 2
+        self.used: BoolArray = only_labels(~np.isnan(values.value[:cells] + values.value[cells:]), labels)
+        self.a, self.b = (
+            float(average(values.value[:cells], self.used)),
+            float(average(values.value[cells:], self.used)),
+        )
+        self.replicates = average(values.replicates[:, cells:] - values.replicates[:, :cells], self.used)
+        self.contrast = self._contrast(labels) if self.used.any() else None
 
-    def __init__(
-        self, spec: MetricSpec, both: CellValues, cells: Sequence[PairedCell], level: float, margin: float
-    ) -> None:
-        self.spec, self.both, self.cells, self.level, self.margin = spec, both, cells, level, margin
-        half = len(cells)
-        self.a, self.b = both.value[:half], both.value[half:]
-        self.drawn = both.replicates[:, half:] - both.replicates[:, :half]
-        self.kept = ~np.isnan(self.a + self.b)
-
-    def label(self, name: str, number: int) -> Difference:
-        """Compare the models on one label."""
-        kept = np.zeros_like(self.kept)
-        kept[:, number] = self.kept[:, number]
-        return self._difference(name, kept, [number], self._delong(kept, number))
-
-    def mean(self) -> Difference:
-        """Compare the models' means over labels."""
-        return self._difference(MEAN, self.kept, range(self.kept.shape[1]), float("nan"))
-
-    def _difference(
-        self, label: str, kept: npt.NDArray[np.bool_], labels: Sequence[int], p_delong: float
-    ) -> Difference:
-        a, b = float(average(self.a, kept)), float(average(self.b, kept))
-        drawn = average(self.drawn, kept)
-        dropped = int(np.isnan(drawn).sum()) if kept.any() else 0
-        found = self._contrast((a, b), kept, labels)
-        low, high = NOTHING if found is None else found.limits(1 - self.level)
-        inner = NOTHING if found is None else found.limits(2 * (1 - self.level))
-        p = float("nan") if found is None else found.p()
-        words = verdict(low, high, p=p, better=self.spec.better, margin=self.margin, level=self.level, inner=inner)
-        error = float("nan") if found is None else found.error
-        p_bootstrap = self._bootstrap(b - a, drawn, dropped, kept)
-        others = [name for name, value in (("p_bootstrap", p_bootstrap), ("p_delong", p_delong)) if not np.isnan(value)]
+    def difference(self, level: float, margin: float) -> Difference:
+        """Put the row together."""
+        values, spec, joint = self.values, self.values.spec, self.contrast
+        low, high = NOTHING if joint is None else joint.limits(1 - level)
+        # The interval of two one-sided tests, at 90 % for a level of 95 %.
+        inner = NOTHING if joint is None else joint.limits(2 * (1 - level))
+        p = float("nan") if joint is None else joint.p()
+        error = float("nan") if joint is None else joint.error
+        dropped = int(np.isnan(self.replicates).sum()) if self.used.any() else 0
+        p_bootstrap, p_delong = self._p_bootstrap(dropped), self._p_delong()
+        others = [name for name, other in (("p_bootstrap", p_bootstrap), ("p_delong", p_delong)) if not np.isnan(other)]
         return Difference(
-            label=label,
-            metric=self.spec.name,
-            value_a=a,
-            value_b=b,
-            difference=b - a,
+            label=self.label,
+            metric=spec.name,
+            value_a=self.a,
+            value_b=self.b,
+            difference=self.b - self.a,
             low=low,
             high=high,
             p=p,
@@ -198,74 +174,76 @@ class Judge:
             p_delong=p_delong,
             error=error,
             detectable=smallest_detectable(error),
-            verdict=words,
-            margin=self.margin,
-            unit=self.both.unit,
-            level=self.level,
-            replicates=len(drawn),
+            verdict=verdict(low, high, p=p, better=spec.better, margin=margin, level=level, inner=inner),
+            margin=margin,
+            unit=values.unit,
+            level=level,
+            replicates=len(self.replicates),
             dropped=dropped,
-            reason=self._why(kept, found),
-            caution=self._caution(kept, (a + b) / 2),
-            caution_beside=beside(self.both.fewest(kept), others),
-            **self._counts(kept),
+            **self._counts(),
+            reason=self._reason(),
+            caution=self._caution(),
+            caution_beside=few_for_tests(values.fewest(self.used), others),
         )
 
-    def _contrast(
-        self, values: tuple[float, float], kept: npt.NDArray[np.bool_], labels: Sequence[int]
-    ) -> Contrast | None:
-        half = len(self.cells)
+    def _contrast(self, labels: Sequence[int]) -> Contrast | None:
+        cells, used = self.cells, self.used
 
-        def of_a(left_out: FloatArray) -> FloatArray:
-            return average(left_out[:, :half], kept)
+        def mean_a(left_out: FloatArray) -> FloatArray:
+            return average(left_out[:, :cells], used)
 
-        def of_b(left_out: FloatArray) -> FloatArray:
-            return average(left_out[:, half:], kept)
+        def mean_b(left_out: FloatArray) -> FloatArray:
+            return average(left_out[:, cells:], used)
 
-        parts = (self.both.parts(of_a, labels), self.both.parts(of_b, labels))
-        return contrast(values, parts, scale=scale_of(self.spec)) if kept.any() else None
+        parts = (self.values.parts(mean_a, labels), self.values.parts(mean_b, labels))
+        return contrast((self.a, self.b), parts, scale=scale_of(self.values.spec))
 
-    def _bootstrap(self, difference: float, drawn: FloatArray, dropped: int, kept: npt.NDArray[np.bool_]) -> float:
-        """Compute the p-value of the bootstrap's standard error, freed of its narrowness.
+    def _p_bootstrap(self, dropped: int) -> float:
+        """Compute the p-value from the bootstrap's standard error, corrected for its narrowness.
 
         With m patients of the rarer class the bootstrap's variance is (m - 1) / m of what it should be: Hesterberg (2015), Am
         Stat 69:371.
         """
-        if not kept.any() or dropped > DROPPED_LIMIT * len(drawn) or len(drawn) - dropped < 2:
+        size = len(self.replicates)
+        if not self.used.any() or dropped > DROPPED_LIMIT * size or size - dropped < 2:
             return float("nan")
-        few = max(self.both.fewest(kept), 2)
-        return z_test(difference, float(np.nanstd(drawn, ddof=1)) * float(np.sqrt(few / (few - 1))))[1]
+        few = max(self.values.fewest(self.used), 2)
+        error = float(np.nanstd(self.replicates, ddof=1)) * float(np.sqrt(few / (few - 1)))
+        return z_test(self.b - self.a, error)[1]
 
-    def _why(self, kept: npt.NDArray[np.bool_], found: Contrast | None) -> str:
-        if not kept.any():
-            return "no cell in which both models have a value"
-        return "interval: one patient alone carries what a figure is made of" if found is None else ""
-
-    def _caution(self, kept: npt.NDArray[np.bool_], auc: float) -> str:
-        rarely = self.spec.metric.u_statistic and kept.any()
-        return joined(self.both.caution(kept), safe_side(self.both.most(kept), auc) if rarely else "")
-
-    def _delong(self, kept: npt.NDArray[np.bool_], number: int) -> float:
-        if not self.spec.metric.u_statistic or len(self.cells) != 1 or not kept.any():
+    def _p_delong(self) -> float:
+        """Compute DeLong's p-value for the AUC of one label in a single cell; NaN for all else."""
+        if not self.values.spec.metric.u_statistic or self.cells != 1 or self.label == MEAN or not self.used.any():
             return float("nan")
-        a, b = (self.both.behind[cell][number].laid for cell in (0, 1))
-        if not isinstance(a, Column) or not isinstance(b, Column):
+        label = int(np.flatnonzero(self.used[0])[0])
+        a, b = (self.values.support[cell][label].column for cell in (0, 1))
+        if not isinstance(a, LabelColumn) or not isinstance(b, LabelColumn):
             return float("nan")
         return delong_test(a.rows.positive, a.rows.score, b.rows.score, patient=a.code).p
 
-    def _counts(self, kept: npt.NDArray[np.bool_]) -> dict[str, int]:
-        behind = [self.both.behind[cell][label] for cell, label in np.argwhere(kept)]
-        positive = sum(one.positive for one in behind)
-        images = sum(len(one.laid.code) for one in behind)
+    def _reason(self) -> str:
+        if not self.used.any():
+            return "no cell in which both models have a value"
+        return "interval: one patient alone carries what a figure is made of" if self.contrast is None else ""
+
+    def _caution(self) -> str:
+        caution = self.values.caution(self.used)
+        if not self.values.spec.metric.u_statistic or not self.used.any():
+            return caution
+        return join_cautions(caution, conservative_test(self.values.most(self.used), (self.a + self.b) / 2))
+
+    def _counts(self) -> dict[str, int]:
+        """Count cells, labelled images and distinct patients behind the row; both models have the same."""
+        supports = self.values.supports(self.used)
+        positive = sum(support.positive for _, support in supports)
+        images = sum(len(support.column.code) for _, support in supports)
+        codes: dict[str, list[npt.NDArray[np.int32]]] = {}
+        for cell, support in supports:
+            codes.setdefault(self.domains[cell], []).append(support.column.code)
         return {
-            "n_cells": int(kept.any(axis=1).sum()),
+            "n_cells": int(self.used.any(axis=1).sum()),
             "n_positive": positive,
             "n_negative": images - positive,
             "n_images": images,
-            "n_patients": self._patients(kept),
+            "n_patients": sum(len(members(*parts)) for parts in codes.values()),
         }
-
-    def _patients(self, kept: npt.NDArray[np.bool_]) -> int:
-        codes: dict[str, list[npt.NDArray[np.int32]]] = {}
-        for cell, label in np.argwhere(kept):
-            codes.setdefault(self.cells[cell].domain, []).append(self.both.behind[cell][label].laid.code)
-        return sum(len(members(*parts)) for parts in codes.values())

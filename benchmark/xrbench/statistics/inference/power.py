@@ -1,4 +1,4 @@
-"""What difference could the data have shown, and which method may be called best?"""
+"""Power: the smallest difference that data can show, and the methods that cannot be told from the best."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def detectable_from_counts(
 def leaders(
     values: Mapping[str, float], detectable: Mapping[tuple[str, str], float] | float, *, lower_is_better: bool = False
 ) -> frozenset[str]:
-    """Name the methods that share the mark of the best: those that cannot be told from the highest value.
+    """Name the methods that share the mark of the best: those that cannot be distinguished from the highest value.
 
     Args:
         values: Method -> figure; NaN takes no part.
         detectable: Smallest detectable difference, of each pair in either order or one for all. A pair without one, or with
-            NaN, cannot be told apart.
+            NaN, cannot be distinguished.
         lower_is_better: Whether the lowest figure leads.
 
     Returns:
@@ -80,7 +80,7 @@ def leaders(
     def distance(name: str) -> float:
         if not isinstance(detectable, Mapping):
             return detectable
-        found = detectable.get((top, name), detectable.get((name, top), float("nan")))
-        return float("inf") if np.isnan(found) else found
+        difference = detectable.get((top, name), detectable.get((name, top), float("nan")))
+        return float("inf") if np.isnan(difference) else difference
 
     return frozenset(name for name, value in known.items() if name == top or known[top] - value < distance(name))

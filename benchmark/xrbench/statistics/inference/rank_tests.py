@@ -1,7 +1,7 @@
-"""Do methods differ across settings? Tests that only look at which method is ahead in each setting.
+"""Rank tests of methods over settings: signed ranks, Friedman's test, Nemenyi's critical difference.
 
-They treat settings as independent, which settings that share datasets are not: read them beside the paired comparison, not
-instead of it. With n settings the smallest possible two-sided p-value of the signed-rank test is 2 / 2 ** n.
+They treat settings as independent, which settings that share datasets are not: they supplement the paired comparison and do not
+replace it. With n settings the smallest possible two-sided p-value of the signed-rank test is 2 / 2 ** n.
 """
 
 from __future__ import annotations
@@ -51,15 +51,16 @@ def wilcoxon(a: npt.ArrayLike, b: npt.ArrayLike) -> SignedRank:
     left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if left.shape != right.shape or left.ndim != 1:
         raise MeasureError(f"wilcoxon wants two columns of one length, not shapes {left.shape} and {right.shape}")
-    # Figures are differences of decimals: equal gaps must tie although their last bits differ.
+    # Equal gaps between decimals must tie although their last bits differ.
     difference = np.round(right - left, 12)
     difference = difference[~np.isnan(difference) & (difference != 0)]
     n = len(difference)
     if n == 0:
         return SignedRank(0.0, 1.0, 0, 1.0)
     tied = len(np.unique(np.abs(difference))) < n
-    found = stats.wilcoxon(difference, method="exact" if not tied else "approx" if n > 10 else "auto")
-    return SignedRank(float(found.statistic), float(found.pvalue), n, float(2.0 ** (1 - n)))
+    # The exact distribution assumes that no ranks are tied.
+    test = stats.wilcoxon(difference, method="exact" if not tied else "approx" if n > 10 else "auto")
+    return SignedRank(float(test.statistic), float(test.pvalue), n, float(2.0 ** (1 - n)))
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,15 @@ def rank_methods(
     Args:
         figures: Shape (settings, methods); a setting with a NaN is left out.
         methods: Their names.
-        significance: Chance of any false difference among all pairs.
+        significance: Probability of any false difference among all pairs.
         higher_is_better: Whether the highest figure has rank 1.
 
     Raises:
         MeasureError: Fewer than two methods or two settings are left.
 
     >>> figures = [[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.9, 0.7, 0.8], [0.7, 0.6, 0.5]]
-    >>> found = rank_methods(figures, ["x", "y", "z"])
-    >>> found.mean_ranks, round(found.statistic, 2), round(found.critical_difference, 3)  # 2.343 x (3 x 4 / 24) ** 0.5
+    >>> ranking = rank_methods(figures, ["x", "y", "z"])
+    >>> ranking.mean_ranks, round(ranking.statistic, 2), round(ranking.critical_difference, 3)  # 2.343 x (3 x 4 / 24) ** 0.5
     ((1.0, 2.25, 2.75), 6.5, 1.657)
     """
     from scipy import stats
@@ -142,7 +143,11 @@ def nemenyi(methods: int, settings: int, *, significance: float = 0.05) -> float
 
 
 def _friedman(ranks: FloatArray) -> tuple[float, float]:
-    """Compute Friedman's statistic with its correction for ties; 0 and p = 1 when all methods always tie."""
+    """Compute Friedman's statistic with its correction for ties; 0 and p = 1 when all methods always tie.
+
+    Args:
+        ranks: Shape (settings, methods).
+    """
     from scipy import stats
 
     n, k = ranks.shape
@@ -155,10 +160,16 @@ def _friedman(ranks: FloatArray) -> tuple[float, float]:
 
 
 def _groups(sorted_ranks: FloatArray, cd: float) -> tuple[tuple[int, int], ...]:
-    """Find the longest runs of methods whose mean ranks lie within the critical difference."""
-    found: list[tuple[int, int]] = []
+    """Find the longest runs of methods whose mean ranks lie within the critical difference, as first and last position.
+
+    Args:
+        sorted_ranks: Mean ranks, rising, shape (methods,).
+        cd: Critical difference.
+    """
+    runs: list[tuple[int, int]] = []
     for first in range(len(sorted_ranks)):
         last = int(np.flatnonzero(sorted_ranks - sorted_ranks[first] <= cd)[-1])
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return tuple(found)
+        # A run that ends where the one before it does is part of that one.
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return tuple(runs)

@@ -1,4 +1,4 @@
-"""Say in words what an interval of a difference shows."""
+"""Verdicts: what the interval and p-value of a difference show, in words."""
 
 from __future__ import annotations
 
@@ -45,22 +45,17 @@ def verdict(
     if better == "lower":
         low, high = -high, -low
         inner = None if inner is None else (-inner[1], -inner[0])
-    inside = inner if inner is not None else (low, high)
-    sure = p < 1 - level
+    inner = inner if inner is not None else (low, high)
+    significant = p < 1 - level
+    equivalent = margin > 0 and -margin < inner[0] and inner[1] < margin
     if better == "neither":
-        return _undirected(sure, inside, margin)
-    if sure and low > 0:
+        return f"equivalent within {margin:g}" if equivalent else DIFFERS if significant else CANNOT_TELL
+    if significant and low > 0:
         return BETTER
-    if sure and high < -margin:
+    if significant and high < -margin:
         return WORSE
-    if margin > 0 and -margin < inside[0] and inside[1] < margin:
+    if equivalent:
         return f"equivalent within {margin:g}"
     if margin > 0 and low > -margin:
         return f"not worse by more than {margin:g}"
-    return WORSE if sure and high < 0 else CANNOT_TELL
-
-
-def _undirected(sure: bool, inside: tuple[float, float], margin: float) -> str:
-    if margin > 0 and -margin < inside[0] and inside[1] < margin:
-        return f"equivalent within {margin:g}"
-    return DIFFERS if sure else CANNOT_TELL
+    return WORSE if significant and high < 0 else CANNOT_TELL

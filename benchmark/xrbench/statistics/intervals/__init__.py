@@ -1,1 +1,1 @@
-"""Figures of one sample with their confidence intervals."""
+"""Metrics of one sample with their confidence intervals."""

@@ -1,4 +1,4 @@
-"""What a reader should know before trusting an interval: where its kind is not known to hold."""
+"""Cautions for readers of an interval: where its kind is not known to hold its level."""
 
 from __future__ import annotations
 
@@ -10,99 +10,98 @@ from xrbench.statistics.intervals.interval_kinds import (
     ENOUGH,
     ENOUGH_FOR,
     denominator_patients,
-    patients_of,
 )
-from xrbench.statistics.resampling.label_columns import Column
+from xrbench.statistics.resampling.label_columns import LabelColumn
 
 ENOUGH_TESTS = 100
-"""Patients of each class from which the tests beside the default one err as often as they say."""
+"""Patients of each class from which the bootstrap's and DeLong's tests hold their level."""
 ENOUGH_WRONG = 5
-"""Patients of the commoner class that a model has to rank wrongly (their number times 1 - AUC), for a test not to err on the
-safe side: below, 5 % tests of two AUCs of 0.95 reject 3.6 % of true null hypotheses."""
+"""Patients of the commoner class that a model has to rank wrongly (their number times 1 - AUC), for a test not to be
+conservative: below, 5 % tests of two AUCs of 0.95 reject 3.6 % of true null hypotheses."""
 
 CHANCE_SHARE = 0.2
 """Share of a calibration error that chance may make alone; above it, 95 % intervals hold the true one in 0 to 93 %."""
 
 
-def joined(*words: str) -> str:
-    """Put cautions one behind the other.
+def join_cautions(*cautions: str) -> str:
+    """Join the cautions that are not empty.
 
-    >>> joined("", "few patients", "images taken as independent")
+    >>> join_cautions("", "few patients", "images taken as independent")
     'few patients; images taken as independent'
     """
-    return "; ".join(word for word in words if word)
+    return "; ".join(caution for caution in cautions if caution)
 
 
-def enough_for(kind: str) -> int:
-    """Give the patients of each class from which a kind of interval is known to hold (``tests/validation``).
+def patients_needed(kind: str) -> int:
+    """Return the patients of each class from which a kind of interval is known to hold (``tests/validation``).
 
-    >>> enough_for("default"), enough_for("bootstrap")
+    >>> patients_needed("default"), patients_needed("bootstrap")
     (20, 100)
     """
     return ENOUGH_FOR.get(kind, ENOUGH)
 
 
-def patients(count: int, word: str = "") -> str:
-    """Count patients in words.
+def count_patients(count: int, word: str = "") -> str:
+    """Write a number of patients in words.
 
-    >>> patients(1, "positive"), patients(2)
+    >>> count_patients(1, "positive"), count_patients(2)
     ('1 positive patient', '2 patients')
     """
     return f"{count:,} {word + ' ' if word else ''}patient{'' if count == 1 else 's'}"
 
 
-def of_point(low: float, high: float) -> str:
-    """Say that an interval without width is no sign of certainty; else nothing.
+def zero_width(low: float, high: float) -> str:
+    """Caution that an interval without width is no sign of certainty; else empty.
 
-    >>> of_point(0.5, 0.6), of_point(1.0, 1.0)
+    >>> zero_width(0.5, 0.6), zero_width(1.0, 1.0)
     ('', 'no patient moves the figure: an interval without width says nothing about its uncertainty')
     """
-    words = "no patient moves the figure: an interval without width says nothing about its uncertainty"
-    return words if high - low < 1e-9 else ""
+    caution = "no patient moves the figure: an interval without width says nothing about its uncertainty"
+    return caution if high - low < 1e-9 else ""
 
 
-def beside(fewest: int, names: Sequence[str]) -> str:
-    """Say that tests beside the default one need more patients of the rarer class; else nothing.
+def few_for_tests(fewest: int, names: Sequence[str]) -> str:
+    """Caution that tests other than the default one need more patients of the rarer class; else empty.
 
-    >>> beside(50, ["p_bootstrap", "p_delong"])
+    >>> few_for_tests(50, ["p_bootstrap", "p_delong"])
     'p_bootstrap and p_delong: known to hold from 100 patients of each class'
     """
-    short = names and fewest < ENOUGH_TESTS
-    return f"{' and '.join(names)}: known to hold from {ENOUGH_TESTS} patients of each class" if short else ""
+    few = names and fewest < ENOUGH_TESTS
+    return f"{' and '.join(names)}: known to hold from {ENOUGH_TESTS} patients of each class" if few else ""
 
 
-def safe_side(most: int, auc: float) -> str:
-    """Say that tests of AUCs reject too rarely, as few of the commoner class's patients are ranked wrongly; else nothing.
+def conservative_test(most: int, auc: float) -> str:
+    """Caution that tests of AUCs reject too rarely, as few patients of the commoner class are ranked wrongly; else empty.
 
-    >>> safe_side(300, 0.95), safe_side(80, 0.95)
+    >>> conservative_test(300, 0.95), conservative_test(80, 0.95)
     ('', 'fewer than 5 patients are ranked wrongly: p-values are larger than they need be')
     """
-    short = most * (1 - auc) < ENOUGH_WRONG
-    return (
-        f"fewer than {ENOUGH_WRONG} patients are ranked wrongly: p-values are larger than they need be" if short else ""
-    )
-
-
-def of_bias(one: Column, spec: MetricSpec, value: float) -> str:
-    """Say that a calibration error is not much larger than chance alone makes it; else nothing.
-
-    It is a mean of distances, which chance can only lengthen: the interval then lies around too large a figure.
-    """
-    if not spec.metric.chance or not len(one.rows.score):
+    if most * (1 - auc) >= ENOUGH_WRONG:
         return ""
-    alone = float(formula(spec.metric.chance)(one.rows.score))
-    words = f"biased upwards: perfectly calibrated probabilities would show about {alone:.2g} on so few images"
-    return words if alone > CHANCE_SHARE * value else ""
+    return f"fewer than {ENOUGH_WRONG} patients are ranked wrongly: p-values are larger than they need be"
 
 
-def few(one: Column, spec: MetricSpec, kind: str) -> str:
-    """Say that a label has too few patients of a class, or behind a share, for a kind of interval; else nothing."""
-    enough = enough_for(kind)
-    counts = dict(zip(("positive", "negative"), patients_of(one), strict=True))
+def calibration_bias(column: LabelColumn, spec: MetricSpec, value: float) -> str:
+    """Caution that a calibration error is not much larger than chance alone makes it; else empty.
+
+    It is a mean of distances, which chance can only lengthen: the interval then lies around a value that is too large.
+    """
+    if not spec.metric.chance or not len(column.rows.score):
+        return ""
+    by_chance = float(formula(spec.metric.chance)(column.rows.score))
+    caution = f"biased upwards: perfectly calibrated probabilities would show about {by_chance:.2g} on so few images"
+    return caution if by_chance > CHANCE_SHARE * value else ""
+
+
+def few_patients(column: LabelColumn, spec: MetricSpec, kind: str) -> str:
+    """Caution that a label has too few patients of a class, or behind a share, for a kind of interval; else empty."""
+    enough = patients_needed(kind)
+    positive, negative = column.class_patients()
+    counts = [(positive, count_patients(positive, "positive")), (negative, count_patients(negative, "negative"))]
     if spec.metric.share_of:
-        counts["called"] = denominator_patients(spec, one)
-    for word, count in counts.items():
+        behind = denominator_patients(spec, column)
+        counts.append((behind, f"{count_patients(behind)} behind the share"))
+    for count, words in counts:
         if 0 < count < enough:
-            found = patients(count, word) if word != "called" else f"{patients(count)} behind the share"
-            return f"{found}: {kind} intervals are known to hold from {enough}"
+            return f"{words}: {kind} intervals are known to hold from {enough}"
     return ""

@@ -1,4 +1,4 @@
-"""Predicted classes laid out for the passes: one count of true by predicted class serves every figure made of it."""
+"""Predicted classes laid out for the kernels: one count of true by predicted class serves every metric made of it."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ import numpy.typing as npt
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.multiclass import Classified
 from xrbench.metrics.names import MetricSpec
-from xrbench.statistics.intervals.cautions import enough_for, joined
+from xrbench.statistics.intervals.cautions import join_cautions, patients_needed
 from xrbench.statistics.resampling.clusters import members
 
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Calls:
+class ClassColumns:
     """The predicted classes of one model.
 
     Attributes:
-        found: The labelled rows.
-        code: Patient number of each labelled row.
-        metrics: Figures over all classes (one row of values) and of each class (as many rows as there are classes).
+        labelled: The labelled rows.
+        code: Patient number of each labelled row, shape (rows,).
+        metrics: Metrics over all classes (one row of values) and of each class (one row of values a class).
     """
 
-    found: Classified
+    labelled: Classified
     code: npt.NDArray[np.int32]
     metrics: tuple[MetricSpec, ...]
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
-        return int(self.found.score.shape[1])
+        """Number of classes."""
+        return int(self.labelled.score.shape[1])
 
     @property
     def rows(self) -> list[tuple[MetricSpec, int | None]]:
         """The metric and class of each row of values; None stands for all classes."""
-        each = range(self.classes)
-        return [(spec, k) for spec in self.metrics for k in (each if spec.metric.per_class else (None,))]
+        every_class = range(self.classes)
+        return [(spec, k) for spec in self.metrics for k in (every_class if spec.metric.per_class else (None,))]
 
     @property
     def specs(self) -> tuple[MetricSpec, ...]:
@@ -48,53 +48,68 @@ class Calls:
         return tuple(spec for spec, _ in self.rows)
 
     def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
-        """Compute every row in every lane, shape (rows, 64)."""
+        """Compute every row in every lane.
+
+        Args:
+            counts: Patients' counts in 64 replicates, shape (patients, 64).
+
+        Returns:
+            Shape (rows, 64); NaN where a metric is undefined in a lane.
+        """
         from xrbench.statistics.resampling import kernels
 
         classes, lanes = self.classes, counts.shape[1]
-        slot = self.found.truth * classes + self.found.called
+        # One slot for each pair of true and predicted class, in the order of the flattened confusion matrix.
+        slot = self.labelled.truth * classes + self.labelled.called
         sums = np.empty((classes * classes, lanes))
         kernels.sums_pass(counts, self.code, slot, np.ones(len(slot)), sums)
         table = sums.reshape(classes, classes, lanes)
         return np.concatenate([spec.of_table(table) for spec in self.metrics])
 
-    def grouped(self, group: IntArray) -> Calls:
-        """Put groups of patients in the place of patients; ``group`` is the number of each patient's group."""
+    def grouped(self, group: IntArray) -> ClassColumns:
+        """Replace patients by groups of patients; ``group`` is the group of each patient, shape (patients,)."""
         return replace(self, code=group.astype(np.int32)[self.code])
 
-    def kinds(self, patients: int) -> IntArray:
-        """Give each patient's class, the highest of several, shape (patients,)."""
-        found = np.zeros(patients, np.int64)
-        np.maximum.at(found, self.code, self.found.truth)
-        return found
+    def strata(self, patients: int) -> IntArray:
+        """Number each patient's class, the highest of several, shape (patients,)."""
+        stratum = np.zeros(patients, np.int64)
+        np.maximum.at(stratum, self.code, self.labelled.truth)
+        return stratum
 
-    def patients_of(self, k: int) -> tuple[int, int]:
+    def images_of(self, k: int | None) -> int:
+        """Count the labelled images of class ``k``, or of all classes."""
+        return len(self.code) if k is None else int(np.sum(self.labelled.truth == k))
+
+    def class_patients(self, k: int) -> tuple[int, int]:
         """Count the patients with an image of class ``k`` and those with one of another class."""
-        mine = self.found.truth == k
-        return len(members(self.code[mine])), len(members(self.code[~mine]))
+        of_class = self.labelled.truth == k
+        return len(members(self.code[of_class])), len(members(self.code[~of_class]))
 
-    def behind(self, spec: MetricSpec, k: int | None) -> int:
-        """Count the patients behind the denominator of a share."""
-        column = self.found.called if spec.metric.share_of == "positive calls" else self.found.truth
+    def denominator_patients(self, spec: MetricSpec, k: int | None) -> int:
+        """Count the patients behind the denominator of a proportion."""
+        column = self.labelled.called if spec.metric.share_of == "positive calls" else self.labelled.truth
         return len(members(self.code if k is None else self.code[column == k]))
 
-    def members(self, spec: MetricSpec, k: int | None, classes: Sequence[str]) -> dict[str, int]:
-        """Count the patients that a figure rests on, part by part."""
-        if spec.metric.share_of == "images":  # every image counts alike, so no class has to be large
-            return {"all classes": self.behind(spec, None)}
+    def patients_by_class(self, spec: MetricSpec, k: int | None, classes: Sequence[str]) -> dict[str, int]:
+        """Count the patients that a value rests on: class (or group of classes) -> patients."""
+        if spec.metric.share_of == "images":
+            # Every image counts alike, so that no class has to be large.
+            return {"all classes": self.denominator_patients(spec, None)}
         if k is None:
-            return {name: self.patients_of(number)[0] for number, name in enumerate(classes)}
-        return dict(zip((classes[k], "the other classes"), self.patients_of(k), strict=True))
+            return {name: self.class_patients(number)[0] for number, name in enumerate(classes)}
+        return dict(zip((classes[k], "the other classes"), self.class_patients(k), strict=True))
 
-    def few(self, spec: MetricSpec, k: int | None, classes: Sequence[str], kind: str) -> str:
-        """Say which classes have too few patients for a kind of interval, or are in no mean; else nothing."""
-        enough, counts = enough_for(kind), self.members(spec, k, classes)
+    def caution(self, spec: MetricSpec, k: int | None, classes: Sequence[str], kind: str) -> str:
+        """Name the classes that have too few patients for a kind of interval, and those that are in no mean; else empty."""
+        enough, counts = patients_needed(kind), self.patients_by_class(spec, k, classes)
         absent = ", ".join(name for name, count in counts.items() if not count)
-        listed = ", ".join(f"{name} ({count})" for name, count in counts.items() if 0 < count < enough)
-        words = f"few patients of {listed}: {kind} intervals are known to hold from {enough}"
-        return joined(f"{absent} without an image" if absent else "", words if listed else "")
+        few = ", ".join(f"{name} ({count})" for name, count in counts.items() if 0 < count < enough)
+        return join_cautions(
+            f"{absent} without an image" if absent else "",
+            f"few patients of {few}: {kind} intervals are known to hold from {enough}" if few else "",
+        )
 
 
-def called(found: Classified, code: npt.NDArray[np.int32], metrics: Sequence[MetricSpec]) -> Calls:
-    """Lay out the labelled rows; ``code`` is the patient number of every row of the input."""
-    return Calls(found, code[found.rows], tuple(metrics))
+def class_columns(labelled: Classified, code: npt.NDArray[np.int32], metrics: Sequence[MetricSpec]) -> ClassColumns:
+    """Lay out the labelled rows; ``code`` is the patient number of every row of the input, shape (n,)."""
+    return ClassColumns(labelled, code[labelled.rows], tuple(metrics))

@@ -1,4 +1,4 @@
-"""The AUC's variance without resampling: DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837.
+"""Variance of the AUC without resampling: DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44:837.
 
 The structural components come from ranks in O(n log n): Sun & Xu (2014), IEEE Signal Process Lett 21:1389. When patients
 have several images their components are summed first: Obuchowski (1997), Biometrics 53:567; with one image a patient this is
@@ -29,7 +29,7 @@ class DeLong:
     Attributes:
         auc: Shape (models,); NaN without both classes.
         covariance: Shape (models, models); NaN with fewer than two positive or two negative patients.
-        caution: What a reader should know before trusting it; else empty.
+        caution: What to know before trusting it; else empty.
     """
 
     auc: FloatArray
@@ -39,7 +39,14 @@ class DeLong:
 
 @dataclass(frozen=True)
 class DeLongTest:
-    """Two AUCs on the same images, b minus a, with the standard error, z, two-sided p-value, and what to know before trusting it."""
+    """Test of two AUCs on the same images.
+
+    Attributes:
+        difference: AUC of b minus AUC of a.
+        error: Its standard error; NaN where there is no covariance.
+        z, p: Test statistic and two-sided p-value.
+        caution: What to know before trusting it; else empty.
+    """
 
     difference: float
     error: float
@@ -56,8 +63,8 @@ def delong(truth: npt.ArrayLike, scores: npt.ArrayLike, *, patient: npt.ArrayLik
         scores: Higher for positive, shape (n,) or (n, models).
         patient: Patient of each image, shape (n,); None takes images as independent.
 
-    >>> found = delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> float(found.auc[0]), float(found.covariance[0, 0])  # V10 = (1/2, 1), V01 = (1, 1/2): 1/8/2 + 1/8/2
+    >>> result = delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> float(result.auc[0]), float(result.covariance[0, 0])  # V10 = (1/2, 1), V01 = (1, 1/2): 1/8/2 + 1/8/2
     (0.75, 0.125)
     """
     given = np.asarray(scores, np.float64)
@@ -94,8 +101,8 @@ def delong_interval(
     >>> tuple(round(end, 3) for end in delong_interval(truth, score, logit=False))
     (0.291, 1.265)
     """
-    found = delong(truth, score, patient=patient)
-    value, variance = float(found.auc[0]), float(found.covariance[0, 0])
+    result = delong(truth, score, patient=patient)
+    value, variance = float(result.auc[0]), float(result.covariance[0, 0])
     if np.isnan(variance):
         return NOTHING
     return (logit_normal if logit else normal)(value, float(np.sqrt(variance)), check_level(level))
@@ -115,15 +122,16 @@ def delong_test(
     >>> delong_test([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.4, 0.35, 0.8])
     DeLongTest(difference=0.0, error=0.0, z=0.0, p=1.0, caution='2 positive images: known to hold from 100')
     """
-    found = delong(truth, np.stack([np.asarray(score_a, float), np.asarray(score_b, float)], axis=1), patient=patient)
-    difference = float(found.auc[1] - found.auc[0])
+    both = delong(truth, np.stack([np.asarray(score_a, float), np.asarray(score_b, float)], axis=1), patient=patient)
+    difference = float(both.auc[1] - both.auc[0])
     contrast = np.array([-1.0, 1.0])
-    error = float(np.sqrt(max(0.0, contrast @ found.covariance @ contrast)))
-    return DeLongTest(difference, error, *z_test(difference, error), found.caution)
+    # Rounding may leave the variance of two equal models slightly negative.
+    error = float(np.sqrt(max(0.0, contrast @ both.covariance @ contrast)))
+    return DeLongTest(difference, error, *z_test(difference, error), both.caution)
 
 
 def z_test(difference: float, error: float) -> tuple[float, float]:
-    """Give z and its two-sided p-value; a difference of 0 without error has p = 1, another one is NaN.
+    """Compute z and its two-sided p-value; a difference of 0 without error has p = 1, another one without error NaN.
 
     >>> tuple(round(x, 4) for x in z_test(0.0196, 0.01))
     (1.96, 0.05)
@@ -138,18 +146,29 @@ def z_test(difference: float, error: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Components:
-    """One model's AUC and, for each image, its share of the other class on the right side of it (ties count half)."""
+    """One model's AUC and its structural components.
+
+    Attributes:
+        auc: 0..1; NaN without both classes.
+        placement: For each image the share of the other class that is ranked correctly against it (ties count half), shape (n,).
+    """
 
     auc: float
     placement: FloatArray
 
 
 def components(score: FloatArray, positive: BoolArray) -> Components:
-    """Compute the AUC and DeLong's structural components from ranks."""
+    """Compute the AUC and DeLong's structural components from ranks.
+
+    Args:
+        score: Shape (n,).
+        positive: Whether the truth is 1, shape (n,).
+    """
     order = np.argsort(score)
     ascending, kind = score[order], positive[order]
     new = np.ones(len(order), np.bool_)
     new[1:] = ascending[1:] != ascending[:-1]
+    # Equal scores form one group: everything is counted once a group and handed to its images.
     group = np.cumsum(new) - 1
     starts = np.flatnonzero(new)
     m, n = int(np.sum(positive)), int(len(positive) - np.sum(positive))
@@ -165,7 +184,7 @@ def components(score: FloatArray, positive: BoolArray) -> Components:
 
 
 def _few(positive: BoolArray, code: npt.NDArray[np.int32] | None) -> str:
-    """Say that a class has too few patients (images, where these are the unit) for a normal interval or test."""
+    """Caution that a class has too few patients (images, where these are the unit) for a normal interval or test."""
     unit = "image" if code is None else "patient"
     for word, kind in (("positive", positive), ("negative", ~positive)):
         count = int(kind.sum()) if code is None else len(members(code[kind]))
@@ -177,7 +196,13 @@ def _few(positive: BoolArray, code: npt.NDArray[np.int32] | None) -> str:
 def _covariance(parts: list[Components], positive: BoolArray, code: npt.NDArray[np.int32] | None) -> FloatArray:
     """Combine the models' components over patients, after Obuchowski's equations for S10, S01 and S11.
 
-    ``code`` is the patient of each image; None takes each image for a patient, which leaves DeLong's own equations.
+    Args:
+        parts: Components of each model.
+        positive: Whether the truth is 1, shape (n,).
+        code: Patient number of each image, shape (n,); None takes each image for a patient, which leaves DeLong's own equations.
+
+    Returns:
+        Shape (models, models).
     """
     models = len(parts)
     m, n = int(positive.sum()), int((~positive).sum())
@@ -192,10 +217,11 @@ def _covariance(parts: list[Components], positive: BoolArray, code: npt.NDArray[
         members = [int(np.count_nonzero(np.bincount(code[kind], minlength=size))) for kind in kinds]
     if min(members) < 2:
         return np.full((models, models), np.nan)
-    found: FloatArray = x @ x.T * (members[0] / (members[0] - 1) / m**2)
-    found += y @ y.T * (members[1] / (members[1] - 1) / n**2)
+    covariance: FloatArray = x @ x.T * (members[0] / (members[0] - 1) / m**2)
+    covariance += y @ y.T * (members[1] / (members[1] - 1) / n**2)
     if code is not None:
+        # S11: a patient with positive and negative images links both classes.
         everyone = int(np.count_nonzero(np.bincount(code)))
         both = x @ y.T * (everyone / (everyone - 1) / (m * n))
-        found += both + both.T
-    return found
+        covariance += both + both.T
+    return covariance

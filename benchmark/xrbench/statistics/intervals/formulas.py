@@ -1,4 +1,4 @@
-"""Turn replicates, or a standard error, into an interval."""
+"""Formulas that turn replicates, or a standard error, into an interval."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_level(level: float) -> float:
 
 
 def quantile(level: float) -> float:
-    """Give the normal quantile of a two-sided interval.
+    """Return the normal quantile of a two-sided interval.
 
     >>> round(quantile(0.95), 3)
     1.96
@@ -33,15 +33,19 @@ def quantile(level: float) -> float:
 
 
 def percentile(replicates: npt.ArrayLike, level: float) -> tuple[float, float]:
-    """Cut equal tails off the bootstrap replicates (Efron 1979, Ann Stat 7:1); NaN replicates are left out.
+    """Compute the percentile interval of bootstrap replicates (Efron 1979, Ann Stat 7:1).
+
+    Args:
+        replicates: Shape (replicates,); NaN are left out.
+        level: Confidence level, between 0 and 1.
 
     >>> percentile([0.1, 0.2, 0.3, 0.4, 0.5], 0.5)
     (0.2, 0.4)
     """
-    kept = _kept(replicates)
-    if not len(kept):
+    values = _defined(replicates)
+    if not len(values):
         return NOTHING
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -50,29 +54,33 @@ def bca(value: float, replicates: npt.ArrayLike, jackknife: npt.ArrayLike, level
 
     Args:
         value: The figure on the sample itself.
-        replicates: The figure in each replicate; NaN are left out.
-        jackknife: The figure with each patient, or each of many equal groups of patients, left out; NaN are left out.
+        replicates: The figure in each replicate, shape (replicates,); NaN are left out.
+        jackknife: The figure without each patient, or each of many equal groups of patients, shape (groups,); NaN are left out.
         level: Confidence level, between 0 and 1.
 
     Returns:
         Low and high; NaN when no replicate lies on one side of the value, so that the correction has no finite size.
     """
-    kept, left_out = _kept(replicates), _kept(jackknife)
-    if not len(kept) or not len(left_out):
+    values, left_out = _defined(replicates), _defined(jackknife)
+    if not len(values) or not len(left_out):
         return NOTHING
-    if np.ptp(kept) == 0:
-        return float(kept[0]), float(kept[0])
-    z0 = special.ndtri((np.sum(kept < value) + 0.5 * np.sum(kept == value)) / len(kept))
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    # Replicates equal to the value, which are common in small samples, count half on either side.
+    z0 = special.ndtri((np.sum(values < value) + 0.5 * np.sum(values == value)) / len(values))
     if not np.isfinite(z0):
         return NOTHING
     z = special.ndtri([(1 - level) / 2, (1 + level) / 2])
     shifted = z0 + (z0 + z) / (1 - acceleration(left_out) * (z0 + z))
-    low, high = np.quantile(kept, special.ndtr(shifted))
+    low, high = np.quantile(values, special.ndtr(shifted))
     return float(low), float(high)
 
 
 def acceleration(jackknife: FloatArray) -> float:
     """Compute the acceleration of BCa from left-out figures: a sixth of their skewness (Efron & Tibshirani 1993, ch. 14).
+
+    Args:
+        jackknife: Shape (groups,).
 
     >>> round(acceleration(np.array([0.0, 0.0, 3.0])), 4)  # rests 1, 1, -2: -6 / (6 x 6 ** 1.5)
     -0.068
@@ -83,7 +91,7 @@ def acceleration(jackknife: FloatArray) -> float:
 
 
 def normal(value: float, error: float, level: float) -> tuple[float, float]:
-    """Go so many standard errors to both sides.
+    """Compute a normal interval: the value plus and minus the quantile times the standard error.
 
     >>> tuple(round(end, 3) for end in normal(0.5, 0.1, 0.95))
     (0.304, 0.696)
@@ -93,7 +101,7 @@ def normal(value: float, error: float, level: float) -> tuple[float, float]:
 
 
 def logit_normal(value: float, error: float, level: float) -> tuple[float, float]:
-    """Compute a normal interval of the logit and carry it back, so that it stays inside 0..1.
+    """Compute a normal interval on the logit scale and transform it back, so that it stays within 0..1.
 
     The error of the logit is ``error / (value (1 - value))`` by the delta method (Pepe 2003, section 5.2).
 
@@ -147,6 +155,7 @@ def newcombe(auc: float, positive: int, negative: int, level: float) -> tuple[fl
     z2 = quantile(level) ** 2
 
     def excess(gap: float) -> float:
+        """Compare the squared distance from 1 with the squared reach of the interval at the AUC ``1 - gap``."""
         return gap**2 - z2 * hanley_mcneil(1 - gap, positive, negative)
 
     low = 1 - float(optimize.brentq(excess, 1e-12, 1 - 1e-12)) if excess(1 - 1e-12) > 0 else 0.0
@@ -156,6 +165,11 @@ def newcombe(auc: float, positive: int, negative: int, level: float) -> tuple[fl
 def hanley_mcneil(auc: float, positive: float, negative: float) -> float:
     """Compute the variance of an AUC from its size and the counts alone (Hanley & McNeil 1982, Radiology 143:29).
 
+    Args:
+        auc: 0..1.
+        positive: Independent positives: patients.
+        negative: Independent negatives.
+
     >>> round(hanley_mcneil(0.8, 50, 50) ** 0.5, 4)
     0.0445
     """
@@ -164,6 +178,6 @@ def hanley_mcneil(auc: float, positive: float, negative: float) -> float:
     return (auc * (1 - auc) + parts) / (positive * negative)
 
 
-def _kept(values: npt.ArrayLike) -> FloatArray:
+def _defined(values: npt.ArrayLike) -> FloatArray:
     array = np.asarray(values, np.float64)
     return array[~np.isnan(array)]

@@ -1,14 +1,16 @@
-"""One figure at a time, for a notebook."""
+"""One interval at a time, for a notebook."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from typing import Unpack
 
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
 from xrbench.statistics.intervals.estimate import estimate
+from xrbench.statistics.options import OptionFields
 
 
 def auc_interval(
@@ -16,10 +18,7 @@ def auc_interval(
     score: npt.ArrayLike,
     *,
     patient: npt.ArrayLike | None = None,
-    kind: str = "default",
-    level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
+    **options: Unpack[OptionFields],
 ) -> tuple[float, float]:
     """Compute an interval of the AUC; a Python warning says where its kind is not known to hold.
 
@@ -27,10 +26,10 @@ def auc_interval(
         truth: 1, 0 or NaN (left out), shape (n,).
         score: Higher for positive, shape (n,).
         patient: Patient id of each image, shape (n,); None takes images as independent.
-        kind: Kind of interval, see ``kinds``.
-        level: Confidence level, between 0 and 1.
-        replicates: Bootstrap replicates.
-        seed: Names the replicates' streams.
+        options: ``kind``, ``level``, ``replicates``, ``seed`` and the others of ``Options``.
+
+    Returns:
+        Low and high, 0..1.
 
     Raises:
         MeasureError: There is no interval, such as with one class or too few patients; the message says why.
@@ -39,7 +38,7 @@ def auc_interval(
     >>> tuple(round(end, 3) for end in auc_interval(truth, score, kind="delong"))
     (0.708, 0.835)
     """
-    row = estimate(truth, score, patient, labels=["score"], kind=kind, level=level, replicates=replicates, seed=seed)[0]
+    row = estimate(truth, score, patient, labels=["score"], **options)[0]
     if math.isnan(row.low) or math.isnan(row.high):
         raise MeasureError(f"no interval of the AUC: {row.reason}")
     if row.caution:

@@ -1,1 +1,1 @@
-"""Bootstrap and jackknife: which patients are drawn or left out, and the compiled loops over them."""
+"""Resampling of patients: bootstrap, jackknife, and the compiled kernels that compute metrics in many replicates."""

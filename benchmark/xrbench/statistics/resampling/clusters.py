@@ -1,4 +1,4 @@
-"""Who is resampled: patients where ids are known, else images."""
+"""Units of resampling: patients where ids are known, else images."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Patients(NamedTuple):
 
     Attributes:
         unit: ``patient``, or ``image`` when every image stands for itself.
-        code: Number of each image's patient, 0 .. ``size`` - 1, shape (n,).
-        size: How many patients (or images) there are.
+        code: Number of each image's patient, 0 to ``size`` - 1, shape (n,).
+        size: Number of patients (or images).
         torn: Patients with several images that are taken as independent although their ids are known; 0 when none is.
     """
 
@@ -31,7 +31,7 @@ class Patients(NamedTuple):
 
     @property
     def caution(self) -> str:
-        """Say that images are not independent, where that is known; else empty."""
+        """Caution that images are not independent, where that is known; else empty."""
         if not self.torn:
             return ""
         have = "patient has" if self.torn == 1 else "patients have"
@@ -39,11 +39,18 @@ class Patients(NamedTuple):
 
 
 def members(*codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """List the patients of images, each once, in the order of their numbers.
+    """List the distinct patients of images in ascending order.
+
+    Args:
+        codes: Patient numbers of images, shape (images,) each.
+
+    Returns:
+        Shape (patients,).
 
     >>> members(np.array([3, 1, 3], np.int32), np.array([0], np.int32)).tolist()
     [0, 1, 3]
     """
+    # Marking is linear in the images, where np.unique would sort them.
     present = np.zeros(1 + max((int(code.max()) for code in codes if len(code)), default=-1), np.bool_)
     for code in codes:
         present[code] = True
@@ -56,11 +63,11 @@ def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -
     Args:
         patient: Patient id of each image, any hashable values, shape (rows,); None or all missing makes every image its own
             unit. A single missing id is a patient of its own.
-        rows: How many images there are.
+        rows: Number of images.
         unit: ``patient``, or ``image`` to treat images as independent although ids are known.
 
     Raises:
-        MeasureError: As many ids as images were wanted.
+        MeasureError: There are not as many ids as images.
         UsageError: Unknown unit.
 
     >>> encode(["b", "a", "b"], 3).code.tolist(), encode(None, 3).unit
@@ -75,13 +82,31 @@ def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -
         raise MeasureError(f"patient has {len(ids):,} rows, truth has {rows:,}")
     if ids is None or bool(pd.isna(ids).all()):
         return Patients("image", np.arange(rows, dtype=np.int32), rows)
+    code, known = number_ids(ids)
+    if unit == "image":
+        torn = int(np.sum(np.bincount(code) > 1))
+        return Patients("image", np.arange(rows, dtype=np.int32), rows, torn)
+    return Patients("patient", code, known)
+
+
+def number_ids(ids: Any) -> tuple[npt.NDArray[np.int32], int]:
+    """Number ids in the order in which they first appear; each missing id has a number of its own.
+
+    Args:
+        ids: Any hashable values, shape (n,).
+
+    Returns:
+        Numbers, shape (n,), and how many there are.
+
+    >>> code, size = number_ids(np.array(["b", None, "b", None], object))
+    >>> code.tolist(), size
+    ([0, 1, 0, 2], 3)
+    """
     code, known = pd.factorize(ids, use_na_sentinel=True)
     missing = code < 0
-    if unit == "image":
-        torn = int(np.sum(np.bincount(code[~missing]) > 1))
-        return Patients("image", np.arange(rows, dtype=np.int32), rows, torn)
-    code[missing] = len(known) + np.arange(int(missing.sum()))
-    return Patients("patient", code.astype(np.int32), len(known) + int(missing.sum()))
+    size = len(known) + int(missing.sum())
+    code[missing] = np.arange(len(known), size)
+    return code.astype(np.int32), size
 
 
 def _ids(patient: npt.ArrayLike) -> Any:

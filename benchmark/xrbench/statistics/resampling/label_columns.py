@@ -1,6 +1,6 @@
-"""Predictions laid out for the passes: sorted once for each label, whatever is computed from them.
+"""Predictions of one label laid out for the kernels: sorted once, whatever metrics are computed from them.
 
-A ``Column`` is one label of one model. It turns 64 replicates' patient counts into 64 values of every metric asked for.
+A ``LabelColumn`` is one label of one model. It turns the patient counts of 64 replicates into 64 values of every metric.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,37 +20,20 @@ from xrbench.metrics.decisions import Counts
 from xrbench.metrics.names import MetricSpec
 from xrbench.metrics.table import formula
 from xrbench.statistics.resampling.clusters import members
+from xrbench.statistics.resampling.score_steps import score_steps
 
 IntArray = npt.NDArray[np.int64]
 SUMS = ("brier", "expected-calibration-error")
 """Metrics of probabilities that are made of sums over images."""
 
 
-class Steps(NamedTuple):
-    """Images in the order of their scores, as ``auc_pass`` wants them."""
-
-    patient: npt.NDArray[np.int32]
-    start: IntArray
-    mid: IntArray
-    end: IntArray
-
-    def merged(self) -> Steps:
-        """Join steps that follow each other without a negative between: the AUC sees no difference."""
-        if not len(self.start):
-            return self
-        pure = self.mid == self.end
-        joins = pure[:-1] & pure[1:] & (self.end[:-1] == self.start[1:])
-        first, last = np.concatenate([[True], ~joins]), np.concatenate([~joins, [True]])
-        return Steps(self.patient, self.start[first], self.mid[last], self.end[last])
-
-
 @dataclass(frozen=True)
-class Column:
-    """One label of one model, ready for the passes.
+class LabelColumn:
+    """One label of one model, ready for the kernels.
 
     Attributes:
         rows: The labelled rows.
-        code: Patient number of each labelled row.
+        code: Patient number of each labelled row, shape (rows,).
         specs: The metrics, in order.
         thresholds: Threshold of each metric; NaN where it has none.
     """
@@ -61,11 +44,11 @@ class Column:
     thresholds: tuple[float, ...]
     _parts: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    def prepare(self) -> Column:
-        """Sort and tabulate what the metrics need; done once, before threads share the column."""
+    def prepare(self) -> LabelColumn:
+        """Sort and tabulate what the metrics need: once, before threads share the column."""
         bases = {spec.base for spec in self.specs}
         if bases & {"auc", "average-precision"}:
-            steps = sort(self.rows.score, self.rows.positive, self.code)
+            steps = score_steps(self.rows.score, self.rows.positive, self.code)
             self._parts["steps"], self._parts["merged"] = steps, steps.merged()
         entries = [self._entries(spec, at) for spec, at in zip(self.specs, self.thresholds, strict=True)]
         self._parts["sums"] = _join(entries, self.code)
@@ -74,12 +57,19 @@ class Column:
         if "calibration-slope" in bases:
             self._parts["fit"] = cox(self.rows)
         if "calibration-intercept" in bases:
-            # Each fit starts where that of the whole sample ends.
+            # Each replicate's fit starts where that of the whole sample ends.
             self._parts["shift"] = shift(self.rows)
         return self
 
     def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
-        """Compute every metric in every lane, shape (metrics, 64)."""
+        """Compute every metric in every lane.
+
+        Args:
+            counts: Patients' counts in 64 replicates, shape (patients, 64).
+
+        Returns:
+            Shape (metrics, 64); NaN where a metric is undefined in a lane.
+        """
         from xrbench.statistics.resampling import kernels
 
         lanes = counts.shape[1]
@@ -99,15 +89,16 @@ class Column:
         return out
 
     def _lane_by_lane(self, spec: MetricSpec, counts: npt.NDArray[np.uint8]) -> FloatArray:
-        """Compute a metric that has no pass of its own: its formula once a lane, patients' counts as weights, shape (64,)."""
+        """Compute a metric that has no kernel by its formula, with patients' counts as weights, shape (64,)."""
         function, rows = formula(spec.metric.multilabel), self.rows
         weights = counts[self.code].astype(np.float64)
         return np.array([function(rows.positive, rows.score, weights=column) for column in weights.T])
 
-    def grouped(self, group: IntArray) -> Column:
-        """Put groups of patients in the place of patients; ``group`` is the number of each patient's group."""
+    def grouped(self, group: IntArray) -> LabelColumn:
+        """Replace patients by groups of patients; ``group`` is the group of each patient, shape (patients,)."""
         groups = group.astype(np.int32)
         parts = dict(self._parts)
+        # Sorting does not depend on who an image is of: only the patient numbers change.
         for name in ("steps", "merged"):
             if name in parts:
                 parts[name] = parts[name]._replace(patient=groups[parts[name].patient])
@@ -115,18 +106,29 @@ class Column:
         parts["sums"] = (groups[patient], *rest)
         return replace(self, code=groups[self.code], _parts=parts)
 
-    def kinds(self, patients: int) -> IntArray:
+    def strata(self, patients: int) -> IntArray:
         """Give 1 for each patient with a positive image and 0 for all others, shape (patients,)."""
-        found = np.zeros(patients, np.int64)
-        found[self.code[self.rows.positive]] = 1
-        return found
+        stratum = np.zeros(patients, np.int64)
+        stratum[self.code[self.rows.positive]] = 1
+        return stratum
+
+    def class_patients(self) -> tuple[int, int]:
+        """Count the patients with positive images and those with negative ones."""
+        positive = self.rows.positive
+        return len(members(self.code[positive])), len(members(self.code[~positive]))
 
     def _entries(self, spec: MetricSpec, threshold: float) -> tuple[IntArray, FloatArray, int]:
-        """List slot and value of each labelled row for a metric that is a function of sums, and its number of slots."""
+        """Express a metric as a function of weighted sums over the labelled rows.
+
+        Returns:
+            The sum (slot) that each row adds to, the value that it adds, both of shape (rows,), and the number of slots; empty
+            for metrics that are not functions of sums.
+        """
         positive, score = self.rows.positive, self.rows.score
         if spec.family == "decision":
-            called = score >= threshold
-            slot = np.where(positive, np.where(called, 0, 2), np.where(called, 1, 3))
+            # Slots in the order of the fields of ``decisions.Counts``: TP, FP, FN, TN.
+            predicted = score >= threshold
+            slot = np.where(positive, np.where(predicted, 0, 2), np.where(predicted, 1, 3))
             return slot, np.ones(len(slot)), 4
         if spec.base == "brier":
             return np.zeros(len(score), np.int64), (score - positive) ** 2, 1
@@ -135,7 +137,7 @@ class Column:
         return np.zeros(0, np.int64), np.zeros(0), 0
 
     def _sums(self, counts: npt.NDArray[np.uint8]) -> list[FloatArray]:
-        """Sum each metric's entries, the number of labelled rows last, shape (slots + 1, 64) each."""
+        """Sum the entries of each metric in every lane, shape (slots + 1, 64) each: the number of labelled rows comes last."""
         from xrbench.statistics.resampling import kernels
 
         patient, slot, value, bounds = self._parts["sums"]
@@ -146,27 +148,31 @@ class Column:
         return [np.concatenate([sums[a:b], sums[-1:]]) for a, b in pairwise(bounds)]
 
     def _logistic(self, counts: npt.NDArray[np.uint8], *, free: bool) -> FloatArray:
+        """Fit the calibration slope (``free``) or intercept in every lane, shape (64,); NaN where there is no finite fit."""
         from xrbench.statistics.resampling import kernels, logistic_kernel
 
         lanes, positive = counts.shape[1], self.rows.positive
         x = self._parts["x"]
         if not free:
-            kinds = [counts[members(self.code[positive == kind])].any(axis=0) for kind in (True, False)]
+            # The intercept is finite as soon as both classes are in the lane.
+            present = [counts[members(self.code[positive == kind])].any(axis=0) for kind in (True, False)]
             a, b = np.full(lanes, self._parts["shift"]), np.ones(lanes)
-            logistic_kernel.logistic_pass(counts, self.code, x, positive, False, kinds[0] & kinds[1], a, b)
+            logistic_kernel.logistic_pass(counts, self.code, x, positive, False, present[0] & present[1], a, b)
             return a
         intercept, slope = self._parts["fit"]
         if not np.isfinite(slope):
+            # A subset of separable classes is separable too.
             return np.full(lanes, np.nan)
         defined = np.zeros(lanes, np.bool_)
         kernels.overlap_pass(counts, self.code, x, positive, defined)
+        # Newton's method is stable on a standardised covariate; the slope is scaled back afterwards.
         centre, spread = float(x.mean()), float(x.std())
         a, b = np.full(lanes, intercept + slope * centre), np.full(lanes, slope * spread)
         logistic_kernel.logistic_pass(counts, self.code, (x - centre) / spread, positive, True, defined, a, b)
         return b / spread
 
 
-def column(
+def label_column(
     truth: npt.ArrayLike,
     score: npt.ArrayLike,
     code: npt.NDArray[np.int32],
@@ -174,41 +180,24 @@ def column(
     label: str,
     specs: Sequence[MetricSpec],
     thresholds: Mapping[tuple[str, str], float] | None,
-) -> Column:
+) -> LabelColumn:
     """Check one label's predictions and lay them out.
+
+    Args:
+        truth: 1, 0 or NaN (not labelled), shape (n,).
+        score: Higher for positive, shape (n,).
+        code: Patient number of each row, shape (n,).
+        label: Name of the label.
+        specs: The metrics.
+        thresholds: (label, metric) -> threshold chosen on validation data.
 
     Raises:
         MeasureError: A row is not usable, or a threshold from validation is missing.
     """
     probability = any(spec.metric.probabilities for spec in specs)
     rows = validate(truth, score, probability=probability, label=label)
-    at = tuple(_threshold(spec, label, thresholds or {}) for spec in specs)
-    return Column(rows, code[rows.rows], tuple(specs), at).prepare()
-
-
-def sort(score: FloatArray, positive: npt.NDArray[np.bool_], code: npt.NDArray[np.int32]) -> Steps:
-    """Order images from the highest score down, positives first among equals, and find the steps."""
-    order = np.argsort(-score)
-    if not len(order):
-        empty = np.zeros(0, np.int64)
-        return Steps(code[order], empty, empty, empty)
-    descending, kind = score[order], positive[order]
-    first = np.flatnonzero(np.concatenate([[True], descending[1:] != descending[:-1]]))
-    size = np.diff(np.append(first, len(order)))
-    positives = np.add.reduceat(kind.astype(np.int64), first)
-    if len(first) < len(order):
-        # Within one score a positive moves behind the positives before it, a negative behind all positives.
-        before: IntArray = np.cumsum(kind) - kind
-        before = before - np.repeat(before[first], size)
-        start = np.repeat(first, size)
-        behind = np.arange(len(order)) - start - before + np.repeat(positives, size)
-        place = start + np.where(kind, before, behind)
-        moved = np.empty_like(order)
-        moved[place] = order
-        order = moved
-    kept = np.flatnonzero(positives)
-    start = first[kept]
-    return Steps(code[order], start, start + positives[kept], start + size[kept])
+    chosen = tuple(_threshold(spec, label, thresholds or {}) for spec in specs)
+    return LabelColumn(rows, code[rows.rows], tuple(specs), chosen).prepare()
 
 
 def _threshold(spec: MetricSpec, label: str, thresholds: Mapping[tuple[str, str], float]) -> float:
@@ -225,7 +214,12 @@ def _threshold(spec: MetricSpec, label: str, thresholds: Mapping[tuple[str, str]
 def _join(
     entries: Sequence[tuple[IntArray, FloatArray, int]], code: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], FloatArray, IntArray]:
-    """Put the entries of all metrics one after the other, with the number of rows in a last slot."""
+    """Concatenate the entries of all metrics, so that one pass over the counts serves them all.
+
+    Returns:
+        Patient number, slot and value of each entry, shape (entries,), and where each metric's slots begin, shape (metrics + 1,).
+        A last slot behind all bounds counts the labelled rows.
+    """
     bounds = np.cumsum([0, *(slots for _, _, slots in entries)])
     used = [(slot + start, value) for (slot, value, slots), start in zip(entries, bounds[:-1], strict=True) if slots]
     if not used:
@@ -236,9 +230,11 @@ def _join(
 
 
 def _of_sums(spec: MetricSpec, sums: FloatArray, threshold: float) -> FloatArray:
+    """Compute a metric from its sums, shape (slots + 1, 64), in every lane, shape (64,)."""
     if spec.family == "decision":
         return spec.of_counts(Counts(*sums[:4]), threshold)
+    # Brier score: one sum over the number of rows. Calibration error: the absolute sum of each bin over that number.
     total = sums[-1]
     part = np.abs(sums[:-1]).sum(axis=0)
-    share: FloatArray = np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
-    return share
+    mean: FloatArray = np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
+    return mean

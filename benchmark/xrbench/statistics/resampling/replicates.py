@@ -1,7 +1,7 @@
 """Compute metrics in every bootstrap replicate, 64 replicates at a time, on all cores.
 
-Patient counts of a replicate are drawn once and shared by every label, model and metric, so differences between any two of
-them are paired. Figures depend on the key and the replicate's number alone.
+The patient counts of a replicate are drawn once and shared by every label, model and metric, so differences between any two of
+them are paired. The values depend on the key and the replicate's number alone.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.progress import Reporter, Silent, Task
 
+LANES = 64
+"""Replicates that are computed together: the counts of one patient in 64 replicates fill one cache line of 64 bytes."""
 MEMORY = 512 * 2**20
-"""Bytes that all threads' patient counts may take together (one thread is always allowed)."""
+"""Bytes that the patient counts of all threads may take together (one thread is always allowed)."""
 PATIENCE = 1.0
 """Seconds after which a progress bar is shown."""
 
 
-class Figures(Protocol):
-    """What can be computed from patient counts: a ``Column``, or anything of its form."""
+class MetricColumn(Protocol):
+    """Predictions from which metrics can be computed given patient counts, such as a ``LabelColumn``."""
 
     @property
     def specs(self) -> tuple[MetricSpec, ...]:
@@ -36,14 +38,14 @@ class Figures(Protocol):
 
     @property
     def code(self) -> npt.NDArray[np.int32]:
-        """Patient number of each labelled row."""
+        """Patient number of each labelled image, shape (images,)."""
 
     def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
-        """Compute every metric in every lane, shape (metrics, 64)."""
+        """Compute every metric in every lane: counts of shape (patients, 64) give values of shape (metrics, 64)."""
 
 
-class Source(Protocol):
-    """Where patient counts come from: ``Bootstrap``, ``Jackknife`` or ``Once``."""
+class CountSource(Protocol):
+    """Where patient counts come from: ``Bootstrap``, ``Jackknife`` or ``FullSample``."""
 
     patients: int
 
@@ -52,58 +54,59 @@ class Source(Protocol):
 
 
 def key_of(seed: int, *purpose: str | int) -> int:
-    """Make the 64-bit key of a bootstrap from a seed and the words that name what is drawn."""
+    """Derive the 64-bit key of a bootstrap from a seed and the words that name what is resampled."""
     return rng.seed_of("bootstrap", seed, *purpose) & 0xFFFFFFFFFFFFFFFF
 
 
 def replicate(
-    columns: Sequence[Figures],
-    source: Source,
+    columns: Sequence[MetricColumn],
+    source: CountSource,
     replicates: int,
     *,
     threads: int | None = None,
     reporter: Reporter | None = None,
     label: str = "replicates",
 ) -> FloatArray:
-    """Compute every metric of every column in replicates 0 .. ``replicates`` - 1.
+    """Compute every metric of every column in replicates 0 to ``replicates`` - 1.
 
     Args:
         columns: All over the same patients, with the same number of metrics.
         source: Where the patient counts come from.
         replicates: How many.
-        threads: At most so many; None takes all cores that this process may use. The values do not depend on it.
+        threads: Threads at most, None for all cores that this process may use. The values do not depend on it.
         reporter: Where a progress bar goes once the work has taken a second.
-        label: What the bar says.
+        label: Label of the bar.
 
     Returns:
         Shape (replicates, columns, metrics); NaN where a metric is undefined in a replicate.
     """
-    lanes = 64
     metrics = len(columns[0].specs) if columns else 0
-    out = np.empty((-(-replicates // lanes) * lanes, len(columns), metrics))
+    # Whole blocks of lanes: the surplus of the last block is cut off at the end.
+    out = np.empty((-(-replicates // LANES) * LANES, len(columns), metrics))
 
-    def chunk(first: int) -> None:
+    def compute_block(first: int) -> None:
         counts = source.counts(first)
         for number, column in enumerate(columns):
-            out[first : first + lanes, number] = column.values(counts).T
+            out[first : first + LANES, number] = column.values(counts).T
 
-    starts = range(0, replicates, lanes)
-    workers = min(_threads(threads, source.patients), len(starts))
+    starts = range(0, replicates, LANES)
+    workers = min(_thread_count(threads, source.patients), len(starts))
     with _late_bar(reporter or Silent(), label, len(starts)) as advance:
         if workers <= 1:
             for first in starts:
-                chunk(first)
+                compute_block(first)
                 advance()
         else:
+            # Threads suffice: the compiled kernels release the interpreter's lock.
             with ThreadPoolExecutor(workers) as pool:
-                for _ in pool.map(chunk, starts):
+                for _ in pool.map(compute_block, starts):
                     advance()
     return out[:replicates]
 
 
 @contextmanager
 def _late_bar(reporter: Reporter, label: str, total: int) -> Iterator[Callable[[], None]]:
-    """Count steps, and show them from the first one that ends after ``PATIENCE`` unless it is the last."""
+    """Count steps, and show a bar from the first step that ends after ``PATIENCE`` unless it is the last one."""
     started, done = time.monotonic(), 0
     task: Task | None = None
     with ExitStack() as stack:
@@ -120,8 +123,8 @@ def _late_bar(reporter: Reporter, label: str, total: int) -> Iterator[Callable[[
         yield advance
 
 
-def _threads(asked: int | None, patients: int) -> int:
+def _thread_count(limit: int | None, patients: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # Histogram and turned counts: 2 x 64 bytes a patient in every thread.
-    fit = int(MEMORY // max(1, 128 * patients))
-    return max(1, min(asked or cores, fit))
+    # Every thread holds a histogram and its transposed counts: 2 x 64 bytes a patient.
+    within_memory = int(MEMORY // max(1, 2 * LANES * patients))
+    return max(1, min(limit or cores, within_memory))

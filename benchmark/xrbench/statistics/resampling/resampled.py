@@ -1,4 +1,4 @@
-"""What a sample says of its own uncertainty: its figures in replicates, and without each group of its patients."""
+"""Values of a sample's metrics on all patients, in bootstrap replicates, and without each group of patients."""
 
 from __future__ import annotations
 
@@ -10,110 +10,139 @@ import numpy.typing as npt
 
 from xrbench.metrics.checks import FloatArray
 from xrbench.progress import Reporter
+from xrbench.statistics.options import Resampling
 from xrbench.statistics.resampling.clusters import Patients
 from xrbench.statistics.resampling.jackknife import GROUPS, groups_of
-from xrbench.statistics.resampling.replicates import Figures, replicate
+from xrbench.statistics.resampling.replicates import MetricColumn, replicate
 
 IntArray = npt.NDArray[np.int64]
 
 
-class Laid(Figures, Protocol):
-    """Predictions laid out for the passes whose patients are of several kinds: a ``Column``, or ``Calls``."""
+class PatientColumn(MetricColumn, Protocol):
+    """A column whose patients belong to strata and can be merged into groups: ``LabelColumn`` or ``ClassColumns``."""
 
-    def kinds(self, patients: int) -> IntArray:
-        """Give the kind of each patient, shape (patients,): kinds differ in how much a patient weighs in a figure."""
+    def strata(self, patients: int) -> IntArray:
+        """Number the stratum of each patient, shape (patients,): patients of one stratum weigh alike in a metric."""
 
-    def grouped(self, group: IntArray) -> Laid:
-        """Put groups of patients in the place of patients."""
-
-
-L = TypeVar("L", bound=Laid)
+    def grouped(self, group: IntArray) -> PatientColumn:
+        """Replace patients by groups of patients; ``group`` is the group of each patient, shape (patients,)."""
 
 
-class Drawn(Generic[L]):
-    """The sample's own values and, once something asks for them, its replicates and its left-out values."""
+C = TypeVar("C", bound=PatientColumn)
 
-    def __init__(
-        self,
-        columns: Sequence[L],
-        patients: Patients,
-        replicates: int,
-        key: int,
-        threads: int | None,
-        reporter: Reporter | None,
-    ) -> None:
-        self.columns, self.patients, self.size, self.key = columns, patients, replicates, key
-        self.threads, self.reporter = threads, reporter
-        self.value = once(columns, patients.size)
+
+class Resampled(Generic[C]):
+    """The values of columns on the sample and, computed when first asked for, its replicates and left-out values.
+
+    Attributes:
+        columns: Predictions of the same patients.
+        patients: Who is resampled.
+        value: Metrics on the sample itself, shape (columns, metrics).
+        group: Group in which each patient is left out, shape (patients,).
+    """
+
+    def __init__(self, columns: Sequence[C], patients: Patients, key: int, options: Resampling) -> None:
+        self.columns, self.patients = columns, patients
+        self.value = sample_values(columns, patients.size)
         self.group = groups_of(patients.size)
-        self._kept: dict[str, FloatArray] = {}
+        self._key, self._options = key, options
+        self._computed: dict[str, FloatArray] = {}
 
     def replicates(self) -> FloatArray:
-        """Draw patients for all labels at once, shape (replicates, labels, metrics)."""
+        """Draw patients with replacement for all columns at once, shape (replicates, columns, metrics)."""
         from xrbench.statistics.resampling.bootstrap_counts import Bootstrap
 
-        if "plain" not in self._kept:
-            source = Bootstrap(self.patients.size, self.key)
-            self._kept["plain"] = replicate(
-                self.columns, source, self.size, threads=self.threads, reporter=self.reporter, label="bootstrap"
+        if "bootstrap" not in self._computed:
+            options, source = self._options, Bootstrap(self.patients.size, self._key)
+            self._computed["bootstrap"] = replicate(
+                self.columns,
+                source,
+                options.replicates,
+                threads=options.threads,
+                reporter=options.reporter,
+                label="bootstrap",
             )
-        return self._kept["plain"]
+        return self._computed["bootstrap"]
 
-    def stratified(self, label: int) -> FloatArray:
-        """Draw the kinds of patients of one label apart, shape (replicates, 1, metrics)."""
+    def stratified(self, number: int) -> FloatArray:
+        """Draw patients within the strata of one column, shape (replicates, 1, metrics)."""
         from xrbench.statistics.resampling.bootstrap_counts import Bootstrap
 
-        name = f"stratified {label}"
-        if name not in self._kept:
-            source = Bootstrap(self.patients.size, self.key, self.columns[label].kinds(self.patients.size))
-            self._kept[name] = replicate([self.columns[label]], source, self.size, threads=self.threads)
-        return self._kept[name]
+        name = f"stratified {number}"
+        if name not in self._computed:
+            column = self.columns[number]
+            source = Bootstrap(self.patients.size, self._key, column.strata(self.patients.size))
+            options = self._options
+            self._computed[name] = replicate([column], source, options.replicates, threads=options.threads)
+        return self._computed[name]
 
     def left_out(self) -> FloatArray:
-        """Leave out each group of patients in turn, shape (groups, labels, metrics)."""
-        if "left out" not in self._kept:
-            self._kept["left out"] = without_each(
-                self.columns, self.group, threads=self.threads, reporter=self.reporter, label="jackknife"
+        """Leave out each group of patients in turn, shape (groups, columns, metrics)."""
+        if "jackknife" not in self._computed:
+            options = self._options
+            self._computed["jackknife"] = left_out_values(
+                self.columns, self.group, threads=options.threads, reporter=options.reporter, label="jackknife"
             )
-        return self._kept["left out"]
+        return self._computed["jackknife"]
 
-    def stratum(self, label: int) -> IntArray:
-        """Give the kind of each group of patients, shape (groups,)."""
-        return by_group(self.columns[label].kinds(self.patients.size), self.group)
+    def stratum(self, number: int) -> IntArray:
+        """Number the stratum of each group of patients in one column, shape (groups,)."""
+        return group_strata(self.columns[number].strata(self.patients.size), self.group)
 
 
-def once(columns: Sequence[Laid], patients: int) -> FloatArray:
+def sample_values(columns: Sequence[PatientColumn], patients: int) -> FloatArray:
     """Compute every metric of every column on the sample itself, shape (columns, metrics)."""
-    from xrbench.statistics.resampling.bootstrap_counts import Once
+    from xrbench.statistics.resampling.bootstrap_counts import FullSample
 
     if patients > GROUPS:
-        columns, patients = [one.grouped(np.zeros(patients, np.int64)) for one in columns], 1
-    values: FloatArray = replicate(columns, Once(patients), 1, threads=1)[0]
+        # Everyone counts once, so all patients may share one row of counts, which stays in the cache.
+        columns, patients = [column.grouped(np.zeros(patients, np.int64)) for column in columns], 1
+    values: FloatArray = replicate(columns, FullSample(patients), 1, threads=1)[0]
     return values
 
 
-def without_each(
-    columns: Sequence[Laid],
+def left_out_values(
+    columns: Sequence[PatientColumn],
     group: IntArray,
     *,
     threads: int | None = None,
     reporter: Reporter | None = None,
-    label: str = "left out",
+    label: str = "jackknife",
 ) -> FloatArray:
-    """Compute every metric of every column without each group of patients, shape (groups, columns, metrics).
+    """Compute every metric of every column without each group of patients.
 
-    Counts are those of groups, not of patients: at most ``GROUPS`` cache lines, however many patients there are.
+    Args:
+        columns: Predictions of the same patients.
+        group: Group of each patient, 0 to groups - 1, shape (patients,).
+        threads: Threads at most.
+        reporter: Where a progress bar goes.
+        label: Label of the bar.
+
+    Returns:
+        Shape (groups, columns, metrics).
     """
     from xrbench.statistics.resampling.bootstrap_counts import Jackknife
 
     groups = int(group.max()) + 1 if len(group) else 0
     if len(group) > groups:
-        columns, group = [one.grouped(group) for one in columns], np.arange(groups)
+        # Counts of groups instead of patients: at most GROUPS cache lines, however many patients there are.
+        columns, group = [column.grouped(group) for column in columns], np.arange(groups)
     return replicate(columns, Jackknife(group), groups, threads=threads, reporter=reporter, label=label)
 
 
-def by_group(kind: IntArray, group: IntArray) -> IntArray:
-    """Give each group the highest kind among its patients."""
-    found = np.zeros(int(group.max()) + 1 if len(group) else 0, np.int64)
-    np.maximum.at(found, group, kind)
-    return found
+def group_strata(stratum: IntArray, group: IntArray) -> IntArray:
+    """Give each group of patients the highest stratum among its patients.
+
+    Args:
+        stratum: Stratum of each patient, shape (patients,).
+        group: Group of each patient, shape (patients,).
+
+    Returns:
+        Shape (groups,).
+
+    >>> group_strata(np.array([0, 1, 0, 0]), np.array([0, 0, 1, 1])).tolist()
+    [1, 0]
+    """
+    highest = np.zeros(int(group.max()) + 1 if len(group) else 0, np.int64)
+    np.maximum.at(highest, group, stratum)
+    return highest
