@@ -1,13 +1,13 @@
-"""The cards: what a dataset, model, method or suite is, as frozen typed values read from TOML.
+"""Cards: frozen, typed values that describe datasets, models, methods, suites and papers, read from TOML.
 
 A card is checked when it is read: an unknown field, a wrong type or a value outside its range is one line that names the
-file and the field. What a card means (building a network, reading a folder) lies elsewhere; this room only holds values.
+file and the field. These modules only hold values; networks are built and folders read elsewhere.
 
 Fields of type ``BlockSpec`` name a building block and its options: ``"constant"`` or ``{ block = "step", every = 3 }``.
 """
 
 from xrbench.cards.analyses import Comparison, Interval, Judgement, PolicyRule, SubgroupRule
-from xrbench.cards.base import Blank, BlockSpec, Card, Name, Task, Uncertain
+from xrbench.cards.base import Blank, BlockSpec, Card, Uncertain
 from xrbench.cards.datasets import DatasetCard
 from xrbench.cards.layouts import FigureLayout, TableLayout
 from xrbench.cards.loader import convert, plain, read, read_toml
@@ -35,7 +35,6 @@ __all__ = [
     "Mapping",
     "MethodCard",
     "ModelCard",
-    "Name",
     "PaperCard",
     "Pathology",
     "PolicyRule",
@@ -47,7 +46,6 @@ __all__ = [
     "SubgroupRule",
     "SuiteCard",
     "TableLayout",
-    "Task",
     "Uncertain",
     "Vocabulary",
     "convert",

@@ -16,14 +16,14 @@ OWN_POLICY = "as judged"
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How uncertain a figure is said to be.
+    """Confidence intervals of the scores.
 
     Attributes:
-        kind: ``default`` takes the kind that holds its level for each metric (``jackknife``, or ``wilson`` for proportions); or
-            ``bootstrap`` percentile, ``bca``, ``stratified``, ``delong``, ``delong-plain``. One that does not apply to a metric
-            gives way to the default.
+        kind: ``default`` takes the kind with the right coverage for each metric (``jackknife``, or ``wilson`` for proportions);
+            or ``bootstrap`` (percentile), ``bca``, ``stratified``, ``delong``, ``delong-plain``. A kind that does not apply to a
+            metric is replaced by the default.
         unit: What is resampled: ``patient`` or ``image``.
-        replicates: Bootstrap replicates.
+        replicates: Number of bootstrap replicates.
         level: Confidence level, between 0 and 1.
     """
 
@@ -36,13 +36,14 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A test that is decided before the run: is the challenger better than the baseline?
+    """A comparison of two methods that is declared before the run.
 
     Attributes:
         challenger, baseline: Methods.
-        metric: What is compared.
-        margin: The smallest difference that matters: with one, the verdict may be "not worse by more than" or "equivalent".
-        question: What the declared claim is: ``superiority``, ``non-inferiority`` or ``equivalence``; the latter two want a margin.
+        metric: Name of the metric.
+        margin: The smallest difference that matters, 0 or more; with one, the verdict may be "not worse by more than" or
+            "equivalent".
+        question: The declared claim; ``non-inferiority`` and ``equivalence`` need a margin.
     """
 
     challenger: str
@@ -64,11 +65,11 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class SubgroupRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Parts of the patients that are judged by themselves.
+    """Subgroups of patients that are judged separately.
 
     Attributes:
         column: A column of the predictions: ``sex``, ``age``, ``view``, ``dataset`` or any other that the data have.
-        bands: Where bands of a number begin, rising; empty for columns of words.
+        bands: Lower edges of the bands of a numeric column, increasing; empty for a categorical column.
         minimum: Groups with fewer patients are suppressed.
         metrics: Metrics; the suite's first when empty.
     """
@@ -90,7 +91,12 @@ class SubgroupRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class PolicyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Another reading of uncertain and blank labels, under which the same predictions are judged again."""
+    """Another policy for uncertain and blank labels, under which the same predictions are judged again.
+
+    Attributes:
+        name: Name in tables.
+        uncertain, blank: As in the suite.
+    """
 
     name: str
     uncertain: Uncertain | dict[str, Uncertain] = "ignore"
@@ -98,13 +104,14 @@ class PolicyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is concluded beyond the scores.
+    """Analyses of the predictions beyond the scores.
 
     Attributes:
         operating: Targets such as ``sensitivity=0.9``: a threshold fixed on validation, carried to every test set.
-        prevalences: Prevalences at which predictive values are also stated.
-        decision_thresholds: Threshold probabilities of the decision curve; empty for none.
-        subgroups, policies: See there.
+        prevalences: Prevalences, between 0 and 1, at which predictive values are also given.
+        decision_thresholds: Threshold probabilities of the decision curve, from 0 to below 1; empty for none.
+        subgroups: Subgroups that are judged separately.
+        policies: Further label policies.
         across: Analyses over seeds and settings: ``seeds`` (two-level intervals), ``ranks`` (Friedman, Nemenyi), ``signed-rank``
             (Wilcoxon), ``variance`` (parts by seed, setting, test domain, method), ``matrix`` (train x test domains).
     """

@@ -1,4 +1,4 @@
-"""Datasets: what was published, and slices of it."""
+"""Dataset cards: a published dataset, or a slice of one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DatasetCard(Card, frozen=True):
         counts: Numbers that the published data have (``images``, ``patients``, ``view:PA``, ``positive:Edema`` ...), to check against.
         base: Name of the dataset that this card is a slice of; patients are the base's.
         where: Column -> value, list of values, or ``{ min = .., max = .. }`` that a slice keeps.
-        synthetic: True when the images are drawn, not taken: every figure from them is stamped FIXTURE.
+        synthetic: True when the images are synthetic: everything computed from them is marked FIXTURE.
         shareable: True when the terms allow predictions with image and patient ids to be published.
     """
 

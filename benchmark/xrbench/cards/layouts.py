@@ -1,4 +1,4 @@
-"""The form of tables and figures."""
+"""Layouts of tables and figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class TableLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The form of one table.
+    """Layout of one table.
 
     Attributes:
         name: File name and name on the command line.
@@ -17,7 +17,7 @@ class TableLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         caption: A sentence above it.
         metric: Metric of its cells.
         digits: Decimals.
-        options: What this kind of table takes beyond that.
+        options: Options of this kind of table.
     """
 
     name: str
@@ -29,13 +29,13 @@ class TableLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class FigureLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One figure of a suite.
+    """Layout of one figure.
 
     Attributes:
         name: File name.
-        kind: Name of the drawing, such as ``roc``.
+        kind: Kind of figure, such as ``roc``.
         caption: A sentence above it.
-        options: What this kind of figure takes.
+        options: Options of this kind of figure.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Methods: how a model is trained."""
+"""Method cards: how a model is trained."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from xrbench.cards.base import BlockSpec, Card, NonNegative, NonNegativeFloat, P
 
 
 class MethodCard(Card, frozen=True):
-    """How a model is trained, or that it is used as it comes.
+    """How a model is trained, or that a pretrained model is used without training.
 
     Attributes:
         inference: Name of the model card that is used without training; the other fields then mean nothing.
         ensemble: Name of the method whose fits under all seeds of a setting are averaged (mean of their stored scores); nothing is
             trained, and the other fields then mean nothing.
-        sampler: Which images make a batch.
+        sampler: Block that draws the batches.
         objective: The loss: ``objective(scores, truth, **options)`` on logits and 0/1/NaN truth.
-        task_weights: ``rarity`` weighs each label by how rare its positives are in its batch's domain (balanced-batching paper).
-        l2_in_loss: Factor of the summed squared parameters, added to the loss.
+        task_weights: ``rarity`` weights each label by how rare its positives are in the batch's domain (balanced-batching paper).
+        l2_in_loss: Factor of the sum of squared parameters in the loss, 0 or more.
         optimiser, schedule: Blocks with options.
         augmentation: Blocks applied to training images only, in order.
         selection: Which epoch's weights are kept: the best mean validation AUC, or the last.

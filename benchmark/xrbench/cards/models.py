@@ -1,4 +1,4 @@
-"""Models: a network and the weights it starts from."""
+"""Model cards: a network and its initial weights."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from xrbench.errors import CardError
 
 
 class ModelCard(Card, frozen=True):
-    """A network and the weights it starts from.
+    """A network and its initial weights.
 
     Attributes:
         network: Network block with options, such as ``{ block = "timm", name = "resnet18" }``.
         weights: ``"imagenet"``, ``"none"``, a torchxrayvision weights name, or the path of a local file.
-        channels: Channels the network is fed: 1 or 3 (grey is repeated for 3).
+        channels: Input channels of the network: 1 or 3 (grey is repeated for 3).
         stem: How the first layer takes one channel when the weights have three: a new random layer, or their sum or mean.
         image_size: Side in pixels; 0 takes the profile's.
         scale: What pixel values 0 and 255 become before mean and std, such as ``[0, 1]`` or ``[-1024, 1024]``.
         mean, std: Per-channel normalisation after ``scale``; empty for none.
-        outputs: Label of each output when the network is used as it comes (inference only); empty otherwise.
-        seen: Datasets whose images the weights were made from: a test on them is not external.
+        outputs: Label of each output of a network that is used without training; empty otherwise.
+        seen: Datasets that the initial weights were trained on: a test on them is not external.
     """
 
     network: BlockSpec

@@ -1,4 +1,4 @@
-"""What a paper reported and claims."""
+"""Paper cards: reported numbers, and claims."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from xrbench.cards.base import Card
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A sentence of a paper that a run can speak to.
+    """A claim of a paper that a run can confirm or contradict.
 
     Attributes:
         text: The claim in our words.
         kind: Name of the check.
-        options: What the check takes.
+        options: Options of the check.
     """
 
     text: str
@@ -24,17 +24,17 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class PaperCard(Card, frozen=True):
-    """A published table that we measure ourselves against.
+    """A paper whose results a suite reproduces.
 
     Attributes:
         cite: How to cite the paper.
         suite: The suite that reproduces it.
-        tolerance: A measured figure this near to the reported one counts as reproduced.
+        tolerance: A measured value within this distance of the reported one counts as reproduced.
         datasets: The paper's names of datasets -> ours.
         methods: The paper's names of methods -> ours.
         labels: The paper's names of labels -> ours, where they differ.
         models: The paper's names of networks -> ours.
-        claims: Sentences that a run is held against.
+        claims: Claims that are checked on a run.
         tables: Table name -> CSV file with the reported numbers in long form.
     """
 

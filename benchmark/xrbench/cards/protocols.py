@@ -1,4 +1,4 @@
-"""Who trains, validates and tests, and how large a run is."""
+"""Which datasets train, validate and test, how patients are split, and how large a run is."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from xrbench.errors import CardError
 
 
 class SplitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the patients of one dataset are divided.
+    """How the patients of one dataset are split.
 
     Attributes:
         kind: ``patients``: a seeded share of the patients is held out. ``sequential``: the first images in published
             order train, and patients without any image among them are held out (the balanced-batching paper). ``everything``:
-            nobody is held out; the internal test is made on the training images and called resubstitution.
-        test_fraction: Share of the patients held out for the internal test (``patients`` only).
-        valid_fraction: Share of the remaining patients held out for validation (``patients`` only).
-        stratify: Whether every class keeps its share of the patients on each side (``patients`` and exclusive classes only).
+            no patient is held out; the internal test is on the training images and called resubstitution.
+        test_fraction: Share of the patients, from 0 to below 1, held out for the internal test (``patients`` only).
+        valid_fraction: Share of the remaining patients, from 0 to below 1, held out for validation (``patients`` only).
+        stratify: Whether every class keeps its share of the patients in each split (``patients`` and multi-class suites only).
         seed: A split seed of its own; None takes the setting's seed.
     """
 
@@ -31,7 +31,7 @@ class SplitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """At most so many images a dataset in each part, in published order; 0 is no limit."""
+    """Largest number of images of a dataset in each split, in published order; 0 is no limit."""
 
     train: int = 0
     valid: int = 0
@@ -155,7 +155,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class ClassRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How images that may have several findings come to have exactly one class.
+    """How one class is chosen for an image that may have several findings.
 
     Attributes:
         rule: ``exactly-one``: an image takes part when exactly one of the suite's labels is positive. ``first``: the first positive
@@ -170,18 +170,20 @@ class ClassRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How large a run of the suite is.
+    """Size of a run of the suite.
 
     Attributes:
         image_size: Side in pixels of cached images, unless the model card names its own.
-        epochs, batch_size: Training length; the batch is per domain (balanced) or per half of the step (random).
+        epochs: Epochs of training.
+        batch_size: Images a domain (balanced batches), or half of the images of a step (random batches).
         steps_per_epoch: Steps in an epoch; 0 is one pass over the larger of the training domains.
-        precision: Arithmetic of the forward pass, part of every key since figures depend on it.
+        precision: Number format of the forward pass; it changes scores and is part of every key.
         channels_last: Memory layout of images; faster for convolutions on most machines.
-        threads: Processor threads of a fit on the CPU, 0 for one a processor; sums in another order end in other last digits,
-            so the number is part of every key. One thread is fastest for small networks.
+        threads: CPU threads of a fit, 0 for one a processor. The order of sums changes their last digits, so the number is part of
+            every key. One thread is fastest for small networks.
         models, methods: Replace the suite's lists when not empty.
-        limits, split: See there.
+        limits: Largest numbers of images.
+        split: How patients are split, unless a setting has its own rule.
     """
 
     image_size: Positive = 224

@@ -12,13 +12,13 @@ from xrbench.cards.models import ModelCard
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that decides a fit besides its images: what training is given, and half of a fit's key.
+    """Everything that decides a fit besides its images: the input of training, and part of a fit's key.
 
     Attributes:
         method, model: The cards.
         labels: The suite's labels, in order.
         image_size: Side of the images in pixels.
-        epochs, batch_size, steps_per_epoch: How long, and in which steps, it is trained; 0 steps cover the training images once.
+        epochs, batch_size, steps_per_epoch: Length of training; 0 steps an epoch cover the training images once.
         precision, channels_last: Number format and memory layout.
         seed: Seed of the setting.
         threads: CPU threads; 0 leaves the library's default.

@@ -1,4 +1,4 @@
-"""A suite: datasets under a protocol, models, methods, and how they are judged."""
+"""Suite cards: datasets under a protocol, models, methods, and how they are judged."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ class SuiteCard(Card, frozen=True):
     """A benchmark: datasets under a protocol, models, methods, and how they are judged.
 
     Attributes:
-        extends: Name of a suite whose fields this card takes over where it is silent.
+        extends: Name of a suite whose fields this card takes over unless it has its own.
         paper: Folder under ``baselines/`` with the reported numbers; empty when there is none.
         task: ``multilabel`` (a sigmoid a label) or ``multiclass`` (a softmax over the labels; every image has exactly one).
-        classes: How an image comes to have one class (``multiclass`` only).
+        classes: How the class of an image is chosen (``multiclass`` only).
         labels: Vocabulary names, in the order of columns.
-        uncertain: What -1 becomes, for all labels or label -> policy (``"*"`` for the others).
-        blank: What a label that is not mentioned becomes, likewise.
+        uncertain: Policy for uncertain labels (-1), for all labels or label -> policy (``"*"`` for the others).
+        blank: Policy for labels that are not mentioned, likewise.
         where: Rows of every dataset that take part, such as ``{ view = "PA" }``.
         mappings: Names of declared label mappings of the vocabulary that this suite opts into.
         preprocessing: Blocks from grey image to cached pixels; the size comes from the profile.
         models, methods: Card names.
         metrics: Such as ``"auc"``, ``"average-precision"``, ``"recall@specificity=0.9"`` (threshold from validation).
-        protocol, interval, comparisons, judgement, tables, figures: See there.
+        protocol: Which datasets train, validate and test.
+        interval: Confidence intervals.
+        comparisons: Comparisons of methods that are declared before the run.
+        judgement: Further analyses.
+        tables, figures: What a report shows.
         adjustment: How p-values of the declared comparisons are adjusted for their number: ``holm`` or ``bh``.
         profiles: Name -> profile; the first is the default on real data, ``quick`` on the fixture.
     """
