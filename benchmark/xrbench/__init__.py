@@ -1,6 +1,6 @@
 """Does a medical-image classifier hold up on another hospital's images, and is that difference real?
 
-The public face is small and imports nothing heavy until it is used: ``suite``, ``plan``, ``run``, ``score``, ``judge``,
+The public interface is small and imports nothing heavy until it is used: ``suite``, ``plan``, ``run``, ``score``, ``judge``,
 ``table``, and the modules ``metrics`` and ``statistics``.
 """
 
@@ -28,8 +28,8 @@ __all__ = [
     "table",
 ]
 
-_FACE = dict.fromkeys(("judge", "plan", "run", "score", "suite", "table"), "xrbench.api")
-_FACE["XrbenchError"] = "xrbench.errors"
+_PUBLIC = dict.fromkeys(("judge", "plan", "run", "score", "suite", "table"), "xrbench.api")
+_PUBLIC["XrbenchError"] = "xrbench.errors"
 
 
 def __getattr__(name: str) -> Any:
@@ -37,6 +37,6 @@ def __getattr__(name: str) -> Any:
 
     if name in ("metrics", "statistics"):
         return importlib.import_module(f"xrbench.{name}")
-    if name in _FACE:
-        return getattr(importlib.import_module(_FACE[name]), name)
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'xrbench' has no attribute {name!r}")

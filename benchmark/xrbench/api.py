@@ -1,4 +1,4 @@
-"""The Python face: suite, plan, run, score, judge, table, in that order, as on the command line.
+"""The Python interface: suite, plan, run, score, judge, table, in this order, as on the command line.
 
 import xrbench as xr
 suite = xr.suite("ood-cxr", profile="quick")
@@ -57,11 +57,11 @@ def suite(name: str, *, profile: str | None = None, catalogues: Sequence[str | P
     Raises:
         UnknownNameError: No such suite or profile; the nearest name is offered.
     """
-    found = catalogue.open_catalogue(catalogues)
-    card = found.suite(name)
+    opened = catalogue.open_catalogue(catalogues)
+    card = opened.suite(name)
     if profile is not None:
         planning.choose_profile(card, profile, fixture=False)
-    return Suite(card, found, profile)
+    return Suite(card, opened, profile)
 
 
 def plan(
@@ -79,7 +79,7 @@ def plan(
 
     Args:
         of: The suite.
-        data_root: Folder with one folder a dataset; None (and no ``data``) draws the synthetic fixture below ``out``.
+        data_root: Folder with one folder a dataset; None (and no ``data``) writes the synthetic fixture below ``out``.
         data: Dataset -> its folder.
         only: ``field=value`` filters, see ``xrbench run --help``.
         seeds: Seeds that replace those of the settings.
@@ -105,19 +105,23 @@ def plan(
 def run(
     of: BoundPlan, *, out: str | Path = "runs", options: Options | None = None, reporter: Reporter | None = None
 ) -> RunResult:
-    """Train and predict what is not there yet; the same call goes on where it stopped.
+    """Train and predict what is not stored yet; the same call goes on where it stopped.
 
     Args:
-        of: The plan.
-        out: Folder for results.
-        options: Device, jobs and the like.
+        of: The plan with its data.
+        out: Folder for results, unless ``options`` names one.
+        options: Device, number of processes and the like.
         reporter: Where progress goes.
     """
     return runner.run(of, options or Options(out=Path(out)), reporter=reporter)
 
 
 def score(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> pd.DataFrame:
-    """Judge the predictions of a run and write ``scores.csv`` into its folder; returns the tidy frame."""
+    """Score the predictions of a run and write ``scores.csv`` into its folder.
+
+    Returns:
+        Tidy scores, one row a cell, label and metric.
+    """
     from xrbench import scoring
 
     folder = results.folder if isinstance(results, RunResult) else Path(results)
@@ -125,7 +129,7 @@ def score(results: RunResult | str | Path, *, reporter: Reporter | None = None) 
 
 
 def judge(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
-    """Make every analysis that the suite of a scored run asks for, and write each into its folder ``judgement``.
+    """Compute the analyses that the suite of a scored run asks for, and write each into its folder ``judgement``.
 
     Returns:
         Name of the analysis (``operating``, ``subgroups``, ``ranks``, ...) -> one tidy frame.
@@ -137,17 +141,17 @@ def judge(results: RunResult | str | Path, *, reporter: Reporter | None = None) 
 
 
 def table(scores: pd.DataFrame, of: Suite, name: str, *, results: RunResult | str | Path | None = None) -> Table:
-    """Lay out one of the suite's tables, or one of what was concluded (``ranks``, ``subgroups``, ...).
+    """Make one of the suite's tables, or that of an analysis (``ranks``, ``subgroups``, ...).
 
     Args:
         scores: Tidy scores.
         of: The suite.
         name: Name of the table.
-        results: The run, for tables that are made of more than its scores.
+        results: The run, for tables that need more than its scores.
 
     Raises:
         UnknownNameError: The suite has no table of that name.
-        UsageError: The table is made of a whole run and none is given, or the run has nothing for it.
+        UsageError: The table needs a run and none is given, or the run has nothing for it.
     """
     from xrbench.report.run_folder import open_run
     from xrbench.report.tables import build

@@ -1,7 +1,7 @@
 """Find a building block by its name and import it only when it is used.
 
-A block is a function or class that a card names: ``sampler = { block = "balanced-batches", replacement = true }``. Ours
-stand in one table of ``"module:object"`` strings; another package adds its own with the entry point group
+A block is a function or class that a card names: ``sampler = { block = "balanced-batches", replacement = true }``. Those of
+xrbench are in one table of ``"module:object"`` strings; another package adds its own with the entry point group
 ``xrbench.blocks`` (names ``kind.name``); and any importable object can be named in full as ``package.module:object``.
 """
 
@@ -127,7 +127,7 @@ ENTRY_POINTS = "xrbench.blocks"
 
 
 def known(kind: str) -> tuple[str, ...]:
-    """List the names of all blocks of a kind, ours and those of installed packages."""
+    """List the names of all blocks of a kind, those of installed packages among them."""
     return tuple(sorted({*BLOCKS[kind], *_installed(kind)}))
 
 
@@ -137,7 +137,7 @@ def find(kind: str, name: str, *, where: str = "") -> Callable[..., Any]:
     Args:
         kind: A key of ``BLOCKS``.
         name: A name in the table, an entry point's name, or ``package.module:object``.
-        where: The card that asks, for the message.
+        where: The card that names it, for the message.
 
     Raises:
         UnknownNameError: Nothing of that name; the nearest one is offered.
@@ -158,12 +158,12 @@ def find(kind: str, name: str, *, where: str = "") -> Callable[..., Any]:
         raise CardError(
             f"{place}{kind} {name!r}: {module} cannot be imported: {type(error).__name__}: {error}"
         ) from error
-    found: Callable[..., Any] | None = getattr(imported, attribute, None)
-    if found is None:
+    block: Callable[..., Any] | None = getattr(imported, attribute, None)
+    if block is None:
         raise CardError(f"{place}{kind} {name!r}: {module} has no {attribute!r}{suggestion(attribute, vars(imported))}")
-    if not callable(found):
+    if not callable(block):
         raise CardError(f"{place}{kind} {name!r}: {target} is not a function")
-    return found
+    return block
 
 
 def split(kind: str, spec: str | Mapping[str, Any], *, where: str = "") -> tuple[str, dict[str, Any]]:
@@ -190,16 +190,16 @@ def check_options(kind: str, name: str, options: Mapping[str, Any], *, where: st
     Raises:
         CardError: An option is unknown; the nearest parameter is offered.
     """
-    found = find(kind, name, where=where)
-    parameters = inspect.signature(found).parameters.values()
+    block = find(kind, name, where=where)
+    parameters = inspect.signature(block).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return found
+        return block
     accepted = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     for option in options:
         if option not in accepted:
             place = f"{where}: " if where else ""
             raise CardError(f"{place}{kind} {name!r} has no option {option!r}{suggestion(option, accepted)}")
-    return found
+    return block
 
 
 def _installed(kind: str) -> dict[str, str]:

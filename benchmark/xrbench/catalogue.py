@@ -1,4 +1,4 @@
-"""Find the cards: which datasets, models, methods, suites and papers exist, and where they are written down.
+"""Find cards: which datasets, models, methods, suites and papers exist, and in which files.
 
 A *catalogue* is a folder with ``registry/``, ``baselines/`` and ``leaderboards/``, each of which may be absent. The one that
 comes with xrbench is first; installed packages (entry point group ``xrbench.catalogues``), ``XRBENCH_PATH`` and
@@ -33,8 +33,8 @@ C = TypeVar("C", bound=cards.Card)
 
 def shipped() -> Path:
     """Return the catalogue that comes with xrbench: beside the code in a wheel, else the root of the checkout."""
-    inside = Path(__file__).parent / "_catalogue"
-    return inside if inside.is_dir() else Path(__file__).parents[2]
+    packaged = Path(__file__).parent / "_catalogue"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2]
 
 
 class Catalogue:
@@ -77,17 +77,19 @@ class Catalogue:
         """
         key = ("suite", name)
         if key not in self._read:
-            path = self._path("suite", name, "")
+            path = self.path("suite", name)
             card = cards.convert(self._extended(name, ()), cards.SuiteCard, where=str(path), name=name)
             self._check_suite(card, str(path))
             self._read[key] = card
-        found = self._read[key]
-        assert isinstance(found, cards.SuiteCard)
-        return found
+        suite = self._read[key]
+        assert isinstance(suite, cards.SuiteCard)
+        return suite
 
-    def path(self, kind: str, name: str) -> Path:
-        """Return the file of a card."""
-        return self._path(kind, name, "")
+    def path(self, kind: str, name: str, *, where: str = "") -> Path:
+        """Return the file of a card, or raise UnknownNameError with the nearest name."""
+        if name not in self._files[kind]:
+            raise UnknownNameError(kind, name, self._files[kind], where=where)
+        return self._files[kind][name]
 
     @cached_property
     def vocabulary(self) -> cards.Vocabulary:
@@ -124,24 +126,20 @@ class Catalogue:
                 files[name] = path
         return files
 
-    def _path(self, kind: str, name: str, where: str) -> Path:
-        if name not in self._files[kind]:
-            raise UnknownNameError(kind, name, self._files[kind], where=where)
-        return self._files[kind][name]
-
     def _card(self, kind: str, name: str, struct: type[C], where: str) -> C:
         key = (kind, name)
         if key not in self._read:
-            path = self._path(kind, name, where)
+            path = self.path(kind, name, where=where)
             card = cards.read(path, struct)
             _check_blocks(card, str(path))
             self._read[key] = card
-        found = self._read[key]
-        assert isinstance(found, struct)
-        return found
+        cached = self._read[key]
+        assert isinstance(cached, struct)
+        return cached
 
     def _extended(self, name: str, children: tuple[str, ...]) -> dict[str, Any]:
-        path = self._path("suite", name, str(self._files["suite"][children[-1]]) if children else "")
+        """Read a suite and those it extends, whose fields it overrides; ``children`` are the suites that extend it."""
+        path = self.path("suite", name, where=str(self._files["suite"][children[-1]]) if children else "")
         if name in children:
             raise CardError(f"{path}: extends: a circle: {' -> '.join((*children, name))}")
         values = cards.read_toml(path)
@@ -153,40 +151,34 @@ class Catalogue:
         return {**self._extended(parent, (*children, name)), **values}
 
     def _check_suite(self, card: cards.SuiteCard, where: str) -> None:
-        """Find every name that a suite mentions, so that a slip is told before anything runs."""
+        """Refuse a suite that names something that does not exist."""
         named: list[cards.SuiteCard | cards.Profile] = [card, *card.profiles.values()]
         for profile in named:
             for model in profile.models:
-                self._names_exist("model", model, where)
+                self.path("model", model, where=where)
             for method in profile.methods:
-                self._names_exist("method", method, where)
+                self.path("method", method, where=where)
         for dataset in datasets_of(card.protocol):
-            self._names_exist("dataset", dataset, where)
-        for name in card.labels:
-            if name not in self.vocabulary.pathologies:
-                raise CardError(
-                    f"{where}: labels: unknown pathology {name!r}{suggestion(name, self.vocabulary.pathologies)}"
-                )
-        for name in card.mappings:
-            if name not in self.vocabulary.mappings:
-                raise CardError(
-                    f"{where}: mappings: unknown mapping {name!r}{suggestion(name, self.vocabulary.mappings)}"
-                )
+            self.path("dataset", dataset, where=where)
+        for comparison in card.comparisons:
+            for method in (comparison.challenger, comparison.baseline):
+                self.path("method", method, where=f"{where}: comparisons")
+        for field, what, names, known in (
+            ("labels", "pathology", card.labels, self.vocabulary.pathologies),
+            ("mappings", "mapping", card.mappings, self.vocabulary.mappings),
+        ):
+            for name in names:
+                if name not in known:
+                    raise CardError(f"{where}: {field}: unknown {what} {name!r}{suggestion(name, known)}")
         for spec in card.preprocessing:
             name, options = blocks.split("preprocessing", spec, where=where)
             blocks.check_options("preprocessing", name, options, where=where)
-        for comparison in card.comparisons:
-            for method in (comparison.challenger, comparison.baseline):
-                self._names_exist("method", method, f"{where}: comparisons")
-        _check_figures(card, where)
+        _check_metrics(card, where)
         _check_layouts(card, where)
-
-    def _names_exist(self, kind: str, name: str, where: str) -> None:
-        self._path(kind, name, where)
 
 
 def _check_blocks(card: cards.Card, where: str) -> None:
-    """Refuse a card that names a block that does not exist; those written in full are only found when they are used."""
+    """Refuse a card that names a block that does not exist; ``module:object`` names are only imported when they are used."""
     named = [(kind, getattr(card, kind)) for kind in BLOCK_FIELDS if getattr(card, kind, "")]
     named += [("augmentation", spec) for spec in getattr(card, "augmentation", ())]
     for kind, spec in named:
@@ -195,8 +187,8 @@ def _check_blocks(card: cards.Card, where: str) -> None:
             raise UnknownNameError(kind, name, blocks.known(kind), where=where)
 
 
-def _check_figures(card: cards.SuiteCard, where: str) -> None:
-    """Refuse a suite without labels or metrics, and metrics that do not exist, before hours are spent on it."""
+def _check_metrics(card: cards.SuiteCard, where: str) -> None:
+    """Refuse a suite without labels or metrics, and metrics that do not exist."""
     from xrbench import metrics
 
     for field in ("labels", "metrics"):
@@ -212,10 +204,10 @@ def _check_figures(card: cards.SuiteCard, where: str) -> None:
 
 
 def _check_layouts(card: cards.SuiteCard, where: str) -> None:
-    """Refuse kinds of tables and figures that do not exist; those written in full are only found when they are used."""
-    of_scores = ("datasets", "settings", "internal-external")
+    """Refuse kinds of tables and figures that do not exist; ``module:object`` names are only imported when they are used."""
+    score_tables = ("datasets", "settings", "internal-external")
     for kind, layouts, known in (
-        ("table", card.tables, (*of_scores, *blocks.known("table"))),
+        ("table", card.tables, (*score_tables, *blocks.known("table"))),
         ("figure", card.figures, blocks.known("figure")),
     ):
         for layout in layouts:
@@ -237,8 +229,8 @@ def datasets_of(protocol: cards.Protocol) -> tuple[str, ...]:
 def open_catalogue(extra: Sequence[str | Path] = ()) -> Catalogue:
     """Open the shipped catalogue, those of installed packages, of ``XRBENCH_PATH`` and the ones given.
 
-    The folder above a catalogue that is given by hand is added to the end of the import path, so that its cards can name
-    blocks of a package beside them: naming a catalogue is consent to run its code.
+    The folder above a given catalogue is added to the end of the import path, so that its cards can name blocks of a package
+    beside them: to name a catalogue is to allow its code to run.
 
     Raises:
         UsageError: A given folder does not exist or holds none of the three folders of a catalogue.
@@ -263,15 +255,15 @@ def _check_folder(folder: Path) -> None:
 
 
 def _installed() -> list[Path]:
-    """Return the folders of packages that offer a catalogue: the entry point names a package or a folder-giving function."""
-    found = []
+    """Return the catalogues of installed packages; the entry point names a package, or a function that returns a folder."""
+    folders = []
     for point in metadata.entry_points(group=ENTRY_POINTS):
         if point.attr:
-            found.append(Path(point.load()()))
+            folders.append(Path(point.load()()))
         else:
             module = importlib.import_module(point.module)
-            found.append(Path(str(module.__path__[0])))
-    return found
+            folders.append(Path(str(module.__path__[0])))
+    return folders
 
 
 def _add(joined: cards.Vocabulary, more: cards.Vocabulary, path: Path) -> cards.Vocabulary:

@@ -1,4 +1,4 @@
-"""Where settings come from: options, then ``XRBENCH_*`` variables, then ``xrbench.toml`` in the working folder, then defaults."""
+"""Settings: from options, else ``XRBENCH_*`` variables, else ``xrbench.toml`` in the working folder, else defaults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """What ``xrbench.toml`` may hold.
+    """Content of ``xrbench.toml``.
 
     Attributes:
         out: Folder for results.
@@ -62,26 +62,25 @@ def resolve(given: Mapping[str, Any], *, folder: Path | None = None) -> dict[str
     """Resolve all settings.
 
     Args:
-        given: Options as they stand on the command line; None and empty ones are not given.
+        given: Options of the command line; None and empty ones count as not given.
         folder: Where ``xrbench.toml`` is looked for; the working folder by default.
 
     Raises:
         CardError: ``xrbench.toml`` is wrong.
         UsageError: A variable does not hold what it should.
     """
-    path = (folder or Path.cwd()) / FILE
-    written = cards.convert(cards.read_toml(path), SettingsFile, where=str(path)) if path.is_file() else SettingsFile()
+    written, path = file_of(folder), (folder or Path.cwd()) / FILE
     return {name: _resolve(name, given.get(name), written, path) for name in DEFAULTS}
 
 
 def every(folder: Path | None = None) -> list[Setting]:
-    """List all settings as they hold without options, the folders of catalogues and of single datasets among them."""
+    """List all settings without options, with the folders of catalogues and of single datasets."""
     written, path = file_of(folder), str((folder or Path.cwd()) / FILE)
-    found = list(resolve({}, folder=folder).values())
+    settings = list(resolve({}, folder=folder).values())
     named = [part for part in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if part]
-    found += [Setting("catalogue", part, f"variable {PATH_VARIABLE}") for part in named]
-    found += [Setting("catalogue", part, path) for part in written.catalogues]
-    return found + [Setting(f"data.{name}", place, path) for name, place in written.data.items()]
+    settings += [Setting("catalogue", part, f"variable {PATH_VARIABLE}") for part in named]
+    settings += [Setting("catalogue", part, path) for part in written.catalogues]
+    return settings + [Setting(f"data.{name}", value, path) for name, value in written.data.items()]
 
 
 def file_of(folder: Path | None = None) -> SettingsFile:
@@ -97,7 +96,7 @@ def data_folders(
 
     Args:
         given: ``DIR`` or ``dataset=DIR``, as often as needed.
-        written: ``xrbench.toml``.
+        written: Content of ``xrbench.toml``.
         known: Names of all datasets.
 
     Raises:

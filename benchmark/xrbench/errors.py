@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree, so that a caller can catch as much or as little as it wants.
+"""The errors of xrbench, as one tree, so that a caller can catch as many or as few of them as needed.
 
     XrbenchError
     ├── UsageError            an option or argument is not usable
@@ -6,12 +6,12 @@
     ├── CardError             a TOML card is wrong: file and field are named
     ├── DataError             metadata or images are not as their layout promises
     │   └── MissingDataError  they are not there at all
-    ├── WeightsError          pretrained weights are not to be had
+    ├── WeightsError          pretrained weights cannot be obtained
     ├── TrainingError         a fit cannot go on
     ├── StoreError            a stored file is broken or belongs to something else
-    └── MeasureError          a figure cannot be computed from what was given
+    └── MeasureError          a score cannot be computed from what was given
 
-Each message is one line that says what happened, where, what was wanted and what came instead. ``exit_code`` is
+Each message is one line that says what happened, where, what was expected and what came instead. ``exit_code`` is
 what the command line returns: 1 for "the thing asked about is not so", 3 for "input or usage is wrong".
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 
 class XrbenchError(Exception):
-    """Say in one line what went wrong; the root of all errors raised on purpose."""
+    """Base class of all errors that are raised on purpose; the message is one line."""
 
     exit_code = 3
 
@@ -47,7 +47,7 @@ class MissingDataError(DataError):
 
 
 class WeightsError(XrbenchError):
-    """Pretrained weights are not to be had; the message says what to fetch and where to put it."""
+    """Pretrained weights cannot be obtained; the message says what to fetch and where to put it."""
 
     exit_code = 1
 
@@ -63,7 +63,7 @@ class StoreError(XrbenchError):
 
 
 class MeasureError(XrbenchError):
-    """A figure cannot be computed from what was given."""
+    """A score cannot be computed from what was given."""
 
 
 class UnknownNameError(UsageError):
@@ -93,7 +93,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Say whether an error, or one that it comes from, is that nothing more can be written.
+    """Say whether an error, or one of its causes, is a disk that takes no more.
 
     >>> disk_is_full(OSError(28, "No space left on device")), disk_is_full(KeyError("x"))
     (True, False)

@@ -1,10 +1,10 @@
-"""The words that stand in front of every figure from synthetic images."""
+"""The notice on everything that is computed from synthetic images."""
 
 from __future__ import annotations
 
 from typing import Final
 
 FIXTURE: Final = "FIXTURE"
-"""What the column ``data`` of scores says of synthetic images."""
+"""Value of the column ``data`` of scores from synthetic images."""
 
 STAMP: Final = "FIXTURE: synthetic phantoms, not clinical results"

@@ -1,7 +1,6 @@
-"""Show how far long work has come: bars on a terminal, plain lines elsewhere, nothing when quiet.
+"""Report progress: bars on a terminal, plain lines elsewhere, nothing when quiet.
 
-Work takes a ``Reporter`` and never asks where its words go. Everything is written to standard error, so that
-standard output holds answers only.
+Long computations take a ``Reporter``. It writes to standard error, so that standard output holds results only.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ PLAIN_SECONDS = 15.0
 
 
 class Task(Protocol):
-    """One bar."""
+    """One progress bar."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Move on by so many steps; ``note`` replaces the words at the end of the line."""
+        """Move on by a number of steps; ``note`` replaces the text at the end of the line."""
 
 
 class Reporter(Protocol):
-    """Where work says what it is doing."""
+    """Where a computation reports its progress."""
 
     def line(self, text: str) -> None:
-        """Say one thing."""
+        """Write a line."""
 
     def detail(self, text: str) -> None:
-        """Say one thing that only matters with ``--verbose``."""
+        """Write a line that is only shown with ``--verbose``."""
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Task]:
@@ -45,13 +44,13 @@ class _NoTask:
 
 
 class Silent:
-    """Say nothing; the default of every function that takes a reporter."""
+    """Write nothing; the default of every function that takes a reporter."""
 
     def line(self, text: str) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
     def detail(self, text: str) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Task]:  # noqa: ARG002
@@ -97,7 +96,7 @@ class Plain:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Task]:
-        """Write a line now and then, and one at the end."""
+        """Write a line at most every ``PLAIN_SECONDS``, and one at the end."""
         task = _PlainTask(label, total, self.out)
         yield task
         task.write(time.monotonic())
@@ -161,7 +160,7 @@ class Terminal:
 
 
 def reporter(*, quiet: bool = False, verbose: bool = False) -> Reporter:
-    """Choose bars, plain lines or silence from the options and from where standard error goes."""
+    """Choose bars, plain lines or no output, from the options and the kind of standard error."""
     if quiet:
         return Silent()
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":

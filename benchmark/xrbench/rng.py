@@ -1,8 +1,8 @@
-"""Where every random number comes from.
+"""Random streams: every random number of xrbench comes from here.
 
 One function turns the values that name a purpose (a fit, an epoch, the word "batches") into a generator of its own.
-Nothing reads a global generator, so adding a method, a worker or a metric never moves another stream. A fit's streams
-derive from its names and seed alone, never from a cache key: a new optional field of a card changes no figure.
+Nothing reads a global generator, so adding a method, a worker or a metric never changes another stream. A fit's streams
+derive from its names and seed alone, never from a cache key: a new optional field of a card changes no result.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def seed_of(*parts: str | int) -> int:
 
 
 def fit_identity(*, suite: str, setting: str, method: str, model: str, seed: int) -> str:
-    """Spell what all random streams of one fit derive from.
+    """Return the text that all random streams of one fit derive from.
 
-    The form is frozen: any change of it changes every trained figure.
+    Its form must not change: any change of it changes every trained network.
 
     Args:
         suite: Name of the suite card.
-        setting: Training and validation datasets, and what is kept out of them.
+        setting: Training and validation datasets, and the test dataset whose patients are left out of them.
         method: Name of the method card.
         model: Name of the model card.
         seed: Seed of the setting.

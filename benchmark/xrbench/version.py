@@ -1,3 +1,3 @@
-"""The version of xrbench, importable by every module without importing the package's public face."""
+"""The version of xrbench, importable by every module without importing the package's public interface."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Where initial weights are: on this machine, or at the address their publishers give.
+"""Find initial weights on this machine, or download them from their publishers.
 
 Importing this module needs no torch, so that a plan can say which files are missing. A file is looked for in the weights
 folder (``XRBENCH_WEIGHTS``, by default ``~/.cache/xrbench/weights``) and where torch and torchxrayvision put their downloads.
@@ -61,7 +61,7 @@ def torchxrayvision_models() -> Any:
 
 @dataclass(frozen=True)
 class Source:
-    """Where published weights are to be had, and the name of their file on this machine."""
+    """The address of published weights, and the name of their file on this machine."""
 
     url: str
     file: str
@@ -103,7 +103,7 @@ def obtain(card: ModelCard, *, reporter: Reporter | None = None) -> Path:
     """Return the path of the card's weights, fetching a published file when the machine is online.
 
     Raises:
-        WeightsError: The file is not there and cannot be fetched (the line says what to fetch and where to put it), or
+        WeightsError: The file is not there and cannot be fetched (the message says what to fetch and where to put it), or
             its content is not what its name says.
         CardError: The card's weights have no such name.
     """
@@ -113,11 +113,9 @@ def obtain(card: ModelCard, *, reporter: Reporter | None = None) -> Path:
             raise WeightsError(f"model {card.name}: weights: {path}: no such file")
         return path
     source = published(card)
-    found = _on_disk(source)
-    if found is None:
-        found = _fetch(card, source, reporter or Silent())
-    _verify(found)
-    return found
+    path = _on_disk(source) or _fetch(card, source, reporter or Silent())
+    _verify(path)
+    return path
 
 
 def published(card: ModelCard) -> Source:
@@ -155,13 +153,13 @@ def _torchvision(card: ModelCard, name: str, tag: str) -> Source:
     from torchvision import models
 
     try:
-        found = models.get_model_weights(name)
-        return Source.at(getattr(found, tag).url)
+        known = models.get_model_weights(name)
+        return Source.at(getattr(known, tag).url)
     except ValueError as error:
         near = suggestion(name, models.list_models(module=models))
         raise CardError(f"model {card.name}: torchvision has no network {name!r}{near}") from error
     except AttributeError as error:
-        tags = suggestion(tag, [member.name for member in found])
+        tags = suggestion(tag, [member.name for member in known])
         raise CardError(f"model {card.name}: network.pretrained: {name} has no weights {tag!r}{tags}") from error
 
 
@@ -175,13 +173,14 @@ def _timm(card: ModelCard, name: str) -> Source:
     if config.url and not config.custom_load:
         return Source.at(config.url)
     if config.hf_hub_id and not config.custom_load:
-        inside = config.hf_hub_filename or "model.safetensors"
-        url = f"{_HUB}{config.hf_hub_id}/resolve/main/{inside}"
-        return Source(url, f"{config.architecture}.{config.tag}{Path(inside).suffix}")
+        file = config.hf_hub_filename or "model.safetensors"
+        url = f"{_HUB}{config.hf_hub_id}/resolve/main/{file}"
+        return Source(url, f"{config.architecture}.{config.tag}{Path(file).suffix}")
     raise CardError(f"model {card.name}: timm publishes no weights for {name!r} in a form that can be read")
 
 
-def _places() -> Iterator[Path]:
+def _folders() -> Iterator[Path]:
+    """List the folders in which weights may lie: our own, and those of torch and torchxrayvision."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     yield folder()
     yield Path(os.environ.get("TORCH_HOME") or cache / "torch").expanduser() / "hub" / "checkpoints"
@@ -189,13 +188,12 @@ def _places() -> Iterator[Path]:
 
 
 def _on_disk(source: Source) -> Path | None:
-    return next((place / source.file for place in _places() if (place / source.file).is_file()), None)
+    return next((path / source.file for path in _folders() if (path / source.file).is_file()), None)
 
 
 def _advice(card: ModelCard, source: Source) -> str:
-    where = folder()
     return (
-        f"model {card.name}: weights {card.weights!r} are not on this machine: fetch {source.url} and put it in {where}/"
+        f"model {card.name}: weights {card.weights!r} are not on this machine: fetch {source.url} and put it in {folder()}/"
         f"{source.file} ({FOLDER} names another folder)"
     )
 
