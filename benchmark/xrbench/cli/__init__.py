@@ -1,7 +1,7 @@
-"""The command line: read words, call one function, print its answer.
+"""The command line: each command reads its options, calls one function and prints the result.
 
-Exit codes: 0 fine; 1 the thing asked about is not so (regression, missing data, failed cells); 2 inconclusive, or nothing to
-do it on; 3 input or usage is wrong; 130 interrupted.
+Exit codes: 0 success; 1 a negative answer (regression, missing data, failed cells); 2 inconclusive, or nothing to compare;
+3 wrong input or usage; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRAINING = frozenset({"torch", "torchvision", "timm", "torchxrayvision", "pytorc
 """Libraries of the extra ``train``."""
 KEPT = "what was done is kept, make room and give the same command again"
 TRACEBACK = "XRBENCH_TRACEBACK"
-"""A variable that is set when the place of an error is to be shown, as by ``--verbose``."""
+"""Environment variable that, when set, has tracebacks printed as ``--verbose`` does."""
 
 
 @click.group(
@@ -41,12 +41,12 @@ def group() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave with its exit code; a user's mistake is one line on standard error."""
+    """Run a command and exit with its code; a user's mistake is one line on standard error."""
     code = invoke(list(sys.argv[1:] if arguments is None else arguments))
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _say_no_more()
+        _discard_output()
     sys.exit(code)
 
 
@@ -59,23 +59,23 @@ def invoke(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except BrokenPipeError:
-        _say_no_more()
+        _discard_output()
         return 0
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; what was done is kept, the same command goes on from there", INTERRUPTED)
     except Exception as error:
         if {"--verbose", "-v"} & set(arguments) or os.environ.get(TRACEBACK):
             click.echo(traceback.format_exc(), err=True)
-        return _fail(*_said(error))
+        return _fail(*_describe(error))
 
 
-def _say_no_more() -> None:
-    """Send what is still to be said nowhere: who was reading has gone, as `head` does."""
+def _discard_output() -> None:
+    """Discard further output: the reader of the pipe has gone, as `head` does."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _said(error: Exception) -> tuple[str, int]:
-    """Put an error into one line, with the exit code that it means."""
+def _describe(error: Exception) -> tuple[str, int]:
+    """Put an error into one line, and choose its exit code."""
     if isinstance(error, click.UsageError):
         return _usage(error), USAGE
     if isinstance(error, click.ClickException):
@@ -92,14 +92,15 @@ def _said(error: Exception) -> tuple[str, int]:
 
 
 def _register() -> None:
-    """Add the commands of each room; they import what they need when they are called."""
+    """Add the commands of each module; they import what they need when they are called."""
     from xrbench.cli.data import data
-    from xrbench.cli.explain import COMMANDS as EXPLAINING
-    from xrbench.cli.judge import COMMANDS as JUDGING
-    from xrbench.cli.registry import COMMANDS as LISTING
-    from xrbench.cli.work import COMMANDS as WORKING
+    from xrbench.cli.explain import explain
+    from xrbench.cli.judge import compare, leaderboard, report, reproduce, score
+    from xrbench.cli.registry import list_things, show
+    from xrbench.cli.work import plan, run
 
-    for command in (*LISTING, *WORKING, *JUDGING, *EXPLAINING, data):
+    commands = (list_things, show, plan, run, score, compare, report, reproduce, leaderboard, explain, data)
+    for command in commands:
         group.add_command(command)
 
 

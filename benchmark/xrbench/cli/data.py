@@ -1,4 +1,4 @@
-"""The images and their metadata: ``data describe | check | prepare | fixture``."""
+"""Commands on datasets: ``data describe | check | prepare | fixture``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xrbench.cli import options
+from xrbench.progress import reporter
 
 if TYPE_CHECKING:
     from xrbench.catalogue import Catalogue
@@ -45,25 +46,17 @@ def describe(
     from xrbench.data.datasets.describe import describe as described
 
     cards = options.open_catalogue(catalogues)
-    found = described(_domain(dataset, cards, data_roots, where))
+    description = described(_domain(dataset, cards, data_roots, where))
     if as_json:
-        options.echo_json(found.to_dict())
+        options.echo_json(description.to_dict())
     elif as_csv:
-        click.echo(found.table().to_csv(index=False).rstrip())
+        click.echo(description.table().to_csv(index=False).rstrip())
     else:
         from tabulate import tabulate
 
-        click.echo("\n".join(found.lines()))
-        click.echo(
-            tabulate(
-                found.table().to_dict("list"),
-                headers="keys",
-                tablefmt="plain",
-                showindex=False,
-                floatfmt=".4f",
-                intfmt=",",
-            )
-        )
+        columns = description.table().to_dict("list")
+        click.echo("\n".join(description.lines()))
+        click.echo(tabulate(columns, headers="keys", tablefmt="plain", showindex=False, floatfmt=".4f", intfmt=","))
 
 
 @data.command("check", short_help="Say what is there, missing or unreadable.")
@@ -86,16 +79,16 @@ def check(
     """
     cards = options.open_catalogue(catalogues)
     roots = _roots(cards, data_roots)
-    say = options.reporter(quiet or as_json, False)
+    say = reporter(quiet=quiet or as_json)
     names = datasets or tuple(name for name in cards.names("dataset") if not cards.dataset(name).base)
     if roots.default is None and not roots.datasets:
         raise click.UsageError("nothing to check: give --data-root DIR, or write data-root in xrbench.toml")
-    found = [_check(name, cards, roots, read_pixels=not no_pixels, jobs=jobs or 1, say=say) for name in names]
+    results = [_check(name, cards, roots, read_pixels=not no_pixels, jobs=jobs or 1, say=say) for name in names]
     if as_json:
-        options.echo_json([result.to_dict() for result in found])
+        options.echo_json([result.to_dict() for result in results])
     else:
-        click.echo("\n".join(line for result in found for line in result.lines()))
-    return 0 if all(result.ok for result in found) else 1
+        click.echo("\n".join(line for result in results for line in result.lines()))
+    return 0 if all(result.ok for result in results) else 1
 
 
 @data.command("prepare", short_help="Build the pixel caches that a suite needs.")
@@ -120,7 +113,7 @@ def prepare(quiet: bool, verbose: bool, **given: Any) -> None:
     """
     from xrbench.cli.work import bind
 
-    say = options.reporter(quiet, verbose)
+    say = reporter(quiet=quiet, verbose=verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "jobs", "cache")})
     bound = bind({**given, "only": (), "seeds": ()}, chosen, say, planning=False)
     folder = Path(chosen["cache"].value or Path(chosen["out"].value) / "cache").expanduser()
@@ -142,12 +135,12 @@ def fixture(folder: Path, seed: int, quiet: bool) -> None:
     from xrbench.data.fixture import write_fixture
     from xrbench.fixture_notice import STAMP
 
-    written = write_fixture(folder, seed=seed, reporter=options.reporter(quiet, False))
+    written = write_fixture(folder, seed=seed, reporter=reporter(quiet=quiet))
     click.echo(f"{STAMP}   {written}")
 
 
 def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tuple[str, ...]) -> Any:
-    """Load a dataset or slice, with further conditions from the command line."""
+    """Load a dataset or slice, restricted by the conditions of ``--where``."""
     from xrbench.data.datasets.sources import load
 
     loaded = load(name, cards, _roots(cards, data_roots))

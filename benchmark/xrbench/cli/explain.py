@@ -1,4 +1,4 @@
-"""Where networks found their evidence: ``explain``."""
+"""The command on saliency maps: ``explain``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from xrbench.cli import options
+from xrbench.progress import reporter
 
 PATH = click.Path(path_type=Path)
 
@@ -85,12 +86,12 @@ def explain(
     from xrbench.data.datasets.sources import DataRoots
     from xrbench.report.pages import explanations as drawing
 
-    say = options.reporter(quiet or as_json, verbose)
+    say = reporter(quiet=quiet or as_json, verbose=verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
     cards = options.open_catalogue(given["catalogues"])
     folder = run_folder(results, suite, given["out"])
     cache = chosen["cache"].value
-    found = saliency.explain(
+    explanations = saliency.explain(
         folder,
         cards,
         _question(given),
@@ -102,14 +103,15 @@ def explain(
     )
     target = into or folder / saliency.FOLDER
     saliency.clear(target)
-    written = saliency.write(target, found, maps=maps, panels=drawing.panels(found, target))
+    written = saliency.write(target, explanations, maps=maps, panels=drawing.panels(explanations, target))
     if as_json:
-        options.echo_json(drawing.to_dict(found, written))
+        options.echo_json(drawing.to_dict(explanations, written))
     else:
-        click.echo(drawing.summary(found, target, written))
+        click.echo(drawing.summary(explanations, target, written))
 
 
 def _question(given: dict[str, Any]) -> Any:
+    """Collect the options that say what is explained."""
     from xrbench.explain import Question, read_list
 
     listed = read_list(given["listed"]) if given["listed"] else ()
@@ -120,6 +122,3 @@ def _question(given: dict[str, Any]) -> Any:
             for name in ("labels", "count", "target", "technique", "layer", "only", "boxes", "tolerance")
         },
     )
-
-
-COMMANDS = (explain,)

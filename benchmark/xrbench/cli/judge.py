@@ -1,4 +1,4 @@
-"""What is done with predictions and scores: ``score``, ``compare``, ``report``, ``reproduce`` and ``leaderboard``; none needs torch."""
+"""Commands on predictions and scores: ``score``, ``compare``, ``report``, ``reproduce``, ``leaderboard``; none needs torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from xrbench.cli import options
+from xrbench.progress import reporter
 
 RESULTS = click.Path(path_type=Path)
 INTERVALS = ("default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson")
@@ -88,15 +89,15 @@ def score(
     cards = options.open_catalogue(catalogues)
     predictions = given.pop("predictions")
     path = run_folder(predictions, None, None) if predictions.is_dir() else predictions
-    found = evaluate.judge(path, cards, reporter=options.reporter(quiet or as_json, False), **given)
+    evaluation = evaluate.judge(path, cards, reporter=reporter(quiet=quiet or as_json), **given)
     if csv_out:
-        found.write_csv(csv_out)
+        evaluation.write_csv(csv_out)
     if html_out:
-        found.write_html(html_out)
+        evaluation.write_html(html_out)
     if as_json:
-        options.echo_json(found.to_dict())
+        options.echo_json(evaluation.to_dict())
     else:
-        click.echo(found.text())
+        click.echo(evaluation.text())
 
 
 @click.command("compare", short_help="Compare two runs, or the methods of one.")
@@ -132,12 +133,12 @@ def compare(as_json: bool, quiet: bool, **given: Any) -> int:
     """
     from xrbench import compare as comparing
 
-    found = comparing.run(reporter=options.reporter(quiet or as_json, False), **given)
+    comparison = comparing.run(reporter=reporter(quiet=quiet or as_json), **given)
     if as_json:
-        options.echo_json(found.to_dict())
+        options.echo_json(comparison.to_dict())
     else:
-        click.echo(found.text())
-    return found.exit_code
+        click.echo(comparison.text())
+    return comparison.exit_code
 
 
 @click.command("report", short_help="Write the tables and page of a run again.")
@@ -175,10 +176,10 @@ def report(
     if table_name is None:
         click.echo(written.summary())
         return
-    made = {table.name: table for table in written.tables}
-    if table_name not in made:
-        raise UnknownNameError("table", table_name, made)
-    click.echo(FORMS[form](made[table_name]).rstrip("\n"))
+    tables = {table.name: table for table in written.tables}
+    if table_name not in tables:
+        raise UnknownNameError("table", table_name, tables)
+    click.echo(FORMS[form](tables[table_name]).rstrip("\n"))
 
 
 @click.command("reproduce", short_help="Set a paper's figures and claims beside a run.")
@@ -195,20 +196,20 @@ def reproduce(
     """
     from xrbench.errors import UsageError
     from xrbench.report.claims import evaluate as claims
-    from xrbench.report.pages import reproduction as reproducing
+    from xrbench.report.pages.reproduction import reproduction
     from xrbench.report.run_folder import open_run
 
     folder = run_folder(results, suite, out)
     run = open_run(folder, options.open_catalogue(catalogues))
     if run.paper is None:
         raise UsageError(f"suite {run.suite.name}: has no paper with reported figures")
-    found, judged = reproducing.reproduction(run.scores, run.suite, run.paper), claims.judged(run)
+    values, verdicts = reproduction(run.scores, run.suite, run.paper), claims.judged(run)
     if as_json:
-        options.echo_json({**found.to_dict(), "claims": [claims.to_dict(one) for one in judged]})
+        options.echo_json({**values.to_dict(), "claims": [claims.to_dict(verdict) for verdict in verdicts]})
         return
-    click.echo(found.text())
-    if judged:
-        click.echo("\n".join(claims.lines(judged, stamp=run.stamp, notes=claims.partly(run))))
+    click.echo(values.text())
+    if verdicts:
+        click.echo("\n".join(claims.lines(verdicts, stamp=run.stamp, notes=claims.partly(run))))
 
 
 @click.command("leaderboard", short_help="Write what a run measured to leaderboards/.")
@@ -246,7 +247,16 @@ def leaderboard(
 
 
 def run_folder(results: Path | None, suite: str | None, out: str | None) -> Path:
-    """Return the run folder meant by a path, by the name of a suite in its place, or by a suite and --out."""
+    """Return the run folder that a command means.
+
+    Args:
+        results: A run folder, an ``--out`` folder, or the name of a suite in its place.
+        suite: Name of the suite whose newest run is meant.
+        out: The option ``--out``.
+
+    Raises:
+        StoreError: There is no such folder, or no run in it.
+    """
     from xrbench.errors import StoreError, suggestion
     from xrbench.runs.store import MANIFEST, Store
 
@@ -259,12 +269,9 @@ def run_folder(results: Path | None, suite: str | None, out: str | None) -> Path
     root = results or Path(options.settings(out=out)["out"].value).expanduser()
     if not root.exists():
         raise StoreError(f"{root}: no such folder")
-    found = Store(root).runs(suite)
-    if not found:
-        there = {run.parent.name for run in Store(root).runs()}
-        offer = suggestion(suite, there) if suite and there else ""
-        raise StoreError(f"{root}: no run{f' of suite {suite!r}' if suite else ''} in it{offer}")
-    return found[0]
-
-
-COMMANDS = (score, compare, report, reproduce, leaderboard)
+    runs = Store(root).runs(suite)
+    if not runs:
+        suites = {run.parent.name for run in Store(root).runs()}
+        nearest = suggestion(suite, suites) if suite and suites else ""
+        raise StoreError(f"{root}: no run{f' of suite {suite!r}' if suite else ''} in it{nearest}")
+    return runs[0]

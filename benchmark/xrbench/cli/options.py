@@ -1,4 +1,4 @@
-"""Options that mean the same everywhere."""
+"""Options that several commands share, and what commands do with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from xrbench.errors import UnknownNameError
 if TYPE_CHECKING:
     from xrbench.catalogue import Catalogue
     from xrbench.config import Setting
-    from xrbench.progress import Reporter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,21 +77,25 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON."
 
 
 class OneOf(click.Choice[str]):
-    """One of some words; for another one the nearest is offered."""
+    """One of several words; another word is refused with the nearest one."""
 
     def __init__(self, what: str, words: Sequence[str]) -> None:
         super().__init__(words)
         self.what = what
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
-        """Return the word as it is."""
+        """Return the word unchanged.
+
+        Raises:
+            UnknownNameError: It is not one of the choices.
+        """
         if value not in self.choices:
             raise UnknownNameError(self.what, str(value), self.choices)
         return str(value)
 
 
 def ask_for_command() -> None:
-    """End a group that was called without one of its commands: its help is shown, and nothing was done."""
+    """Show the help of a group that was called without one of its commands, and exit with code 3."""
     context = click.get_current_context()
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
@@ -100,7 +103,7 @@ def ask_for_command() -> None:
 
 
 def many(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Stack several options as one decorator, in the order in which --help lists them."""
+    """Combine several options into one decorator; --help lists them in this order."""
 
     def decorate(function: F) -> F:
         for option in reversed(options):
@@ -130,13 +133,6 @@ def folders(given: tuple[str, ...], cards: Catalogue) -> tuple[Path | None, dict
     from xrbench.config import data_folders, file_of
 
     return data_folders(given, file_of(), cards.names("dataset"))
-
-
-def reporter(quiet: bool, verbose: bool) -> Reporter:
-    """Make the reporter that these options ask for."""
-    from xrbench.progress import reporter as chosen
-
-    return chosen(quiet=quiet, verbose=verbose)
 
 
 def echo_json(values: Any) -> None:

@@ -1,4 +1,4 @@
-"""What exists: ``list`` and ``show``."""
+"""Commands on cards: ``list`` and ``show``."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def _listing(kind: str, cards: Catalogue, data_roots: tuple[str, ...]) -> list[d
     if kind == "leaderboards":
         return [{"suite": name, "folder": str(folder)} for name, folder in cards.leaderboards().items()]
     if kind == "pathologies":
-        found = cards.vocabulary.pathologies.items()
-        return [{"pathology": name, "synonyms": ", ".join(entry.synonyms)} for name, entry in found]
+        pathologies = cards.vocabulary.pathologies.items()
+        return [{"pathology": name, "synonyms": ", ".join(entry.synonyms)} for name, entry in pathologies]
     if kind == "metrics":
         from xrbench.metrics import table
 
@@ -118,8 +118,9 @@ def _suites(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any
     for name in cards.names("suite"):
         card = cards.suite(name)
         settings = settings_of(card.protocol)
-        trained = [one for one in card.methods if not (cards.method(one).inference or cards.method(one).ensemble)]
-        learned = {(setting.configuration, setting.train, setting.valid, setting.seed) for setting in settings}
+        methods = [cards.method(method) for method in card.methods]
+        trained = [method for method in methods if not (method.inference or method.ensemble)]
+        training_sets = {(setting.configuration, setting.train, setting.valid, setting.seed) for setting in settings}
         marks = [
             f"{dataset} {'✓' if present[base_of(dataset, cards)] else '✗'}" for dataset in datasets_of(card.protocol)
         ]
@@ -130,7 +131,7 @@ def _suites(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, Any
                 "settings": len(settings),
                 "methods": len(card.methods),
                 "models": len(card.models),
-                "fits": len(learned) * len(trained) * len(card.models),
+                "fits": len(training_sets) * len(trained) * len(card.models),
                 "profiles": ", ".join(card.profiles),
                 "data": "  ".join(marks),
             }
@@ -160,7 +161,7 @@ def _datasets(cards: Catalogue, data_roots: tuple[str, ...]) -> list[dict[str, A
 
 
 def _present(cards: Catalogue, data_roots: tuple[str, ...]) -> dict[str, str]:
-    """Say where each dataset's folder is, if it is there."""
+    """Return the folder of each dataset that is not a slice; empty if it is not there."""
     from xrbench.data.datasets.sources import DataRoots
 
     root, folders = options.folders(data_roots, cards)
@@ -179,7 +180,7 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _toml_lines(card: dict[str, Any]) -> list[str]:
-    """Write a card's filled fields, one a line, tables last."""
+    """Write the fields of a card that are not empty as TOML, one a line, tables last."""
     import json
 
     flat = {field: value for field, value in card.items() if value not in ("", [], {}, None)}
@@ -196,6 +197,3 @@ def _toml_lines(card: dict[str, Any]) -> list[str]:
                 *(f"{key} = {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()),
             ]
     return lines
-
-
-COMMANDS = (list_things, show)

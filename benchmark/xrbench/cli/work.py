@@ -1,14 +1,19 @@
-"""What is done with images: ``plan`` and ``run``."""
+"""Commands on a suite and its data: ``plan`` and ``run``."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xrbench.cli import options
+from xrbench.progress import Reporter, reporter
+
+if TYPE_CHECKING:
+    from xrbench.config import Setting
+    from xrbench.runs.bound_plan import BoundPlan
 
 PLANNED = options.many(
     options.suite,
@@ -33,7 +38,7 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """
     from xrbench.runs.plan_summary import summarise
 
-    say = options.reporter(quiet or as_json, verbose)
+    say = reporter(quiet=quiet or as_json, verbose=verbose)
     chosen = options.settings(out=given["out"], cache=given["cache"])
     bound = bind(given, chosen, say, planning=True)
     summary = summarise(
@@ -69,7 +74,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     from xrbench.report.pages.publish import publish
     from xrbench.runs.runner import Options, command_line
 
-    say = options.reporter(quiet, verbose)
+    say = reporter(quiet=quiet, verbose=verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
     _use_weights(chosen["weights"])
     bound = bind(given, chosen, say, planning=False)
@@ -104,13 +109,20 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     return 1 if result.failed else 0
 
 
-def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: bool) -> Any:
-    """Find the suite and bring it together with its data."""
+def bind(given: dict[str, Any], chosen: dict[str, Setting], say: Reporter, *, planning: bool) -> BoundPlan:
+    """Find the suite and bind its plan to the data.
+
+    Args:
+        given: Options of the command.
+        chosen: Settings, resolved.
+        say: Where progress goes.
+        planning: Whether missing data are only reported.
+    """
     from xrbench import api
     from xrbench.config import file_of
     from xrbench.runs.store import Store
 
-    Store(_path(chosen["out"].value))
+    Store(_path(chosen["out"].value))  # refuses a file before the data are read
     cards = options.open_catalogue(given["catalogues"])
     root, folders = options.folders(given["data_roots"], cards)
     suite = api.suite(
@@ -128,14 +140,11 @@ def bind(given: dict[str, Any], chosen: dict[str, Any], say: Any, *, planning: b
     )
 
 
-def _use_weights(setting: Any) -> None:
-    """Tell the room that finds pretrained weights, which asks the variable, of a folder named in ``xrbench.toml``."""
+def _use_weights(setting: Setting) -> None:
+    """Pass the weights folder of ``xrbench.toml`` on by the variable that training reads."""
     if setting.value:
         os.environ["XRBENCH_WEIGHTS"] = str(_path(setting.value))
 
 
 def _path(text: str) -> Path:
     return Path(text).expanduser()
-
-
-COMMANDS = (plan, run)
