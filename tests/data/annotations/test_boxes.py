@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from xrbench import cards
 from xrbench.cards import DatasetCard, Vocabulary
 from xrbench.catalogue import shipped
-from xrbench.data.annotations.boxes import MOVES, load_boxes, to_cached
+from xrbench.data.annotations.boxes import TRANSFORMS, load_boxes, to_cached
 from xrbench.data.datasets.check import check
 from xrbench.data.datasets.domain import load_domain
 from xrbench.data.images.preprocessing import pipeline
@@ -304,6 +304,6 @@ def test_boxes_without_a_place_are_refused(change: Callable[[pd.DataFrame], obje
 def test_it_is_known_how_each_of_our_steps_moves_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     from xrbench.blocks import BLOCKS
 
-    assert set(MOVES) == set(BLOCKS["preprocessing"])
+    assert set(TRANSFORMS) == set(BLOCKS["preprocessing"])
     with pytest.raises(CardError, match=r"preprocessing 'numpy:flipud': it is not known how it moves boxes"):
         to_cached(drawn((1, 2, 3, 4)), ["numpy:flipud"], 8, {"a": (9, 9)})

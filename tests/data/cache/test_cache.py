@@ -546,7 +546,7 @@ def test_a_damaged_index_is_never_believed(
     elif damage == "other-format":
         loaded = Index.load(index)
         loaded.head = type(loaded.head)(99, loaded.head.digest, loaded.head.shape, loaded.head.description)
-        loaded._write_whole([loaded.head, *loaded.records.values(), loaded.seal or Seal(0, 0)])
+        loaded._replace_file([loaded.head, *loaded.records.values(), loaded.seal or Seal(0, 0)])
         lines = index.read_bytes().split(b"\n")
     index.write_bytes({"empty": b"", "binary": os.urandom(4000)}.get(damage, b"\n".join(lines)))
     decoded.clear()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xrbench.cards import DatasetCard
-from xrbench.data.datasets.describe import counted, describe
+from xrbench.data.datasets.describe import count_of, describe
 from xrbench.data.datasets.domain import Domain
 from xrbench.data.readers.base import tidy
 
@@ -114,7 +114,7 @@ def test_a_slice_is_described_from_its_own_rows(ours: Domain) -> None:
     ],
 )
 def test_keys_of_counts(ours: Domain, key: str, number: int | None) -> None:
-    assert counted(ours, key) == number
+    assert count_of(ours, key) == number
 
 
 @given(st.lists(st.sampled_from([1.0, 0.0, -1.0, NAN]), min_size=1, max_size=40))

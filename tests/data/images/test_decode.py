@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xrbench.data.images.decode import MOST_PIXELS, decode, decode_bytes
+from xrbench.data.images.decode import MAX_PIXELS, decode, decode_bytes
 from xrbench.errors import DataError, MissingDataError
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
@@ -152,7 +152,7 @@ GOOD_JPEG = jpeg(NOISE)
         (GOOD_JPEG[: len(GOOD_JPEG) // 2], "damaged: .*truncated"),
         (GOOD_PNG[:2000] + b"\0\0\0\0" + GOOD_PNG[2004:], "damaged: "),
         (GOOD_PNG[:33], "damaged|not a JPEG"),
-        (png([b""], width=MOST_PIXELS + 1, depth=8, colour=GREY), "at most 128,000,000 are read"),
+        (png([b""], width=MAX_PIXELS + 1, depth=8, colour=GREY), "at most 128,000,000 are read"),
         (png([b""], width=2**31 - 1, depth=8, colour=GREY), "more than 128,000,000 pixels"),
         (png([], width=0, depth=8, colour=GREY), "not a JPEG|no image in it|damaged"),
     ],

@@ -54,7 +54,7 @@ def test_each_distinct_text_is_parsed_once(write: Write) -> None:
         return float(word)
 
     sheet = read_sheet(write("t.csv", "a,b\n" + "1,2\n3,2\n" * 50), AB)
-    assert sheet.values("b", parse, wanted="a number", dtype=np.float64).tolist() == [2.0] * 100
+    assert sheet.values("b", parse, expected="a number", dtype=np.float64).tolist() == [2.0] * 100
     assert seen == ["2"]
 
 
@@ -79,7 +79,7 @@ def test_broken_files_are_named_in_one_line(write: Write, text: str, message: st
 def test_a_bad_cell_is_named_by_row_column_and_content(write: Write) -> None:
     sheet = read_sheet(write("t.csv", "a,b\n1,2\n1,2\n1,two\n"), AB)
     with pytest.raises(DataError, match=r"t\.csv: row 4, column 'b': wanted a number, got 'two'"):
-        sheet.values("b", float, wanted="a number")
+        sheet.values("b", float, expected="a number")
 
 
 @pytest.mark.parametrize("data", [b"a,b\n1,2\n", gzip.compress(b"a,b\n" + b"1,2\n" * 10_000, mtime=0)[:40]])

@@ -105,7 +105,7 @@ def test_flat_copies(write: Write, tmp_path: Path, vocabulary: Vocabulary, folde
     ],
 )
 def test_lists_with_stray_spaces_and_quotes(text: str, findings: list[str]) -> None:
-    assert padchest.listed(text) == findings
+    assert padchest.split_findings(text) == findings
 
 
 def test_without_findings_the_vocabulary_and_the_labels_decide(

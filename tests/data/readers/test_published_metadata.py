@@ -18,7 +18,7 @@ import pytest
 
 from xrbench.cards import Vocabulary
 from xrbench.catalogue import Catalogue
-from xrbench.data.datasets.describe import counted, describe
+from xrbench.data.datasets.describe import count_of, describe
 from xrbench.data.datasets.domain import Domain
 from xrbench.data.labels.policies import Lookup, truth
 from xrbench.data.readers import chexpert, mimic, padchest
@@ -34,7 +34,7 @@ Load = Callable[[str], Domain]
 @pytest.mark.parametrize("name", ["nih", "nih-pa", "nih-ap", "chexpert", "chexpert-frontal", "padchest", "vindr"])
 def test_every_number_on_the_card_is_that_of_the_metadata(load: Load, name: str) -> None:
     domain = load(name)
-    assert {key: counted(domain, key) for key in domain.card.counts} == domain.card.counts
+    assert {key: count_of(domain, key) for key in domain.card.counts} == domain.card.counts
     assert domain.layout == "published"
 
 

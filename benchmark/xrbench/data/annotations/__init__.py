@@ -1,1 +1,1 @@
-"""What readers drew on images: bounding boxes."""
+"""Annotations of images: bounding boxes."""

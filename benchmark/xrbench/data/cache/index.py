@@ -1,9 +1,9 @@
-"""What a pixel cache holds, as a journal that survives being killed at any moment.
+"""Index of a pixel cache: a journal that stays valid when its writer is killed at any moment.
 
-``index.jsonl`` is append-only text. Each line is a checksum and one JSON array: first a ``Head`` (which pixels these are), then
-``Record`` lines (one an image; the last line of a path counts), ``Seal`` lines (what the pixel file looked like when the lines
-above it were written) and ``Root`` lines (where the images are). A row, once given to an image's content, is never given to
-another one: a process that has the file mapped keeps seeing the pixels it opened.
+``index.jsonl`` is append-only text. Each line is a checksum and one JSON array: first a ``Head`` (the identity of the pixels), then
+``Record`` lines (one for each image; the last line of a path is valid), ``Seal`` lines (size and time of the pixel file when the
+lines above were written) and ``Root`` lines (the folder of the images). A row, once allocated to an image's content, is never
+allocated to another one: a process that has the file mapped keeps the pixels that it opened.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ FORMAT = 1
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, tag="xrbench-pixels"):
-    """Which pixels these are; the first line.
+    """Identity of the pixels; the first line.
 
     Attributes:
         format: Version of this journal.
-        digest: Of the preprocessing.
+        digest: Digest of the preprocessing.
         shape: Channels, height and width of a row.
-        description: The preprocessing in full, for a reader's eyes.
+        description: The preprocessing in full, for human readers.
     """
 
     format: int
@@ -39,13 +39,13 @@ class Head(msgspec.Struct, frozen=True, array_like=True, tag="xrbench-pixels"):
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, tag="image"):
-    """What is known of one image.
+    """Record of one image.
 
     Attributes:
         path: Relative to the dataset's root.
         row: Its row in the pixel file.
-        size: Of the file, in bytes.
-        mtime_ns: When the file was last changed; 0 when that cannot be trusted and the content must be looked at again.
+        size: Size of the file in bytes.
+        mtime_ns: Time of the file's last change; 0 when it cannot be trusted, so that the content must be read again.
         digest: blake2b of the file's content; empty when it could not be read at all.
         checksum: crc32 of the row's pixels.
         reason: Why there are no pixels; empty when there are.
@@ -61,14 +61,14 @@ class Record(msgspec.Struct, frozen=True, array_like=True, tag="image"):
 
 
 class Seal(msgspec.Struct, frozen=True, array_like=True, tag="seal"):
-    """Size and time of the pixel file when all rows above were safely in it."""
+    """Size and time of the pixel file after all rows above were written to the disk."""
 
     size: int
     mtime_ns: int
 
 
 class Root(msgspec.Struct, frozen=True, array_like=True, tag="root"):
-    """Folder of the dataset; sizes and times on the lines above it mean another folder, and no longer count."""
+    """Folder of the dataset; sizes and times on the lines above refer to another folder, and are no longer valid."""
 
     path: str
 
@@ -80,7 +80,7 @@ _DECODER = msgspec.json.Decoder(Line)
 
 
 class DamagedIndexError(Exception):
-    """The journal cannot be trusted; caught where the cache is opened, which then builds it anew."""
+    """The journal is damaged; caught where the cache is opened, which then rebuilds it."""
 
 
 @dataclass
@@ -88,12 +88,12 @@ class Index:
     """The journal in memory, and its file.
 
     Attributes:
-        file: Where it is.
+        file: The journal's path.
         head: Its first line.
-        records: Path -> what is known of it now.
-        used: Rows that were ever given away.
-        seal: The last one; None when nothing was sealed yet.
-        root: Where the images were when the journal was last written.
+        records: Path -> its last record.
+        used: All rows that were ever allocated.
+        seal: The last seal; None before the first.
+        root: Folder of the images when the journal was last written.
     """
 
     file: Path
@@ -122,20 +122,21 @@ class Index:
             raise DamagedIndexError
         index = cls(file, lines[0])
         for line in lines[1:]:
-            index._take(line)
+            index._apply(line)
         if torn:
-            index._write_whole(line for line in lines if line is not None)
+            index._replace_file(line for line in lines if line is not None)
         return index
 
     @classmethod
     def create(cls, file: Path, head: Head) -> Index:
-        """Start a journal, in the place of any other."""
+        """Start a journal, replacing any other."""
         index = cls(file, head)
-        index._write_whole([head])
+        index._replace_file([head])
         return index
 
     def append(self, lines: Sequence[Line]) -> None:
-        """Write lines to the end and wait until they are on the disk; all of them, or none."""
+        """Append lines and wait until they are on the disk; all of them, or none."""
+        # on an error half a line could stay at the end, which a later line would turn into damage
         before = self.file.stat().st_size
         try:
             with self.file.open("ab") as out:
@@ -146,9 +147,9 @@ class Index:
             os.truncate(self.file, before)
             raise
         for line in lines:
-            self._take(line)
+            self._apply(line)
 
-    def _take(self, line: Line | None) -> None:
+    def _apply(self, line: Line | None) -> None:
         if isinstance(line, Record):
             self.records[line.path] = line
             self.used.add(line.row)
@@ -158,8 +159,8 @@ class Index:
         elif isinstance(line, Seal):
             self.seal = line
 
-    def _write_whole(self, lines: Iterable[Line]) -> None:
-        """Put a complete journal in place in one step."""
+    def _replace_file(self, lines: Iterable[Line]) -> None:
+        """Write a complete journal in one step."""
         write_atomic(self.file, b"".join(map(_render, lines)))
 
 

@@ -1,8 +1,8 @@
-"""Read, decode and preprocess one image: the work of which a cache is made, alone or in processes of its own.
+"""Reading, decoding and preprocessing of one image, in this process or in worker processes.
 
-A worker process is started as ``python -m xrbench.data.cache.jobs`` and speaks over its standard input and output in messages
-of a length and msgpack. It holds no file of the cache and writes none, so that it may die at any moment; it ends when its input
-does, so that it never outlives the process that started it. It needs no guard in the caller's script and never imports torch.
+A worker process is started as ``python -m xrbench.data.cache.jobs`` and exchanges messages, a length and msgpack, over its standard
+input and output. It opens no file of the cache, so that it may die at any moment; it ends when its input does, so that it never
+outlives the process that started it. It needs no guard in the caller's script and never imports torch.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from xrbench.data.images.preprocessing import pipeline
 from xrbench.errors import CardError, DataError
 
 SETTLED_NS = 2_000_000_000
-"""A file changed less than this before it was read may change again without its time showing it (coarse clocks)."""
+"""A file changed less than this before it was read may change again without a new time, where clocks are coarse."""
 
 BlockSpecs = tuple[str | dict[str, Any], ...]
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What is the same for all images of a build."""
+    """Settings that all images of a build share."""
 
     root: str
     steps: BlockSpecs
@@ -39,12 +39,12 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One image to look at.
+    """One image to read.
 
     Attributes:
         path: Relative to the root.
-        known: Digest of the content whose pixels are there already; empty when there are none.
-        size: Of the file in bytes, to guess how long the work will take.
+        known: Digest of the content whose pixels are in the cache; empty when there are none.
+        size: Size of the file in bytes, to estimate the work.
     """
 
     path: str
@@ -53,14 +53,14 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of a task.
+    """Result of a task.
 
     Attributes:
-        path: Of the task.
+        path: Path of the task.
         kind: ``ready`` (the worker's greeting), ``pixels``, ``same`` (the content is the known one), ``unreadable`` or
             ``card`` (the preprocessing itself is wrong, for every image).
-        size: Of the file in bytes.
-        mtime_ns: When it was last changed; 0 when it may still be changing.
+        size: Size of the file in bytes.
+        mtime_ns: Time of its last change; 0 when it may still be changing.
         digest: blake2b of its content, 32 hexadecimal digits.
         pixels: uint8, C-ordered.
         checksum: crc32 of the pixels.
@@ -78,14 +78,14 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Examiner:
-    """Do tasks in this process."""
+    """Carry out tasks in this process."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.preprocess = pipeline(job.steps, image_size=job.image_size, where=job.where)
 
     def examine(self, task: Task) -> Result:
-        """Read one image; what is wrong with it is part of the result, never an exception."""
+        """Read one image; an error in it is part of the result, never an exception."""
         path = Path(self.job.root, task.path)
         try:
             data, mtime_ns = _read(path)
@@ -93,20 +93,20 @@ class Examiner:
             missing = isinstance(error, FileNotFoundError)
             return Result(task.path, "unreadable", reason="is not there" if missing else why_unreadable(error))
         digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-        seen = Result(task.path, "same", size=len(data), mtime_ns=mtime_ns, digest=digest)
+        result = Result(task.path, "same", size=len(data), mtime_ns=mtime_ns, digest=digest)
         if digest == task.known:
-            return seen
+            return result
         try:
             pixels = self.preprocess(decode_bytes(data, channels=self.job.channels, name=path.name)).tobytes()
         except DataError as error:
-            return msgspec.structs.replace(seen, kind="unreadable", reason=str(error))
+            return msgspec.structs.replace(result, kind="unreadable", reason=str(error))
         except CardError as error:
-            return msgspec.structs.replace(seen, kind="card", reason=str(error))
-        return msgspec.structs.replace(seen, kind="pixels", pixels=pixels, checksum=zlib.crc32(pixels))
+            return msgspec.structs.replace(result, kind="card", reason=str(error))
+        return msgspec.structs.replace(result, kind="pixels", pixels=pixels, checksum=zlib.crc32(pixels))
 
 
 def _read(path: Path) -> tuple[bytes, int]:
-    """Read a file and the time of its last change, which is 0 when it may be changing while we read."""
+    """Read a file and the time of its last change, which is 0 when the file may be changing."""
     with path.open("rb") as file:
         before = os.fstat(file.fileno())
         data = file.read()
@@ -129,7 +129,7 @@ def send(descriptor: int, message: Job | Task | Result) -> None:
 
 
 def receive(descriptor: int, kind: type[Message]) -> Message | None:
-    """Read one message from a pipe, or None where the other side is gone."""
+    """Read one message from a pipe; None when the other side has closed it."""
     start = _exactly(descriptor, _LENGTH.size)
     text = None if start is None else _exactly(descriptor, _LENGTH.unpack(start)[0])
     return None if text is None else msgspec.msgpack.decode(text, type=kind)
@@ -148,7 +148,7 @@ def _exactly(descriptor: int, count: int) -> bytes | None:
 
 def main() -> None:
     """Serve tasks until the input ends."""
-    # Decoders in C, or a block that prints, must not write between the messages.
+    # decoders in C, or a block that prints, must not write between the messages
     out = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     source = sys.stdin.fileno()

@@ -1,7 +1,7 @@
-"""The two files of a pixel cache, ``pixels.u8`` and ``index.jsonl``, and the lock beside them.
+"""Files of a pixel cache: ``pixels.u8``, ``index.jsonl`` and a lock.
 
-Pixels are written first and recorded after they are on the disk, so that a record never promises what is not there. Whoever writes
-holds the lock; readers need none.
+Pixels are recorded in the index only after they are on the disk, so that every record is true. A writer holds the lock; readers need
+none.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from xrbench.errors import StoreError
 from xrbench.progress import Reporter
 
 COMMIT_SECONDS = 2.0
-"""Work of at most so long is lost when the process is killed."""
+"""Seconds between commits: the work that is lost at most when the process is killed."""
 
 RESERVE_BYTES = 1 << 18
-"""Space held back for the index, so that a disk filled by pixels can still take the records of those that fitted."""
+"""Space reserved for the index, so that on a disk filled by pixels the records of those that fitted can still be written."""
 
 LOCK_POLL_SECONDS = 0.25
 HOLDER = "lock-holder"
@@ -40,12 +40,12 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class Store:
-    """An open cache that rows can be added to.
+    """An open cache, to which rows can be added.
 
     Attributes:
         place: Its folder.
-        index: What it holds.
-        row_bytes: Size of one row.
+        index: Its index.
+        row_bytes: Size of one row in bytes.
     """
 
     def __init__(self, place: Path, index: Index) -> None:
@@ -57,7 +57,7 @@ class Store:
 
     @classmethod
     def open(cls, place: Path, head: Head, reporter: Reporter, label: str) -> Store:
-        """Open the cache in a folder, or start one; one that belongs to something else or is damaged is built anew."""
+        """Open the cache in a folder, or start one; one of another format or with a damaged index is replaced."""
         try:
             index = Index.load(place / "index.jsonl")
             if index.head == head:
@@ -67,14 +67,14 @@ class Store:
             pass
         except DamagedIndexError:
             reporter.line(f"{label}: the index in {place} is damaged; building it anew")
-        with _writing(place):
-            # A new file, not the old one emptied: who has the old one mapped keeps it.
+        with _disk_errors(place):
+            # a new file: truncating the old one would pull it from under processes that have it mapped
             (place / "pixels.u8").unlink(missing_ok=True)
             return cls(place, Index.create(place / "index.jsonl", head))
 
     @property
     def file(self) -> Path:
-        """Where the pixels are."""
+        """File of the pixels."""
         return self.place / "pixels.u8"
 
     @property
@@ -82,7 +82,10 @@ class Store:
         return self.place / "reserve"
 
     def damaged(self, reporter: Reporter, label: str) -> set[str]:
-        """Find images whose pixels are not what was recorded; the pixels are read only if the file changed behind our back."""
+        """Return the images whose pixels differ from their record.
+
+        The pixels are read only if size or time of the file differ from the last seal: then something else has written to it.
+        """
         if self._seal() == self.index.seal:
             return set()
         records = sorted((r for r in self.index.records.values() if not r.reason), key=lambda record: record.row)
@@ -111,7 +114,7 @@ class Store:
                 yield len(pixels) == self.row_bytes and zlib.crc32(pixels) == record.checksum
 
     def begin(self, rows: int, fresh: int) -> None:
-        """Make ready to write: room for ``rows`` rows in all, of which ``fresh`` will be written now.
+        """Prepare for writing: make room for ``rows`` rows in total, of which ``fresh`` are new.
 
         Raises:
             StoreError: There is no space for them, or the folder cannot be written.
@@ -119,34 +122,34 @@ class Store:
         needed, free = fresh * self.row_bytes, shutil.disk_usage(self.place).free
         if needed > free:
             raise StoreError(f"{self.place}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
-        with _writing(self.place):
+        with _disk_errors(self.place):
             self._file = os.fdopen(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
-            # Not zeros: some file systems store those for nothing.
+            # not zeros, which some file systems store without using space
             self._reserve.write_bytes(os.urandom(RESERVE_BYTES))
             if self.file.stat().st_size < rows * self.row_bytes:
                 self._file.truncate(rows * self.row_bytes)
 
     def note(self, line: Record | Root) -> None:
-        """Record something with the next commit."""
+        """Add a line to the index with the next commit."""
         self._pending.append(line)
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
 
     def put(self, record: Record, pixels: bytes) -> None:
-        """Write one row and record it with the next commit."""
+        """Write one row, and add its record to the index with the next commit."""
         if self._file is None:
             raise RuntimeError("begin() comes before put()")
-        with _writing(self.place):
+        with _disk_errors(self.place):
             written, start = 0, record.row * self.row_bytes
             while written < len(pixels):
                 written += os.pwrite(self._file.fileno(), pixels[written:], start + written)
         self.note(record)
 
     def commit(self) -> None:
-        """Bring all written rows to the disk, then their records."""
+        """Flush all written rows to the disk, then append their records."""
         if not self._pending and self._seal() == self.index.seal:
             return
-        with _writing(self.place):
+        with _disk_errors(self.place):
             if self._file is not None:
                 os.fdatasync(self._file.fileno())
             lines = [*self._pending, self._seal()]
@@ -161,7 +164,7 @@ class Store:
         self._committed = time.monotonic()
 
     def close(self) -> None:
-        """Close the file; what was not committed stays unrecorded."""
+        """Close the file; rows without a commit stay unrecorded."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -182,8 +185,8 @@ class Store:
 
 
 @contextlib.contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    """Turn what the disk refuses into one line."""
+def _disk_errors(place: Path) -> Iterator[None]:
+    """Raise errors of the disk as a StoreError of one line."""
     try:
         yield
     except OSError as error:
@@ -195,7 +198,7 @@ def _writing(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(place: Path, reporter: Reporter, label: str) -> Iterator[None]:
-    """Hold the folder's lock; wait, and say for whom, while another process does. The lock ends with the process.
+    """Hold the folder's lock; while another process holds it, wait and report which one. The lock ends with the process.
 
     A folder that cannot be written, or a file system without locks, is used without one.
     """
@@ -221,7 +224,7 @@ def _acquire(place: Path, reporter: Reporter, label: str) -> contextlib.Abstract
             held = lock.acquire(poll_interval=LOCK_POLL_SECONDS)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-            raise
+            raise StoreError(f"{place}: cannot be locked: {(error.strerror or str(error)).lower()}") from error
         reporter.detail(f"{label}: no locks on this file system; do not build it twice at once")
         return contextlib.nullcontext()
     with contextlib.suppress(OSError):  # only read by those who wait

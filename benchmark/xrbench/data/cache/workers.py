@@ -1,7 +1,7 @@
-"""Share the work of a cache between processes that cannot take it down with them.
+"""Worker processes that build a cache.
 
-A worker that dies (a decoder written in C met a damaged file) costs the one image it was at; it is replaced and the rest goes on. An
-interruption ends all workers at once.
+A worker that dies, as when a decoder written in C meets a damaged file, costs the one image that it was reading: it is replaced, and
+the others go on. An interruption ends all workers at once.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from xrbench.data.cache.jobs import Examiner, Job, Result, Task, receive, send
 from xrbench.errors import CardError, UsageError
 
 WORKER_SECONDS = 1.0
-"""Less work than this is not worth the start of a process, which takes about half of it."""
+"""Estimated work in seconds below which no process is started, since the start alone takes about half of it."""
 
 IMAGE_SECONDS, BYTES_PER_SECOND = 0.001, 30e6
-"""What decoding takes, roughly: so much an image, and so many bytes of its file in a second."""
+"""Estimated time of decoding: seconds for each image, and bytes of its file in a second."""
 
 AHEAD = 4
-"""Tasks that a worker has at hand, so that it never waits for the next one."""
+"""Tasks assigned to a worker at a time, so that it never waits for the next one."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Processes are the parallelism here; threads within them would only compete."""
+"""Environment of a worker: threads inside it would compete with the other processes."""
 
 
 def examine_all(tasks: Sequence[Task], job: Job, *, jobs: int) -> Iterator[Result]:
-    """Do all tasks, in up to ``jobs`` processes; results come in the order of completion.
+    """Carry out all tasks in up to ``jobs`` processes; results come in the order of completion.
 
     Raises:
         CardError: The preprocessing is wrong; found with the first image.
@@ -46,20 +46,20 @@ def examine_all(tasks: Sequence[Task], job: Job, *, jobs: int) -> Iterator[Resul
     if workers <= 1:
         examiner = Examiner(job)
         results = (examiner.examine(task) for task in tasks)
-        yield from map(_checked, results)
+        yield from map(_raise_card_error, results)
         return
-    with Crew(job, workers) as crew:
-        yield from map(_checked, crew.run(tasks))
+    with WorkerPool(job, workers) as pool:
+        yield from map(_raise_card_error, pool.run(tasks))
 
 
-def _checked(result: Result) -> Result:
+def _raise_card_error(result: Result) -> Result:
     if result.kind == "card":
         raise CardError(result.reason)
     return result
 
 
-class Crew:
-    """Worker processes; all are gone when the ``with`` block is left, however it is left."""
+class WorkerPool:
+    """Worker processes, which all end with the ``with`` block."""
 
     def __init__(self, job: Job, workers: int) -> None:
         self.job, self.size = job, workers
@@ -76,49 +76,51 @@ class Crew:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Result]:
         """Yield a result for every task."""
-        waiting = deque(tasks)
+        queue = deque(tasks)
         with selectors.DefaultSelector() as selector:
             while len(self.workers) < self.size:
                 self._start(selector)
-            while waiting or any(worker.at_hand for worker in self.workers):
+            while queue or any(worker.assigned for worker in self.workers):
                 for key, _ in selector.select():
-                    yield from self._serve(key.data, waiting, selector)
+                    yield from self._serve(key.data, queue, selector)
 
     def _start(self, selector: selectors.BaseSelector) -> None:
         worker = _Worker(self.job)
         self.workers.append(worker)
         selector.register(worker.source, selectors.EVENT_READ, worker)
 
-    def _serve(self, worker: _Worker, waiting: deque[Task], selector: selectors.BaseSelector) -> Iterator[Result]:
-        """Take one message of a worker and give it more to do, or replace it if it is dead."""
+    def _serve(self, worker: _Worker, queue: deque[Task], selector: selectors.BaseSelector) -> Iterator[Result]:
+        """Receive one message of a worker and assign more tasks to it, or replace it if it is dead."""
         result = receive(worker.source, Result)
         if result is None:
             selector.unregister(worker.source)
             self.workers.remove(worker)
-            culprit = worker.bury()
-            waiting.extendleft(reversed(worker.at_hand))
-            if waiting:
+            culprit = worker.ended()
+            # its other tasks go back to the front, in their order
+            queue.extendleft(reversed(worker.assigned))
+            if queue:
                 self._start(selector)
             yield culprit
             return
         if result.kind == "ready":
             worker.ready = True
         else:
-            worker.at_hand.popleft()
-        while waiting and len(worker.at_hand) < AHEAD:
-            worker.give(waiting.popleft())
+            worker.assigned.popleft()
+        while queue and len(worker.assigned) < AHEAD:
+            worker.assign(queue.popleft())
         if result.kind != "ready":
             yield result
 
 
 class _Worker:
-    """One process, and the tasks that it was given and has not answered."""
+    """One process, and the tasks assigned to it that it has not answered."""
 
     def __init__(self, job: Job) -> None:
         self.ready = False
-        self.at_hand: deque[Task] = deque()
+        self.assigned: deque[Task] = deque()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115
-        # A session of its own: Ctrl-C reaches us, and we end the workers. The caller's search path finds the caller's blocks.
+        # a session of its own: Ctrl-C interrupts this process only, which then ends the workers; the caller's search path is passed
+        # on, since preprocessing blocks may come from the caller's packages
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "xrbench.data.cache.jobs"],
             stdin=subprocess.PIPE,
@@ -134,12 +136,12 @@ class _Worker:
         self.target, self.source = (pipe.fileno() for pipe in self._pipes)
         self._send(job)
 
-    def give(self, task: Task) -> None:
-        self.at_hand.append(task)
+    def assign(self, task: Task) -> None:
+        self.assigned.append(task)
         self._send(task)
 
     def _send(self, message: Job | Task) -> None:
-        # Death shows on the reading side, where it is dealt with.
+        # a dead worker is noticed and handled on the reading side
         with contextlib.suppress(BrokenPipeError):
             send(self.target, message)
 
@@ -150,8 +152,8 @@ class _Worker:
         for pipe in self._pipes:
             pipe.close()
 
-    def bury(self) -> Result:
-        """Blame the image that the worker died of.
+    def ended(self) -> Result:
+        """Return the result of the image that the dead worker was reading.
 
         Raises:
             UsageError: It died before any image, or not by a signal: no image is to blame.
@@ -160,10 +162,10 @@ class _Worker:
         self.log.seek(0)
         words = self.log.read().decode(errors="replace").strip().splitlines()
         self.stop()
-        if not self.ready or status >= 0 or not self.at_hand:
+        if not self.ready or status >= 0 or not self.assigned:
             last = words[-1] if words else f"exit status {status}"
             raise UsageError(
                 f"a process that reads images ended: {last}; one job (--jobs 1) works without such processes"
             )
         name = signal.Signals(-status).name
-        return Result(self.at_hand.popleft().path, "unreadable", reason=f"the decoder died of it ({name})")
+        return Result(self.assigned.popleft().path, "unreadable", reason=f"the decoder died of it ({name})")

@@ -1,1 +1,1 @@
-"""Datasets as published and as selected: where they are, what they hold, whether they are complete."""
+"""Datasets as published and as selected: their folders, contents and completeness."""

@@ -1,4 +1,4 @@
-"""Look at a dataset before anything depends on it: is it there, whole, readable, and what its card says it is?"""
+"""Check of a dataset before it is used: whether it is present, complete, readable, and as its card describes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from xrbench.cards import DatasetCard, Vocabulary
-from xrbench.data.datasets.describe import counted
+from xrbench.data.datasets.describe import count_of
 from xrbench.data.datasets.domain import Domain, load_domain
 from xrbench.data.images.decode import decode
 from xrbench.data.readers.base import files_in
@@ -19,43 +19,43 @@ from xrbench.errors import DataError, MissingDataError
 from xrbench.progress import Reporter, Silent
 
 SHOWN = 3
-"""How many examples a line names."""
+"""Number of examples that a line names."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """A number on the card beside the number found; ``found`` is None when this copy cannot say."""
+    """A number of the card and the number observed, which is None when this copy does not determine it."""
 
     key: str
-    wanted: int
-    found: int | None
+    expected: int
+    observed: int | None
 
     @property
     def same(self) -> bool:
-        """Say whether they agree."""
-        return self.found == self.wanted
+        """Whether they are equal."""
+        return self.observed == self.expected
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found out about one dataset.
+    """Result of the check of one dataset.
 
     Attributes:
         name, title: The dataset.
-        folder: Where it is; None when it is not there.
-        missing: Why it cannot be found; empty when it is there.
-        access: Where to ask for it.
+        folder: Its folder; None when it is missing.
+        missing: Why it cannot be found; empty when it is present.
+        access: Where to request it.
         wrong: Why its metadata cannot be read; empty when they can.
         layout: ``published`` or ``table`` (xrbench's own).
-        synthetic: Whether the images are drawn.
-        images, patients: How many; ``patients`` is None without ids.
-        absent: Images that are listed but not there.
+        synthetic: Whether the images are synthetic.
+        images, patients: Their numbers; ``patients`` is None without ids.
+        absent: Images that are listed but missing.
         shared: Images whose file is also that of another row.
         unreadable: Image -> why it cannot be decoded.
-        decoded: How many images were decoded.
-        counts: Numbers of the card beside those found.
+        decoded: Number of images that were decoded.
+        counts: Numbers of the card and those observed.
         whole: Whether the counts must agree: not for a sample in xrbench's own layout, nor for synthetic images.
-        notes: Things worth knowing about this copy.
+        notes: Remarks on this copy.
     """
 
     name: str
@@ -78,17 +78,17 @@ class Check:
 
     @property
     def differing(self) -> tuple[Count, ...]:
-        """Counts that are not those of the card."""
+        """Counts that differ from the card."""
         return tuple(count for count in self.counts if not count.same)
 
     @property
     def ok(self) -> bool:
-        """Say whether the dataset can be used as its card describes it."""
+        """Whether the dataset can be used as its card describes it."""
         broken = self.missing or self.wrong or self.absent or self.shared or self.unreadable
         return not broken and not (self.whole and self.differing)
 
     def lines(self) -> list[str]:
-        """Say what was found out, the dataset first and then one line a matter."""
+        """Return the result as text: a line for the dataset, then one for each finding."""
         head = f"{self.name}   {self.title}"
         if self.missing:
             return [
@@ -104,40 +104,40 @@ class Check:
             f"{head}   {'ok' if self.ok else 'not ok'}",
             f"  {self.images:,} images, {people}   {self.folder}   ({kind})",
         ]
-        return lines + [f"  {line}" for line in (*self._files(), *self._compared(), *self.notes)]
+        return lines + [f"  {line}" for line in (*self._file_lines(), *self._count_lines(), *self.notes)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "counts"}
-        counts = {count.key: {"wanted": count.wanted, "found": count.found} for count in self.counts}
+        counts = {count.key: {"wanted": count.expected, "found": count.observed} for count in self.counts}
         folder = None if self.folder is None else str(self.folder)
         lists = {name: list(getattr(self, name)) for name in ("absent", "shared", "notes")}
         return {**plain, **lists, "folder": folder, "counts": counts, "ok": self.ok}
 
-    def _files(self) -> Iterator[str]:
+    def _file_lines(self) -> Iterator[str]:
         if self.absent:
-            yield f"absent: {len(self.absent):,} of {self.images:,} images are listed but not there: {_some(self.absent)}"
+            yield f"absent: {len(self.absent):,} of {self.images:,} images are listed but not there: {_first_few(self.absent)}"
         if self.shared:
-            yield f"shared: {len(self.shared):,} images have the file of another image: {_some(self.shared)}"
+            yield f"shared: {len(self.shared):,} images have the file of another image: {_first_few(self.shared)}"
         reasons = [f"{path}: {reason}" for path, reason in self.unreadable.items()]
         if reasons:
-            yield f"unreadable: {len(reasons):,} of {self.decoded:,} images: {_some(reasons)}"
+            yield f"unreadable: {len(reasons):,} of {self.decoded:,} images: {_first_few(reasons)}"
         elif self.decoded:
             yield f"readable: all {self.decoded:,} images were decoded"
 
-    def _compared(self) -> Iterator[str]:
+    def _count_lines(self) -> Iterator[str]:
         if not self.counts or self.synthetic:
             return
         if not self.differing:
             yield f"counts: as published ({len(self.counts)} numbers compared)"
         elif not self.whole:
-            published = next((count.wanted for count in self.counts if count.key in ("images", "rows")), None)
+            published = next((count.expected for count in self.counts if count.key in ("images", "rows")), None)
             of = "" if published is None else f" of {published:,}"
             yield f"counts: {self.images:,}{of} published images are here; a sample is not compared"
         else:
             for count in self.differing[:SHOWN]:
-                found = "unknown" if count.found is None else f"{count.found:,}"
-                yield f"counts: {count.key} is {found}, published {count.wanted:,}"
+                observed = "unknown" if count.observed is None else f"{count.observed:,}"
+                yield f"counts: {count.key} is {observed}, published {count.expected:,}"
             if len(self.differing) > SHOWN:
                 yield f"counts: {len(self.differing)} of {len(self.counts)} numbers are not those published"
 
@@ -160,56 +160,56 @@ def check(
         base: The cards below a slice, as for ``load_domain``.
         vocabulary: The shared names of findings.
         data_root: Folder with one folder a dataset.
-        folder: The dataset's folder, if it is not to be looked for.
-        read_pixels: Also decode every image that is there.
-        jobs: How many images to decode at a time.
-        reporter: Where to show progress.
+        folder: The dataset's folder; None to search for it.
+        read_pixels: Also decode every image.
+        jobs: Number of images decoded at a time.
+        reporter: Where progress is shown.
 
     Raises:
-        UsageError: The data root is not a folder. What is wrong with the data is not raised but told in the result.
+        UsageError: The data root is not a folder. Errors of the data are not raised but part of the result.
     """
     chain = [card, *([base] if isinstance(base, DatasetCard) else base or ())]
-    found: dict[str, Any] = {"name": card.name, "title": card.title, "access": chain[-1].access}
+    identity: dict[str, Any] = {"name": card.name, "title": card.title, "access": chain[-1].access}
     try:
         domain = load_domain(card, base, vocabulary, data_root, folder=folder)
     except MissingDataError as error:
-        return Check(**found, missing=_without_access(str(error), chain[-1].access))
+        return Check(**identity, missing=_without_access(str(error), chain[-1].access))
     except DataError as error:
-        return Check(**found, wrong=str(error))
+        return Check(**identity, wrong=str(error))
     report = reporter or Silent()
-    absent = _absent(domain, report)
-    unreadable, decoded = _unreadable(domain, set(absent), jobs, report) if read_pixels else ({}, 0)
+    absent = _absent_images(domain, report)
+    unreadable, decoded = _unreadable_images(domain, set(absent), jobs, report) if read_pixels else ({}, 0)
     return Check(
-        **found,
+        **identity,
         folder=domain.root,
         layout=domain.layout,
         synthetic=domain.synthetic,
         images=len(domain),
-        patients=counted(domain, "patients"),
+        patients=count_of(domain, "patients"),
         absent=absent,
         shared=tuple(domain.frame.loc[domain.frame["path"].duplicated(), "path"]),
         unreadable=unreadable,
         decoded=decoded,
-        counts=tuple(Count(key, wanted, counted(domain, key)) for key, wanted in card.counts.items()),
+        counts=tuple(Count(key, expected, count_of(domain, key)) for key, expected in card.counts.items()),
         whole=domain.layout == "published" and not domain.synthetic,
         notes=(*(f"left out: {n:,} images ({reason})" for reason, n in domain.dropped.items()), *domain.notes),
     )
 
 
-def _absent(domain: Domain, reporter: Reporter) -> tuple[str, ...]:
-    """List the images that are not where they should be, with one scan of each folder."""
+def _absent_images(domain: Domain, reporter: Reporter) -> tuple[str, ...]:
+    """Return the images whose files are missing, with one scan of each folder."""
     paths = domain.frame["path"]
     folders = pd.Series([str(PurePosixPath(path).parent) for path in paths])
     absent: list[int] = []
     with reporter.bar(f"files {domain.name}", len(paths)) as bar:
         for folder, rows in folders.groupby(folders).groups.items():
-            there = files_in(domain.root, [str(folder)])
-            absent += [row for row in rows if PurePosixPath(paths[row]).name not in there]
+            file_names = files_in(domain.root, [str(folder)])
+            absent += [row for row in rows if PurePosixPath(paths[row]).name not in file_names]
             bar.advance(len(rows))
     return tuple(paths[row] for row in sorted(absent))
 
 
-def _unreadable(domain: Domain, absent: set[str], jobs: int, reporter: Reporter) -> tuple[dict[str, str], int]:
+def _unreadable_images(domain: Domain, absent: set[str], jobs: int, reporter: Reporter) -> tuple[dict[str, str], int]:
     def attempt(path: str) -> str:
         try:
             decode(domain.root / path)
@@ -231,6 +231,6 @@ def _without_access(message: str, access: str) -> str:
     return message.removesuffix(f"; {access}") if access else message
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_few(names: Sequence[str]) -> str:
     more = f", ... ({len(names) - SHOWN:,} more)" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -35,12 +35,12 @@ def describe_split(frame: pd.DataFrame, truth: npt.NDArray[np.float32], labels: 
     >>> describe_split(frame, np.array([[1], [0], [np.nan]], np.float32), ["Edema"])
     {'images': 3, 'patients': 2, 'male': 1, 'female': 1, 'positive': {'Edema': 1}, 'labelled': {'Edema': 2}}
     """
-    people = _people(frame)
-    sexes = _sexes(frame, *people) if people else None
+    numbered = _number_patients(frame)
+    sexes = _sexes(frame, *numbered) if numbered else None
     positive, labelled = (truth == 1).sum(axis=0), (~np.isnan(truth)).sum(axis=0)
     return {
         "images": len(frame),
-        "patients": None if people is None else people[1],
+        "patients": None if numbered is None else numbered[1],
         "male": None if sexes is None else int((sexes == "M").sum()),
         "female": None if sexes is None else int((sexes == "F").sum()),
         "positive": dict(zip(labels, positive.tolist(), strict=True)),
@@ -65,23 +65,23 @@ def age_bands(frame: pd.DataFrame, width: int = 5, oldest: int = 120) -> list[di
     >>> [(row["low"], row["high"], row["patients"]) for row in age_bands(frame)]
     [(60, 65, 1), (65, 70, 0), (70, 75, 1)]
     """
-    people = _people(frame)
-    if people is None:
+    numbered = _number_patients(frame)
+    if numbered is None:
         return []
-    sexes = _sexes(frame, *people)
+    sexes = _sexes(frame, *numbered)
     ages = frame["age"].to_numpy(np.float64)
     with np.errstate(invalid="ignore"):
         known = (ages >= 0) & (ages <= oldest)
-    at = _first_known(people[0], people[1], known)
-    band = np.where(at >= 0, ages[at] // width, np.nan)
-    there = band[~np.isnan(band)]
-    bands = np.arange(there.min(), there.max() + 1) if len(there) else there
+    first_row = _first_known(numbered[0], numbered[1], known)
+    band = np.where(first_row >= 0, ages[first_row] // width, np.nan)
+    known_bands = band[~np.isnan(band)]
+    bands = np.arange(known_bands.min(), known_bands.max() + 1) if len(known_bands) else known_bands
     rows = []
     for sex in ("F", "M", UNKNOWN):
-        own = band[sexes == sex]
-        if len(own):
-            rows += [_row(sex, int(low) * width, width, int((own == low).sum())) for low in bands]
-            missing = int(np.isnan(own).sum())
+        bands_of_sex = band[sexes == sex]
+        if len(bands_of_sex):
+            rows += [_row(sex, int(low) * width, width, int((bands_of_sex == low).sum())) for low in bands]
+            missing = int(np.isnan(bands_of_sex).sum())
             rows += [{"sex": sex, "low": None, "high": None, "patients": missing}] if missing else []
     return rows
 
@@ -92,13 +92,13 @@ def age_of_patients(frame: pd.DataFrame, oldest: int = 120) -> tuple[float, floa
     >>> age_of_patients(pd.DataFrame({"patient_id": ["p", "q", "q"], "age": [60.0, 414.0, 70.0]}))
     (65.0, 7.0710678118654755)
     """
-    people = _people(frame)
-    if people is None:
+    numbered = _number_patients(frame)
+    if numbered is None:
         return float("nan"), float("nan")
     ages = frame["age"].to_numpy(np.float64)
     with np.errstate(invalid="ignore"):
-        at = _first_known(*people, (ages >= 0) & (ages <= oldest))
-    known = ages[at[at >= 0]]
+        first_row = _first_known(*numbered, (ages >= 0) & (ages <= oldest))
+    known = ages[first_row[first_row >= 0]]
     mean = float(known.mean()) if len(known) else float("nan")
     return mean, float(known.std(ddof=1)) if len(known) > 1 else float("nan")
 
@@ -107,21 +107,22 @@ def _row(sex: str, low: int, width: int, patients: int) -> dict[str, Any]:
     return {"sex": sex, "low": low, "high": low + width, "patients": patients}
 
 
-def _people(frame: pd.DataFrame) -> tuple[Numbers, int] | None:
-    """Number the patients: the number of each row's, and how many there are; None where no row has an id."""
+def _number_patients(frame: pd.DataFrame) -> tuple[Numbers, int] | None:
+    """Number the patients: the number of each row's patient, -1 without an id, shape (n,), and their count; None without any id."""
     codes, unique = pd.factorize(frame["patient_id"])
     return (np.asarray(codes, np.int64), len(unique)) if len(unique) else None
 
 
 def _first_known(codes: Numbers, patients: int, known: npt.NDArray[np.bool_]) -> Numbers:
-    """Find each patient's first row that is known, shape (patients,); -1 where none is."""
-    found = np.full(patients, -1, np.int64)
+    """Return each patient's first row with ``known``, shape (patients,); -1 where there is none."""
+    first_row = np.full(patients, -1, np.int64)
+    # from the last row to the first: where a patient has several, the assignment of the first one is the last
     rows = np.flatnonzero(known & (codes >= 0))[::-1]
-    found[codes[rows]] = rows
-    return found
+    first_row[codes[rows]] = rows
+    return first_row
 
 
 def _sexes(frame: pd.DataFrame, codes: Numbers, patients: int) -> npt.NDArray[np.object_]:
     sex = frame["sex"]
-    at = _first_known(codes, patients, sex.isin(["F", "M"]).to_numpy(bool))
-    return np.where(at >= 0, sex.to_numpy(object)[at], UNKNOWN)
+    first_row = _first_known(codes, patients, sex.isin(["F", "M"]).to_numpy(bool))
+    return np.where(first_row >= 0, sex.to_numpy(object)[first_row], UNKNOWN)

@@ -1,7 +1,7 @@
-"""What a dataset holds, from its metadata alone: images, patients, views, sex, age, and the states of every label.
+"""Description of a dataset from its metadata: images, patients, views, sex, age, and the states of every label.
 
-Figures are by image unless they say otherwise. Prevalence is positive / (positive + negative): uncertain and unmentioned
-findings take no part, so that two datasets can only be compared knowing how many of those each has.
+Figures are by image unless stated otherwise. Prevalence is positive / (positive + negative), without uncertain and unmentioned
+findings: two datasets can be compared only together with the numbers of those.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from xrbench.data.datasets.domain import Domain
 from xrbench.fixture_notice import STAMP
 
 UNKNOWN = "unknown"
-"""Name under which missing views and sexes are counted."""
+"""Name of missing views and sexes."""
 
 STATES = {"positive": 1.0, "negative": 0.0, "uncertain": -1.0}
 
 
 @dataclass(frozen=True)
 class Ages:
-    """Ages in years: mean, standard deviation (n - 1), youngest, oldest, and how many are unknown."""
+    """Ages in years: mean, standard deviation (n - 1), minimum, maximum, and the number of unknown ones."""
 
     mean: float
     sd: float
@@ -36,7 +36,7 @@ class Ages:
 
 @dataclass(frozen=True)
 class LabelCount:
-    """How many images a label is positive, negative, uncertain or not mentioned in."""
+    """Number of images in which a label is positive, negative, uncertain or not mentioned."""
 
     label: str
     positive: int
@@ -46,7 +46,7 @@ class LabelCount:
 
     @property
     def prevalence(self) -> float:
-        """Positive share of the positive and negative images; NaN when there is neither.
+        """Share of positive among positive and negative images; NaN when there are none.
 
         >>> LabelCount("Edema", positive=1, negative=3, uncertain=9, blank=9).prevalence
         0.25
@@ -57,18 +57,18 @@ class LabelCount:
 
 @dataclass(frozen=True)
 class Description:
-    """What a domain holds.
+    """Description of a domain.
 
     Attributes:
-        name, title, layout, synthetic: The domain, its card's title, how it is laid out, whether its images are drawn.
+        name, title, layout, synthetic: Its name, its card's title, the layout of its files, whether its images are synthetic.
         images: Number of images.
-        patients, studies: How many people and examinations; None when ids are not published.
+        patients, studies: Numbers of patients and studies; None when ids are not published.
         views, sex: Value -> images; ``unknown`` counts what is missing.
         age: Ages by image.
         patient_age: Ages by patient, at the first image in published order; None without patient ids.
         labels: States of each label.
-        dropped: Reason -> published images that were left out for it.
-        notes: Things worth knowing about this copy.
+        dropped: Reason -> number of published images left out for it.
+        notes: Remarks on this copy.
     """
 
     name: str
@@ -92,12 +92,12 @@ class Description:
         return pd.DataFrame(rows, columns=["label", *STATES, "blank", "prevalence"])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; what is undefined is None."""
+        """Return plain values for JSON; NaN becomes None."""
         labels = [{**asdict(count), "prevalence": count.prevalence} for count in self.labels]
         return _plain({**asdict(self), "labels": labels})  # type: ignore[no-any-return]
 
     def lines(self) -> list[str]:
-        """Say everything but the labels in a few lines."""
+        """Return everything except the labels as lines of text."""
         stamp = [STAMP] if self.synthetic else []
         people = "no patient ids" if self.patients is None else f"{self.patients:,} patients"
         studies = "" if self.studies is None else f", {self.studies:,} studies"
@@ -115,7 +115,7 @@ class Description:
 
 
 def describe(domain: Domain) -> Description:
-    """Count what a domain holds."""
+    """Describe a domain."""
     frame = domain.frame
     identified = bool(frame["patient_id"].notna().any())
     first = frame.loc[frame["patient_id"].notna() & ~frame["patient_id"].duplicated(), "age"]
@@ -137,8 +137,8 @@ def describe(domain: Domain) -> Description:
     )
 
 
-def counted(domain: Domain, key: str) -> int | None:
-    """Count what a key of a card's ``counts`` stands for; None when the domain cannot say.
+def count_of(domain: Domain, key: str) -> int | None:
+    """Return the number that a key of a card's ``counts`` stands for; None when the domain does not determine it.
 
     Keys are ``images``, ``patients``, ``studies``, ``rows`` (published, with those left out), ``positive:LABEL``,
     ``negative:LABEL``, ``uncertain:LABEL``, ``blank:LABEL``, and ``COLUMN:VALUE`` for any other column, such as ``view:PA``.

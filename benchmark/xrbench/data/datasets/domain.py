@@ -1,6 +1,6 @@
-"""A domain: one dataset, or a slice of one, read into a tidy frame with what is known about where it came from.
+"""Domains: a dataset, or a slice of one, as a tidy frame with its provenance.
 
-A slice such as "nih where view is PA" is a domain of its own, but its patients are those of the dataset it is cut from.
+A slice such as "nih where view is PA" is a domain of its own; its patients are those of the dataset that it is cut from.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from xrbench.data.readers.base import Reading
 from xrbench.errors import CardError, DataError, MissingDataError, UsageError, suggestion
 
 FIXTURE_MARKER = "xrbench-fixture.json"
-"""A file of this name in a dataset's folder, or beside it, says that its images are drawn."""
+"""Name of a file in a dataset's folder, or beside it, that marks its images as synthetic."""
 
-GIVEN = ("root", "vocabulary", "labels")
-"""Arguments that every reader is given; the rest are a card's options."""
+PASSED = ("root", "vocabulary", "labels")
+"""Arguments that are passed to every reader; the others are a card's options."""
 
 Rows = npt.NDArray[np.bool_]
 
@@ -39,15 +39,15 @@ class Domain:
 
     Attributes:
         card: Its card.
-        base: Name of the dataset whose patients these are: its own, or that of the dataset it is a slice of.
+        base: Name of the dataset whose patients it has: its own, or that of the dataset it is a slice of.
         root: The dataset's folder; paths in the frame are relative to it.
         frame: Tidy frame, one row an image, in published order.
         labels: Label columns of the frame.
-        dropped: Reason -> how many published images were left out of the whole dataset for it.
-        notes: Things worth knowing about this copy, one line each.
-        synthetic: Whether the images are drawn, not taken.
+        dropped: Reason -> number of published images left out of the whole dataset for it.
+        notes: Remarks on this copy, one line each.
+        synthetic: Whether the images are synthetic.
         layout: ``published``, or ``table`` for xrbench's own layout.
-        read_options: Options that the reader was given.
+        read_options: Options that were passed to the reader.
     """
 
     card: DatasetCard
@@ -71,9 +71,9 @@ class Domain:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of what the frame says, 32 hexadecimal digits.
+        """Hash of the frame, 32 hexadecimal digits.
 
-        Where the files lie (``path``) does not count: two copies of a dataset in different layouts say the same.
+        ``path`` is left out, so that two copies of a dataset with other folders have the same digest.
         """
         return frame_digest(self.frame.drop(columns="path"))
 
@@ -97,12 +97,12 @@ def load_domain(
         base: For a slice, the card of the dataset it is cut from; for a slice of a slice, the cards below it, nearest first.
         vocabulary: The shared names of findings.
         data_root: Folder with one folder a dataset.
-        folder: The dataset's folder, if it is not to be looked for.
+        folder: The dataset's folder; None to search for it.
 
     Raises:
         UsageError: The data root is not a folder.
-        MissingDataError: The dataset is not there.
-        DataError: Its metadata are not as its layout promises, or nothing is left of a slice.
+        MissingDataError: The dataset is missing.
+        DataError: Its metadata do not have the layout of its reader, or a slice is empty.
         CardError: The card's options do not fit its reader, or the cards below a slice are not given.
     """
     chain = [card, *([base] if isinstance(base, DatasetCard) else base or ())]
@@ -123,7 +123,7 @@ def load_domain(
 
 
 def slice_of(domain: Domain, card: DatasetCard) -> Domain:
-    """Cut the slice that a card describes out of the domain that it names as its base.
+    """Return the slice that a card describes of the domain that is its base.
 
     Raises:
         DataError: Its condition names a column or value that the domain does not have.
@@ -133,26 +133,26 @@ def slice_of(domain: Domain, card: DatasetCard) -> Domain:
 
 
 def find_folder(card: DatasetCard, data_root: Path) -> Path | None:
-    """Find a dataset's folder under a data root: its own name first, then those of its card, whatever their case.
+    """Return a dataset's folder in a data root: its own name first, then those of its card, in any case of letters.
 
     Raises:
         UsageError: The data root is not a folder.
     """
     check_folder(data_root)
     for name in (card.name, *card.folders):
-        found: Path | None = data_root
+        folder: Path | None = data_root
         for part in name.split("/"):
-            found = _inside(found, part) if found else None
-        if found is not None:
-            return found
+            folder = _subfolder(folder, part) if folder else None
+        if folder is not None:
+            return folder
     return None
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a data root that is a file or does not exist.
+    """Check that a data root is a folder.
 
     Raises:
-        UsageError: It is.
+        UsageError: It is a file or does not exist.
     """
     if not folder.is_dir():
         raise UsageError(f"data root {folder}: {'not a folder' if folder.exists() else 'no such folder'}")
@@ -165,24 +165,24 @@ def select(frame: pd.DataFrame, where: Mapping[str, Any], *, name: str = "") -> 
         frame: A tidy frame.
         where: Column -> a value, a list of values (any of them), or ``{min = .., max = ..}`` (both included; either may be left
             out). Rows where the column is missing meet no condition.
-        name: What to name in a message.
+        name: The domain, for messages.
 
     Raises:
-        DataError: There is no such column, or no row meets a condition; what there is instead is named.
+        DataError: There is no such column, or no row meets a condition; the nearest one is offered.
 
     >>> frame = pd.DataFrame({"view": ["PA", "AP", "PA"], "age": [30.0, 60.0, 90.0]})
     >>> select(frame, {"view": "PA", "age": {"min": 40}}).to_dict("list")
     {'view': ['PA'], 'age': [90.0]}
     """
-    kept = np.ones(len(frame), bool)
+    mask = np.ones(len(frame), bool)
     place = f"{name}: " if name else ""
     for column, condition in where.items():
         if column not in frame.columns:
             raise DataError(f"{place}where: no column {column!r}{suggestion(column, map(str, frame.columns))}")
-        kept &= _meets(frame[column], condition, f"{place}where: {column}")
-    if not kept.any():
+        mask &= _mask_of(frame[column], condition, f"{place}where: {column}")
+    if not mask.any():
         raise DataError(f"{place}where: no row meets all of {dict(where)}")
-    return frame[kept].reset_index(drop=True)
+    return frame[mask].reset_index(drop=True)
 
 
 def frame_digest(frame: pd.DataFrame) -> str:
@@ -192,6 +192,7 @@ def frame_digest(frame: pd.DataFrame) -> str:
         values = frame[name]
         if values.dtype.kind == "f":
             numbers = values.to_numpy(np.float64)
+            # one bit pattern for every NaN, and one byte order
             data = np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
         else:
             words = values.astype(object).where(values.notna(), "\x00").tolist()
@@ -202,9 +203,9 @@ def frame_digest(frame: pd.DataFrame) -> str:
 
 
 def _read(card: DatasetCard, vocabulary: Vocabulary, root: Path) -> Domain:
-    stands_in = card.reader != "table" and table.holds(root)
-    options = {} if stands_in else _options(card)
-    if stands_in:
+    uses_table = card.reader != "table" and table.holds(root)
+    options = {} if uses_table else _options(card)
+    if uses_table:
         reading = table.read(root, vocabulary=vocabulary, labels={})
     else:
         reader = blocks.find("reader", card.reader, where=card.name)
@@ -221,17 +222,17 @@ def _read(card: DatasetCard, vocabulary: Vocabulary, root: Path) -> Domain:
         dropped=reading.dropped,
         notes=reading.notes,
         synthetic=card.synthetic or marked,
-        layout="table" if stands_in or card.reader == "table" else "published",
+        layout="table" if uses_table or card.reader == "table" else "published",
         read_options=options,
     )
 
 
 def _options(card: DatasetCard) -> dict[str, Any]:
-    """Check a card's reader options against the reader's signature: names and types."""
+    """Return a card's reader options, after a check of names and types against the reader's signature."""
     reader = blocks.check_options("reader", card.reader, card.options, where=card.name)
     types = typing.get_type_hints(reader)
     for name, value in card.options.items():
-        if name in GIVEN:
+        if name in PASSED:
             raise CardError(f"{card.name}: options: {name!r} is not an option of a reader")
         try:
             msgspec.convert(value, types.get(name, Any))
@@ -240,12 +241,12 @@ def _options(card: DatasetCard) -> dict[str, Any]:
     return dict(card.options)
 
 
-def _inside(folder: Path, name: str) -> Path | None:
-    """Find a folder of that name in another one; the exact spelling goes before one that differs in case."""
+def _subfolder(folder: Path, name: str) -> Path | None:
+    """Return the subfolder of a name; the exact spelling takes precedence over one that differs in case."""
     if (folder / name).is_dir():
         return folder / name
-    same = [path for path in sorted(folder.iterdir()) if path.name.casefold() == name.casefold() and path.is_dir()]
-    return same[0] if same else None
+    alike = [path for path in sorted(folder.iterdir()) if path.name.casefold() == name.casefold() and path.is_dir()]
+    return alike[0] if alike else None
 
 
 def _looked_for(card: DatasetCard) -> str:
@@ -256,19 +257,19 @@ def _ask(card: DatasetCard) -> str:
     return f"; {card.access}" if card.access else ""
 
 
-def _meets(values: pd.Series[Any], condition: Any, place: str) -> Rows:
+def _mask_of(values: pd.Series[Any], condition: Any, place: str) -> Rows:
     if isinstance(condition, Mapping):
         return _in_range(values, condition, place)
     accepted = list(condition) if isinstance(condition, list | tuple) else [condition]
     if values.dtype.kind == "f":
-        wanted = [float(value) for value in accepted if isinstance(value, int | float)]
-        met = values.isin(wanted).to_numpy() if len(wanted) == len(accepted) else np.zeros(len(values), bool)
+        numbers = [float(value) for value in accepted if isinstance(value, int | float)]
+        mask = values.isin(numbers).to_numpy() if len(numbers) == len(accepted) else np.zeros(len(values), bool)
     else:
-        met = values.isin([str(value) for value in accepted]).to_numpy(bool)
-    if not met.any():
+        mask = values.isin([str(value) for value in accepted]).to_numpy(bool)
+    if not mask.any():
         shown = ", ".join(repr(value) for value in accepted)
-        raise DataError(f"{place}: no row has {shown}{_offer(values, accepted)}")
-    return met
+        raise DataError(f"{place}: no row has {shown}{_nearest_value(values, accepted)}")
+    return mask
 
 
 def _in_range(values: pd.Series[Any], limits: Mapping[str, Any], place: str) -> Rows:
@@ -278,15 +279,17 @@ def _in_range(values: pd.Series[Any], limits: Mapping[str, Any], place: str) -> 
         if not isinstance(limit, int | float):
             raise CardError(f"{place}.{key}: wanted a number, got {limit!r}")
     if values.dtype.kind != "f":
-        raise DataError(f"{place}: min and max need a column of numbers; this one holds text{_offer(values, [])}")
+        raise DataError(
+            f"{place}: min and max need a column of numbers; this one holds text{_nearest_value(values, [])}"
+        )
     low, high = limits.get("min", -np.inf), limits.get("max", np.inf)
-    met = values.between(low, high).to_numpy()
-    if not met.any():
-        there = f"{values.min():g} to {values.max():g}" if values.notna().any() else "no value at all"
-        raise DataError(f"{place}: no row lies between {low:g} and {high:g}; here: {there}")
-    return met
+    mask = values.between(low, high).to_numpy()
+    if not mask.any():
+        range_text = f"{values.min():g} to {values.max():g}" if values.notna().any() else "no value at all"
+        raise DataError(f"{place}: no row lies between {low:g} and {high:g}; here: {range_text}")
+    return mask
 
 
-def _offer(values: pd.Series[Any], asked: Sequence[Any]) -> str:
-    there = [str(value) for value in values.dropna().unique()]
-    return suggestion(str(asked[0]) if asked else "", there) if there else "; it has no value at all"
+def _nearest_value(values: pd.Series[Any], asked: Sequence[Any]) -> str:
+    values_as_text = [str(value) for value in values.dropna().unique()]
+    return suggestion(str(asked[0]) if asked else "", values_as_text) if values_as_text else "; it has no value at all"

@@ -1,4 +1,4 @@
-"""Where a suite's data are, and which of their rows take part: metadata read and selected, labels under the suite's policy.
+"""Data of a suite: metadata of its datasets, the selected rows, and their labels under the suite's policy.
 
 No image is opened here.
 """
@@ -25,18 +25,18 @@ from xrbench.planning import Plan
 
 @dataclass(frozen=True)
 class DataRoots:
-    """Where the data are.
+    """Folders of the datasets.
 
     Attributes:
         default: Folder with one folder a dataset; None when there is none.
-        datasets: Folders of single datasets, which go before the default.
+        datasets: Folders of single datasets, which take precedence over the default.
     """
 
     default: Path | None = None
     datasets: Mapping[str, Path] = field(default_factory=dict)
 
     def folder(self, card: cards.DatasetCard) -> Path | None:
-        """Return the folder of a dataset, or None when it is not there.
+        """Return the folder of a dataset, or None when it is missing.
 
         Raises:
             UsageError: A root is a file or does not exist.
@@ -53,7 +53,7 @@ class DataRoots:
 
 @dataclass(frozen=True)
 class Selected:
-    """The rows of one domain that take part in a suite.
+    """Selected rows of one domain of a suite.
 
     Attributes:
         name, base, root, card: The domain, the dataset whose patients it holds, its folder, its card.
@@ -61,12 +61,12 @@ class Selected:
         frame: Tidy frame of the selected rows, in published order.
         raw: States as published: 1, 0, -1, NaN, shape (n, labels).
         truth: 1, 0 or NaN after the suite's label policy, float32, shape (n, labels).
-        members: Base and patient of each row; images without a patient id count as a patient of their own.
+        members: Base and patient of each row; without patient ids each image is a patient of its own.
         labels: All labels that the dataset has.
-        lacking: Labels of the suite that it does not have at all: they are masked in every image.
+        lacking: Labels of the suite that the dataset does not have: they are NaN in every image.
         total: Rows of the dataset before selection.
         by_patient: False when the dataset has no patient ids.
-        choice: How the rows came to have one class each, where classes exclude each other; of all rows before that.
+        choice: For multi-class tasks, the choice of one class for each row, over all rows before it.
     """
 
     name: str
@@ -91,7 +91,7 @@ def load(name: str, catalogue: Catalogue, roots: DataRoots) -> Domain:
     """Read the metadata of one dataset or slice.
 
     Raises:
-        MissingDataError: It is not there; the message says where it is expected and where to ask for it.
+        MissingDataError: It is missing; the message says where it is expected and where to request it.
     """
     chain = chain_of(name, catalogue)
     folder = roots.folder(chain[-1])
@@ -101,7 +101,7 @@ def load(name: str, catalogue: Catalogue, roots: DataRoots) -> Domain:
 
 
 def chain_of(name: str, catalogue: Catalogue) -> list[cards.DatasetCard]:
-    """List a domain's card and the cards below it, down to the dataset that it is cut from."""
+    """Return a domain's card and those of its bases, down to the dataset that it is cut from."""
     chain = [catalogue.dataset(name)]
     while chain[-1].base:
         chain.append(catalogue.dataset(chain[-1].base, where=f"dataset {chain[-1].name}"))
@@ -109,13 +109,15 @@ def chain_of(name: str, catalogue: Catalogue) -> list[cards.DatasetCard]:
 
 
 def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
-    """Keep the rows of a domain that a suite uses and apply its label policy."""
+    """Select the rows of a domain that a suite uses, and apply its label policy."""
     suite, name = plan.suite, loaded.name
     frame = (select(loaded.frame, suite.where, name=name) if suite.where else loaded.frame).reset_index(drop=True)
     if not len(frame):
         raise DataError(f"{name}: no image is left where {suite.where}")
-    mapped = labelling.with_mappings(frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings])
-    lacking = labelling.absent_labels(mapped, suite.labels)
+    with_mapped_labels = labelling.with_mappings(
+        frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings]
+    )
+    lacking = labelling.absent_labels(with_mapped_labels, suite.labels)
     patients = frame["patient_id"]
     by_patient = not patients.isna().all()
     if by_patient and patients.isna().any():
@@ -124,16 +126,16 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
             f"{name}: image {without.iloc[0]!r} has no patient id ({len(without):,} of {len(frame):,} have none); "
             "splits need one for every image, or for none"
         )
-    people = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
-    raw = labelling.published_states(mapped, suite.labels)
-    truth = labelling.truth(mapped, suite.labels, uncertain=suite.uncertain, blank=suite.blank)
+    patient_of_row = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
+    raw = labelling.published_states(with_mapped_labels, suite.labels)
+    truth = labelling.truth(with_mapped_labels, suite.labels, uncertain=suite.uncertain, blank=suite.blank)
     choice = None
     if suite.task == "multiclass":
         images = frame["image"].astype(str).tolist()
         choice = single_class(truth, suite.labels, suite.classes, dataset=name, images=images)
-        kept = choice.kept
-        frame = frame[kept].reset_index(drop=True)
-        raw, truth, people = raw[kept], choice.truth[kept], people[kept]
+        has_class = choice.kept
+        frame = frame[has_class].reset_index(drop=True)
+        raw, truth, patient_of_row = raw[has_class], choice.truth[has_class], patient_of_row[has_class]
     return Selected(
         name=name,
         base=loaded.base,
@@ -143,7 +145,7 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
         frame=frame,
         raw=raw,
         truth=truth,
-        members=split.Members(loaded.base, people),
+        members=split.Members(loaded.base, patient_of_row),
         labels=loaded.labels,
         lacking=lacking,
         total=len(loaded.frame),
@@ -155,7 +157,11 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
 
 
 def load_all(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[str, Selected], dict[str, str]]:
-    """Read every dataset of a plan, the metadata of a common base only once."""
+    """Read every dataset of a plan, the metadata of a common base once.
+
+    Returns:
+        Domain -> selected rows, and for datasets that are missing, domain -> message.
+    """
     if plan.suite.task == "multiclass":
         check_caps(plan.suite.classes, plan.datasets_of_suite, where=f"suite {plan.suite.name}")
     bases: dict[str, Domain] = {}
@@ -170,14 +176,14 @@ def load_all(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[s
                 continue
             bases[base] = load(base, catalogue, roots)
         domain = bases[base]
-        for piece in reversed(chain_of(name, catalogue)[:-1]):
-            domain = slice_of(domain, piece)
+        for card_of_slice in reversed(chain_of(name, catalogue)[:-1]):
+            domain = slice_of(domain, card_of_slice)
         domains[name] = select_rows(domain, plan, catalogue)
     return domains, missing
 
 
 def missing_line(name: str, card: cards.DatasetCard, roots: DataRoots) -> str:
-    """Say where a dataset that is not there is expected, and where to ask for it."""
+    """Return the message for a missing dataset: where it is expected and where to request it."""
     place = f"{roots.default / card.name}" if roots.default else "a data root (--data-root)"
     access = f"; {card.access}" if card.access else ""
     return f"missing: {name}   expected in {place}{access}; then `xrbench data check {name}`"

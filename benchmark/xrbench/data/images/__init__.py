@@ -1,1 +1,1 @@
-"""From a file to an array of pixels."""
+"""Decoding and preprocessing of images."""

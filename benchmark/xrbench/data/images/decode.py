@@ -1,15 +1,15 @@
-"""From the bytes of an image file to an array on one fixed scale: 0 is black, 255 is white.
+"""Decoding of image files to arrays on one fixed scale: 0 is black, 255 is white.
 
-The scale comes from what the file declares, never from the pixels of one image, so that a dark film stays dark:
+The scale is the one that the file declares, never that of the pixels of one image, so that a dark image stays dark:
 
-* 8-bit JPEG, PNG and BMP stay ``uint8`` as they are stored; palettes and 1-, 2- and 4-bit greys are spread over 0..255.
+* 8-bit JPEG, PNG and BMP stay ``uint8`` as stored; palettes and 1-, 2- and 4-bit greys are spread over 0..255.
 * 16-bit grey PNG becomes ``float32``: 65535, the largest value that the format can hold, becomes 255 (torchxrayvision
   reads PadChest so). Colour of 16 bits keeps its upper 8.
 * DICOM: see :mod:`xrbench.data.images.dicom`.
 
-Colour asked for as grey is luminance (ITU-R 601-2, exact where red, green and blue are equal); grey asked for as colour
-is repeated. Transparency is ignored, as torchxrayvision and torchvision do; so are gamma chunks and colour profiles. An EXIF
-orientation is applied: the array is what a viewer shows, upright.
+Colour read as grey is luminance (ITU-R 601-2, exact where red, green and blue are equal); grey read as colour is repeated.
+Transparency is ignored, as in torchxrayvision and torchvision; so are gamma chunks and colour profiles. An EXIF orientation is
+applied, so that the array is upright as in a viewer.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from xrbench.errors import DataError, MissingDataError
 Array = npt.NDArray[Any]
 
 FORMATS = ("JPEG", "PNG", "BMP")
-"""What Pillow is allowed to open; each says its range, which TIFF and the rest do not always do."""
+"""Formats that Pillow may open; their files declare the range of their values, which TIFF and others do not always do."""
 
-MOST_PIXELS = 128_000_000
-"""Larger images are refused (a mammogram has 20 million pixels): a small file can unpack to more than the memory holds."""
+MAX_PIXELS = 128_000_000
+"""Largest image that is read (a mammogram has 20 million pixels): a small file can unpack to more than the memory holds."""
 
 
 def decode(path: Path, *, channels: int = 1) -> Array:
     """Read one image file.
 
     Args:
-        path: A JPEG, PNG, BMP or DICOM file; its content decides, not its name.
+        path: A JPEG, PNG, BMP or DICOM file; the format is that of its content, whatever its name.
         channels: 1 for grey, 3 for red, green and blue.
 
     Returns:
@@ -63,7 +63,7 @@ def decode(path: Path, *, channels: int = 1) -> Array:
 
 
 def why_unreadable(error: OSError) -> str:
-    """Say in a few words why a file cannot be read.
+    """Return a short reason why a file cannot be read.
 
     >>> why_unreadable(PermissionError(13, "Permission denied", "a.png"))
     'cannot be read: permission denied'
@@ -77,7 +77,7 @@ def decode_bytes(data: bytes, *, channels: int = 1, name: str = "") -> Array:
     Args:
         data: The whole file.
         channels: 1 or 3.
-        name: The file's name; its ending tells a DICOM file that lacks the usual first bytes.
+        name: The file's name; its ending identifies a DICOM file without the usual first bytes.
 
     Raises:
         DataError: The content cannot be decoded; the message says why and does not name the file.
@@ -87,12 +87,12 @@ def decode_bytes(data: bytes, *, channels: int = 1, name: str = "") -> Array:
     if not data:
         raise DataError("the file is empty")
     dicom = is_dicom(data, name)
-    array = decode_dicom(data, most_pixels=MOST_PIXELS) if dicom else _decode_picture(data)
+    array = decode_dicom(data, max_pixels=MAX_PIXELS) if dicom else _decode_with_pillow(data)
     return _with_channels(array, channels)
 
 
-def _decode_picture(data: bytes) -> Array:
-    """Decode what Pillow reads, into grey or colour as the file has it."""
+def _decode_with_pillow(data: bytes) -> Array:
+    """Decode a file with Pillow: grey, shape (height, width), or colour, shape (height, width, 3), as stored."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -105,17 +105,17 @@ def _decode_picture(data: bytes) -> Array:
         except UnidentifiedImageError as error:
             raise DataError(f"not a JPEG, PNG, BMP or DICOM file (it begins with {data[:12]!r})") from error
         except Image.DecompressionBombError as error:
-            raise DataError(f"more than {MOST_PIXELS:,} pixels; is the header damaged?") from error
+            raise DataError(f"more than {MAX_PIXELS:,} pixels; is the header damaged?") from error
         except MemoryError as error:
             raise DataError("does not fit into memory") from error
         except Exception as error:
-            # Pillow has no common error for damage: SyntaxError, OSError, ValueError, struct.error, zlib.error and more.
-            raise DataError(f"damaged: {one_line(error)}") from error
+            # Pillow has no common error for damage: it raises SyntaxError, OSError, ValueError, struct.error, zlib.error and more
+            raise DataError(f"damaged: {error_line(error)}") from error
 
 
 def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise DataError(f"{width:,} x {height:,} pixels; at most {MOST_PIXELS:,} are read")
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are read")
     if width * height == 0:
         raise DataError(f"{width} x {height} pixels: there is no image in it")
 
@@ -126,13 +126,13 @@ def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
     except Exception:
-        # A damaged note beside the pixels does not damage the pixels.
+        # damaged metadata do not make the pixels unreadable
         return image
 
 
 def _to_array(image: Image.Image) -> Array:
     if image.mode.startswith("I"):
-        return np.asarray(image).astype(np.float32) / np.float32(257)
+        return np.asarray(image).astype(np.float32) / np.float32(257)  # 65535 / 255
     if image.mode == "L":
         return np.asarray(image)
     if image.mode in ("1", "LA"):
@@ -150,8 +150,8 @@ def _with_channels(array: Array, channels: int) -> Array:
     return (array @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float32)
 
 
-def one_line(error: BaseException) -> str:
-    r"""Write a foreign error as one short line, its class where it says nothing.
+def error_line(error: BaseException) -> str:
+    r"""Return an error's message as one short line, or its class when there is no message.
 
     >>> one_line(OSError("image file\nis truncated"))
     'image file is truncated'

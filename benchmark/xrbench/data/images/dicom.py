@@ -1,13 +1,13 @@
-"""From the bytes of a DICOM file to grey or colour on the scale 0 (black) to 255 (white).
+"""Decoding of DICOM files to grey or colour on the scale 0 (black) to 255 (white).
 
-The steps are those of the standard's display pipeline (PS3.3 C.11 and C.7.6.3), each by what the header declares:
+The steps are those of the standard's display pipeline (PS3.3 C.11 and C.7.6.3), each as the header declares:
 
 1. Decode the pixel data, compressed or not; only one frame is allowed.
 2. Modality LUT, or rescale slope and intercept.
 3. The first VOI LUT if there is one, else the first window (LINEAR, LINEAR_EXACT or SIGMOID), else nothing.
 4. The range of step 3 becomes 0..255: the window's ends, the LUT's bits, or else the range of BitsStored.
-5. MONOCHROME1 is inverted: bright always means dense.
-6. Pixels that PixelPaddingValue marks as no part of the image become black.
+5. MONOCHROME1 is inverted, so that dense tissue is bright.
+6. Pixels that PixelPaddingValue marks as outside the image become black.
 
 The result is ``uint8`` where 8 bits were stored and no step but inversion applies, else ``float32``.
 """
@@ -35,7 +35,7 @@ MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 
 def is_dicom(data: bytes, name: str = "") -> bool:
-    """Tell whether bytes are a DICOM file: by the mark at byte 128, else (old files lack it) by the name's ending.
+    """Return whether bytes are a DICOM file: by the prefix at byte 128, else (old files lack it) by the name's ending.
 
     >>> is_dicom(bytes(128) + b"DICM"), is_dicom(b"abc", "a.DCM"), is_dicom(b"abc", "a.png")
     (True, True, False)
@@ -43,12 +43,12 @@ def is_dicom(data: bytes, name: str = "") -> bool:
     return data[MAGIC] == b"DICM" or name.lower().endswith(ENDINGS)
 
 
-def decode_dicom(data: bytes, *, most_pixels: int) -> Array:
+def decode_dicom(data: bytes, *, max_pixels: int) -> Array:
     """Decode a DICOM file of one frame.
 
     Args:
         data: The whole file.
-        most_pixels: Refuse larger images before they are unpacked.
+        max_pixels: Larger images are refused before they are unpacked.
 
     Returns:
         Shape (height, width), or (height, width, 3) for colour; ``uint8``, or ``float32`` within 0..255.
@@ -57,18 +57,18 @@ def decode_dicom(data: bytes, *, most_pixels: int) -> Array:
         DataError: Not a DICOM image of one frame, or damaged; the message does not name the file.
     """
     with warnings.catch_warnings():
-        # pydicom warns of every value that strays from the standard; published files have many that do no harm.
+        # pydicom warns of every deviation from the standard; published files have many harmless ones
         warnings.simplefilter("ignore")
         try:
             header = _read_header(data)
-            _check(header, most_pixels)
-            return _display(_stored(header), header)
+            _check(header, max_pixels)
+            return _display(_pixel_data(header), header)
         except DataError:
             raise
         except MemoryError as error:
             raise DataError("does not fit into memory") from error
         except Exception as error:
-            # pydicom and its plugins raise whatever a damaged file makes of them.
+            # pydicom and its plugins have no common error for damage
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise DataError(f"damaged, or DICOM of a kind that is not read: {reason}") from error
 
@@ -87,16 +87,16 @@ def _read_header(data: bytes) -> Dataset:
     return header
 
 
-def _check(header: Dataset, most_pixels: int) -> None:
-    """Refuse what cannot be one image with a declared range."""
+def _check(header: Dataset, max_pixels: int) -> None:
+    """Check that the file holds one image with a declared range."""
     rows, columns = int(header.Rows), int(header.Columns)
     frames = int(header.get("NumberOfFrames") or 1)
     if frames != 1:
         raise DataError(f"{frames} frames; wanted one image a file")
     if rows * columns == 0:
         raise DataError(f"{columns} x {rows} pixels: there is no image in it")
-    if rows * columns > most_pixels:
-        raise DataError(f"{columns:,} x {rows:,} pixels; at most {most_pixels:,} are read")
+    if rows * columns > max_pixels:
+        raise DataError(f"{columns:,} x {rows:,} pixels; at most {max_pixels:,} are read")
     if "PixelData" not in header:
         raise DataError("a DICOM file without integer pixel data")
     if not header.get("PhotometricInterpretation"):
@@ -105,8 +105,8 @@ def _check(header: Dataset, most_pixels: int) -> None:
         raise DataError(f"high bit {header.HighBit} with {header.BitsStored} bits stored is not read")
 
 
-def _stored(header: Dataset) -> Array:
-    """Unpack the pixel data: signed where declared, unused bits cleared, colour as RGB."""
+def _pixel_data(header: Dataset) -> Array:
+    """Decode the pixel data, shape (height, width) or (height, width, 3): signed where declared, colour as RGB."""
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
 
@@ -118,7 +118,7 @@ def _stored(header: Dataset) -> Array:
 
 
 def _quieten_gdcm() -> None:
-    """Keep the decoder from writing to the terminal; what fails is raised as an error anyway."""
+    """Keep the decoder from writing to the terminal; a failure is raised as an error anyway."""
     try:
         import gdcm
     except ImportError:
@@ -133,13 +133,13 @@ def _display(stored: Array, header: Dataset) -> Array:
     if header.PhotometricInterpretation not in MONOCHROME:
         raise DataError(f"photometric interpretation {header.PhotometricInterpretation!r} is not read")
     inverted = header.PhotometricInterpretation == "MONOCHROME1"
-    shown = _grey(stored, header)
+    displayed = _grey(stored, header)
     if inverted:
-        shown = 255 - shown
+        displayed = 255 - displayed
     padding = _padding(stored, header)
     if padding is not None:
-        shown = np.where(padding, shown.dtype.type(0), shown)
-    return shown
+        displayed = np.where(padding, displayed.dtype.type(0), displayed)
+    return displayed
 
 
 def _grey(stored: Array, header: Dataset) -> Array:
@@ -158,7 +158,7 @@ def _needs_no_scale(values: Array, limits: Range) -> bool:
 
 
 def _modality(stored: Array, header: Dataset) -> tuple[Array, Range]:
-    """Apply the modality LUT or rescale; return the values and the range that they can have."""
+    """Apply the modality LUT or rescale; return the values and the range that the header allows for them."""
     bits, signed = int(header.BitsStored), int(header.PixelRepresentation) == 1
     low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     if header.get("ModalityLUTSequence"):
@@ -171,9 +171,10 @@ def _modality(stored: Array, header: Dataset) -> tuple[Array, Range]:
 
 
 def _look_up(values: Array, item: Dataset, *, signed: bool) -> tuple[Array, Range]:
-    """Apply one item of a LUT sequence (PS3.3 C.11.1.1); values outside it take its first or last entry."""
+    """Apply one item of a LUT sequence (PS3.3 C.11.1.1); values beyond it take its first or last entry."""
     count, first, bits = (int(value) for value in item.LUTDescriptor)
-    count = count or 2**16
+    count = count or 2**16  # a count of 65,536 does not fit into the 16-bit field and is stored as 0
+    # the first value has the sign of the pixels, but may be stored as unsigned
     if signed and first >= 2**15:
         first -= 2**16
     entries = item.LUTData

@@ -1,4 +1,4 @@
-"""Images that belong together for one purpose: rows of memory-mapped caches with their truth."""
+"""Sets of images for training or evaluation: rows of memory-mapped caches with their truth."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Rows of one or several pixel caches, with one truth column a label.
+    """Rows of one or several pixel caches, with a truth column for each label.
 
     Attributes:
         domains: Name of the dataset behind each cache.
         pixels: One uint8 array a dataset, shape (images in the cache, channels, height, width), usually memory-mapped.
-        domain: Which dataset each image is from, shape (n,), an index into ``domains``.
-        row: Its row in that dataset's cache, shape (n,).
+        domain: Dataset of each image, an index into ``domains``, shape (n,).
+        row: Row of each image in its dataset's cache, shape (n,).
         truth: 1, 0 or NaN (not labelled), float32, shape (n, labels).
     """
 
@@ -37,23 +37,25 @@ class ImageSet:
             return np.asarray(self.pixels[0][row])
         out = np.empty((len(indices), *self.pixels[0].shape[1:]), np.uint8)
         for number, pixels in enumerate(self.pixels):
-            here = domain == number
-            if here.any():
-                out[here] = pixels[row[here]]
+            of_dataset = domain == number
+            if of_dataset.any():
+                out[of_dataset] = pixels[row[of_dataset]]
         return out
 
     def first(self, count: int) -> ImageSet:
-        """Keep the first images only; with 0, a set of the same kind without images."""
+        """Return the first ``count`` images; with 0 a set of the same kind without images."""
         return ImageSet(self.domains, self.pixels, self.domain[:count], self.row[:count], self.truth[:count])
 
     @classmethod
     def join(cls, sets: Sequence[ImageSet]) -> ImageSet:
-        """Put several sets one after the other."""
-        offsets = np.cumsum([0, *(len(part.domains) for part in sets)])
+        """Concatenate several sets; their datasets stay apart, also where names are equal."""
+        offsets = np.cumsum([0, *(len(image_set.domains) for image_set in sets)])
         return cls(
-            domains=tuple(name for part in sets for name in part.domains),
-            pixels=tuple(pixels for part in sets for pixels in part.pixels),
-            domain=np.concatenate([part.domain + offset for part, offset in zip(sets, offsets[:-1], strict=True)]),
-            row=np.concatenate([part.row for part in sets]),
-            truth=np.concatenate([part.truth for part in sets]),
+            domains=tuple(name for image_set in sets for name in image_set.domains),
+            pixels=tuple(pixels for image_set in sets for pixels in image_set.pixels),
+            domain=np.concatenate(
+                [image_set.domain + offset for image_set, offset in zip(sets, offsets[:-1], strict=True)]
+            ),
+            row=np.concatenate([image_set.row for image_set in sets]),
+            truth=np.concatenate([image_set.truth for image_set in sets]),
         )

@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 Filter = Literal["bilinear", "bicubic", "lanczos", "box", "skimage"]
 
 VERSION = 1
-"""Raise it when a block here or the decoder gives other pixels than before: all caches are then built anew."""
+"""To be raised when a block here or the decoder gives other pixels than before: all caches are then rebuilt."""
 
 PILLOW_FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -39,14 +39,14 @@ PILLOW_FILTERS = {
     "box": Image.Resampling.BOX,
 }
 LEVELS = 65_536
-"""Grey levels that the histogram of an image deeper than 8 bits tells apart."""
+"""Bins of the histogram of an image deeper than 8 bits."""
 
 
 def centre_crop(image: Array, *, size: int = 0) -> Array:
-    """Cut the middle out: the largest square, or a square of ``size`` pixels.
+    """Crop the centre: the largest square, or a square of ``size`` pixels.
 
-    Where the margin is odd the extra pixel goes to the end, or for an odd square to the start, as torchxrayvision's
-    ``XRayCenterCrop`` does.
+    An odd margin has its extra pixel at the end, or for an odd square at the start, as in torchxrayvision's
+    ``XRayCenterCrop``.
 
     Raises:
         DataError: The image is smaller than ``size``.
@@ -66,13 +66,13 @@ def centre_crop(image: Array, *, size: int = 0) -> Array:
 
 
 def pad_square(image: Array, *, fill: float = 0) -> Array:
-    """Make the image square by adding margins of value ``fill`` (0 is black) on both sides of the shorter axis.
+    """Pad the image to a square with margins of value ``fill`` (0 is black) on both sides of the shorter axis.
 
     >>> pad_square(np.array([[7, 8]], np.uint8))
     array([[7, 8],
            [0, 0]], dtype=uint8)
     """
-    _check_grey("pad-square", fill)
+    _check_fill("pad-square", fill)
     height, width = image.shape[:2]
     side = max(height, width)
     out = np.full((side, side, *image.shape[2:]), fill, image.dtype)
@@ -82,15 +82,15 @@ def pad_square(image: Array, *, fill: float = 0) -> Array:
 
 
 def resize(image: Array, *, size: int, filter: Filter = "bilinear", fill: float = 127.5) -> Array:  # noqa: A002
-    """Bring the image to ``size`` x ``size`` pixels, anti-aliased; its sides are scaled apart if it is not square.
+    """Resize the image to ``size`` x ``size`` pixels with anti-aliasing; the aspect ratio is not kept.
 
     Args:
         image: Grey or colour.
-        size: Side of the result in pixels; a pipeline puts its image size where a card leaves it out.
+        size: Side of the result in pixels; a pipeline fills in its image size where a card has none.
         filter: ``bilinear`` (Pillow's triangle filter, widened when shrinking), ``bicubic``, ``lanczos``, ``box`` (the mean of
             the covered area); or ``skimage``: scikit-image's ``resize`` of order 1 with Gaussian anti-aliasing and a constant
             border, as torchxrayvision's ``XRayResizer``.
-        fill: With ``skimage``, the grey outside of the image. 127.5 is the 0 of torchxrayvision's scale -1024..1024; papers
+        fill: With ``skimage``, the grey outside the image. 127.5 is the 0 of torchxrayvision's scale -1024..1024; papers
             that resize an image of 0..1 with ``cval=0`` have 0.
     """
     if filter != "skimage" and filter not in PILLOW_FILTERS:
@@ -99,7 +99,7 @@ def resize(image: Array, *, size: int, filter: Filter = "bilinear", fill: float 
         )
     if size < 1:
         raise CardError(f"preprocessing 'resize': size: wanted 1 or more pixels, got {size}")
-    _check_grey("resize", fill)
+    _check_fill("resize", fill)
     if filter == "skimage":
         return resampling.gaussian_bilinear(image, (size, size), fill=fill)
     if image.ndim == 3 and image.dtype != np.uint8:
@@ -126,11 +126,11 @@ def equalize(image: Array) -> Array:
     deep = image.dtype != np.uint8
     levels = LEVELS if deep else 256
     index = np.rint(image * ((levels - 1) / 255)).astype(np.intp) if deep else image
-    reached = np.cumsum(np.bincount(index.ravel(), minlength=levels))
-    lowest = reached[reached > 0][0]
+    cumulative = np.cumsum(np.bincount(index.ravel(), minlength=levels))
+    lowest = cumulative[cumulative > 0][0]
     if lowest == index.size:
         return image
-    table = np.maximum(reached - lowest, 0) * (255 / (index.size - lowest))
+    table = np.maximum(cumulative - lowest, 0) * (255 / (index.size - lowest))
     table = table.astype(np.float32) if deep else np.rint(table).astype(np.uint8)
     return np.asarray(table[index])
 
@@ -160,20 +160,19 @@ def clahe(image: Array, *, clip_limit: float = 0.01, kernel_size: int = 0, bins:
 def pipeline(
     steps: Sequence[BlockSpec], *, image_size: int, where: str = ""
 ) -> Callable[[Array], npt.NDArray[np.uint8]]:
-    """Chain preprocessing blocks into one function from a decoded image to pixels of the cache.
+    """Combine preprocessing blocks in one function from a decoded image to the pixels of the cache.
 
     Args:
-        steps: Blocks with options, in order. A block whose ``size`` has no default and that a card gives none takes ``image_size``.
-        image_size: Side in pixels that the last block must arrive at.
-        where: The card that asks, for messages.
+        steps: Blocks with options, in order. ``size`` is ``image_size`` where it has no default and the card gives none.
+        image_size: Side in pixels of the last block's result.
+        where: The card, for messages.
 
     Returns:
         A function from (height, width) or (height, width, 3) to ``uint8`` of shape (channels, image_size, image_size),
         rounded to the nearest grey and clipped to 0..255.
 
     Raises:
-        CardError: A block or option is unknown or means nothing; or, when the function is called, the last block's image has
-            another size.
+        CardError: A block or option is unknown or invalid; or, when the function is called, the result has another size.
     """
     chain = [
         (name, functools.partial(check_options("preprocessing", name, options, where=where), **options))
@@ -183,7 +182,7 @@ def pipeline(
 
     def run(image: Array) -> npt.NDArray[np.uint8]:
         for name, block in chain:
-            image = _apply(name, block, image, place)
+            image = _run_block(name, block, image, place)
         if image.shape[:2] != (image_size, image_size):
             raise CardError(
                 f"{place}preprocessing: the last step gives {image.shape[1]} x {image.shape[0]} pixels where image_size "
@@ -197,7 +196,7 @@ def pipeline(
 
 
 def resolve(steps: Sequence[BlockSpec], *, image_size: int, where: str = "") -> list[tuple[str, dict[str, Any]]]:
-    """Write each step out: its name and every option, defaults and image size filled in.
+    """Return the name and all options of each step, with defaults and image size filled in.
 
     Raises:
         CardError: A block or option is unknown, or a needed option is missing.
@@ -207,12 +206,12 @@ def resolve(steps: Sequence[BlockSpec], *, image_size: int, where: str = "") -> 
     """
     resolved = []
     for step in steps:
-        name, given = split("preprocessing", step, where=where)
-        block = check_options("preprocessing", name, given, where=where)
-        options = dict(given)
+        name, card_options = split("preprocessing", step, where=where)
+        block = check_options("preprocessing", name, card_options, where=where)
+        options = dict(card_options)
         parameters = list(inspect.signature(block).parameters.values())[1:]
         for parameter in parameters:
-            if parameter.name in given or parameter.kind is parameter.VAR_KEYWORD:
+            if parameter.name in card_options or parameter.kind is parameter.VAR_KEYWORD:
                 continue
             if parameter.default is not parameter.empty:
                 options[parameter.name] = parameter.default
@@ -220,16 +219,17 @@ def resolve(steps: Sequence[BlockSpec], *, image_size: int, where: str = "") -> 
                 options["size"] = image_size
             else:
                 raise CardError(f"{where + ': ' if where else ''}preprocessing {name!r} needs {parameter.name!r}")
+        # in the order of the signature, whatever the order on the card
         order = {parameter.name: place for place, parameter in enumerate(parameters)}
         resolved.append((name, dict(sorted(options.items(), key=lambda item: order.get(item[0], len(order))))))
     return resolved
 
 
 def describe(steps: Sequence[BlockSpec], *, image_size: int, channels: int, where: str = "") -> dict[str, Any]:
-    """Say in full what a pipeline does to an image: steps with all options, size, channels and versions.
+    """Describe a pipeline in full: steps with all options, size, channels and versions.
 
-    Only major versions of libraries count (of scikit-image, still at 0.x, the minor one, and only where a step uses it). The code
-    of a block from another package does not: rename the block, or give it a version option, when its pixels change.
+    Of libraries the major version counts (of scikit-image, still at 0.x, the minor one, and only where a step uses it). The code of
+    a block from another package does not: rename the block, or give it a version option, when its pixels change.
     """
     resolved = resolve(steps, image_size=image_size, where=where)
     libraries = {"pillow": metadata.version("pillow").split(".")[0]}
@@ -250,7 +250,7 @@ def digest(steps: Sequence[BlockSpec], *, image_size: int, channels: int, where:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _apply(name: str, block: Callable[[Array], Array], image: Array, place: str) -> Array:
+def _run_block(name: str, block: Callable[[Array], Array], image: Array, place: str) -> Array:
     try:
         return block(image)
     except CardError as error:
@@ -263,6 +263,6 @@ def _apply(name: str, block: Callable[[Array], Array], image: Array, place: str)
         ) from error
 
 
-def _check_grey(name: str, fill: float) -> None:
+def _check_fill(name: str, fill: float) -> None:
     if not 0 <= fill <= 255:
         raise CardError(f"preprocessing {name!r}: fill: wanted a grey from 0 to 255, got {fill}")

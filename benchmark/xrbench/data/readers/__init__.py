@@ -1,5 +1,5 @@
-"""One reader a published layout: from a folder as it is handed out to one tidy frame.
+"""Readers, one for each published layout: from the folder of a dataset to a tidy frame.
 
-Every reader is ``read(root, *, vocabulary, labels, **options) -> Reading`` and is found by the name of its block. It reads
-metadata only, says where each image should be, and never opens one.
+A reader is a function ``read(root, *, vocabulary, labels, **options) -> Reading``, named as a block. It reads metadata only: it
+gives the path of each image and never opens one.
 """

@@ -1,4 +1,4 @@
-"""What readers of box tables share: the frame of boxes, and the checks of every row.
+"""Shared parts of the readers of box tables: the frame of boxes, and the checks of every row.
 
 Conventions: coordinates are edges in pixels of the published file, x from the left and y from the top; the pixel in column i
 covers i to i + 1, so that a box around the whole of an image is 0, 0, width, height.
@@ -39,23 +39,29 @@ def coordinate(word: str) -> float:
 
 
 def coordinates(sheet: Sheet, key: str) -> Numbers:
-    """Read a column of coordinates."""
-    return sheet.values(key, coordinate, wanted="a number of pixels", dtype=np.float64)
+    """Read a column of coordinates in pixels, shape (rows,); NaN where blank."""
+    return sheet.values(key, coordinate, expected="a number of pixels", dtype=np.float64)
 
 
-def checked(sheet: Sheet, key: str, wrong: npt.NDArray[np.bool_], wanted: str | Callable[[int], str]) -> None:
-    """Refuse the first row that is wrong, by the cell of a key.
+def refuse_rows(sheet: Sheet, key: str, wrong: npt.NDArray[np.bool_], expected: str | Callable[[int], str]) -> None:
+    """Raise for the first wrong row, naming its cell of a key.
+
+    Args:
+        sheet: The table.
+        key: Column of the cell.
+        wrong: Mask of the wrong rows, shape (rows,).
+        expected: Description of a valid cell; may depend on the row.
 
     Raises:
-        DataError: There is such a row.
+        DataError: There is a wrong row.
     """
     if wrong.any():
-        at = int(np.argmax(wrong))
-        raise sheet.wrong(at, key, wanted if isinstance(wanted, str) else wanted(at))
+        row = int(np.argmax(wrong))
+        raise sheet.wrong(row, key, expected if isinstance(expected, str) else expected(row))
 
 
-def check_sides(sheet: Sheet, low: tuple[str, Numbers], high: tuple[str, Numbers], size: tuple[str, Numbers]) -> None:
-    """Refuse boxes that begin before the image, end before they begin, or end beyond the image (size NaN: not known).
+def check_edges(sheet: Sheet, low: tuple[str, Numbers], high: tuple[str, Numbers], size: tuple[str, Numbers]) -> None:
+    """Check that boxes begin inside the image, end after they begin, and end inside the image (size NaN: not known).
 
     Args:
         sheet: The table.
@@ -69,17 +75,17 @@ def check_sides(sheet: Sheet, low: tuple[str, Numbers], high: tuple[str, Numbers
     low_key, starts = low
     high_key, ends = high
     axis, extent = size
-    checked(sheet, low_key, np.isnan(starts) & ~np.isnan(ends), "a number of pixels")
-    checked(sheet, high_key, ~np.isnan(starts) & np.isnan(ends), "a number of pixels")
-    checked(sheet, low_key, starts < -SLACK, "0 or more: a box lies inside its image")
+    refuse_rows(sheet, low_key, np.isnan(starts) & ~np.isnan(ends), "a number of pixels")
+    refuse_rows(sheet, high_key, ~np.isnan(starts) & np.isnan(ends), "a number of pixels")
+    refuse_rows(sheet, low_key, starts < -SLACK, "0 or more: a box lies inside its image")
     first = sheet.columns[low_key]
-    checked(sheet, high_key, ends <= starts, lambda at: f"more than {first} = {starts[at]:g}")
-    checked(sheet, high_key, ends > extent + SLACK, lambda at: f"at most the image's {axis} of {extent[at]:g}")
+    refuse_rows(sheet, high_key, ends <= starts, lambda at: f"more than {first} = {starts[at]:g}")
+    refuse_rows(sheet, high_key, ends > extent + SLACK, lambda at: f"at most the image's {axis} of {extent[at]:g}")
 
 
 def box_frame(**columns: Any) -> pd.DataFrame:
-    """Put boxes into one frame; texts and numbers have the same types whether or not there is any."""
-    made = {name: columns[name] for name in COLUMNS}
+    """Combine columns of boxes in one frame, whose types are the same with and without rows."""
+    frame_columns = {name: columns[name] for name in COLUMNS}
     for name in ("image", "label", "reader"):
-        made[name] = text_column(made[name]).reset_index(drop=True)
-    return pd.DataFrame(made)
+        frame_columns[name] = text_column(frame_columns[name]).reset_index(drop=True)
+    return pd.DataFrame(frame_columns)

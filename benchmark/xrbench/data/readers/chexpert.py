@@ -1,4 +1,4 @@
-"""CheXpert as Stanford hands it out: ``train.csv`` and ``valid.csv`` beside folders of the same names.
+"""Reader of CheXpert as Stanford publishes it: ``train.csv`` and ``valid.csv`` beside folders of the same names.
 
 Blank cells are findings that the report does not mention. ``train.csv`` alone is what papers call CheXpert (223,414 images);
 ``valid.csv`` has 234 images that radiologists labelled.
@@ -59,41 +59,41 @@ def read(
 
 
 def _read(path: Path, vocabulary: Vocabulary, labels: Mapping[str, str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    wanted = {"image": "Path", "sex": "Sex", "age": "Age", "side": "Frontal/Lateral", "view": "AP/PA"}
-    sheet = read_sheet(path, wanted | {finding: finding for finding in FINDINGS})
+    column_names = {"image": "Path", "sex": "Sex", "age": "Age", "side": "Frontal/Lateral", "view": "AP/PA"}
+    sheet = read_sheet(path, column_names | {finding: finding for finding in FINDINGS})
     names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
-    ages = sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64)
-    places = _places(sheet)
+    ages = sheet.values("age", parsing.years, expected=parsing.YEARS, dtype=np.float64)
+    path_parts = _path_parts(sheet)
     columns: dict[str, Any] = {
-        **places,
-        "image": places["path"],
+        **path_parts,
+        "image": path_parts["path"],
         "view": _views(sheet),
-        # Everybody in CheXpert is an adult: an age of 0 stands for an unknown one.
+        # all patients of CheXpert are adults: an age of 0 means unknown
         "age": np.where(ages == 0, np.nan, ages),
-        "sex": sheet.values("sex", parsing.sex, wanted=parsing.SEX),
+        "sex": sheet.values("sex", parsing.sex, expected=parsing.SEX),
     }
-    found = {
-        names[finding]: sheet.values(finding, parsing.state, wanted=parsing.STATE, dtype=np.float32)
+    states_of_label = {
+        names[finding]: sheet.values(finding, parsing.state, expected=parsing.STATE, dtype=np.float32)
         for finding in FINDINGS
     }
     split = text_column([path.name.partition(".")[0]] * len(sheet))
-    return tidy(columns, found, {"split": split}), tuple(found)
+    return tidy(columns, states_of_label, {"split": split}), tuple(states_of_label)
 
 
-def _places(sheet: Sheet) -> dict[str, pd.Series[Any]]:
+def _path_parts(sheet: Sheet) -> dict[str, pd.Series[Any]]:
     """Split paths such as ``CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg``; the release does not matter."""
     image_ids(sheet)
     parts = pc.extract_regex(sheet.cells["image"].combine_chunks(), PATH)
     if parts.null_count:
-        at = int(np.argmax(parts.is_null().to_numpy(zero_copy_only=False)))
-        raise sheet.wrong(at, "image", "a path such as CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg")
+        row = int(np.argmax(parts.is_null().to_numpy(zero_copy_only=False)))
+        raise sheet.wrong(row, "image", "a path such as CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg")
     return {key: text_column(parts.field(key).to_pylist()) for key in ("path", "study", "patient_id")}
 
 
 def _views(sheet: Sheet) -> Any:
     """Take the projection of frontal images as it stands (AP, PA; a few say LL or RL); all others are lateral."""
-    sides = sheet.values("side", _side, wanted="Frontal or Lateral")
-    projections = sheet.values("view", lambda word: word.upper() or None, wanted="a view")
+    sides = sheet.values("side", _side, expected="Frontal or Lateral")
+    projections = sheet.values("view", lambda word: word.upper() or None, expected="a view")
     return np.where(sides == "Lateral", "LATERAL", projections)
 
 

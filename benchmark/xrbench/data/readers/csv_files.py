@@ -1,8 +1,7 @@
-"""CSV files as they are published: plain or gzipped, with or without a byte-order mark, every cell a text.
+"""Published CSV files: plain or gzipped, with or without a byte-order mark, every cell read as text.
 
-All cells are read as text and each distinct text is turned into a value once, so that a column of 200,000 cells costs a
-handful of conversions and a bad cell can be named by file, row and column. Rows are counted as a spreadsheet does: the
-header is row 1.
+Each distinct text is converted to a value once, so that a column of 200,000 cells takes a handful of conversions, and a wrong cell
+can be named by file, row and column. Rows are counted as in a spreadsheet: the header is row 1.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ FIRST_ROW = 2
 """Spreadsheet number of the first row below the header."""
 
 Parse = Callable[[str], object]
-Wanted = Mapping[str, str | tuple[str, ...]]
+ColumnNames = Mapping[str, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """The wanted columns of a CSV file, under our keys.
+    """Columns of a CSV file under keys of the reader's choice.
 
     Attributes:
         path: The file.
@@ -56,43 +55,47 @@ class Sheet:
     def text(self, key: str, *, missing: Iterable[str] = ("",)) -> pd.Series[Any]:
         """Return a column's texts, stripped; those in ``missing`` (compared in lower case) become missing."""
         gone = frozenset(missing)
-        return text_column(self.values(key, lambda word: None if word.casefold() in gone else word, wanted="text"))
+        return text_column(self.values(key, lambda word: None if word.casefold() in gone else word, expected="text"))
 
-    def values(self, key: str, parse: Parse, *, wanted: str, dtype: Any = object) -> npt.NDArray[Any]:
-        """Turn each distinct text of a column into a value.
+    def values(self, key: str, parse: Parse, *, expected: str, dtype: Any = object) -> npt.NDArray[Any]:
+        """Convert a column of texts to values, each distinct text once.
 
         Args:
             key: The column.
-            parse: Text without outer spaces -> value; it raises ValueError for a text that means nothing.
-            wanted: What a cell should hold, for the message.
+            parse: Text without outer spaces -> value; raises ValueError for a text without a meaning.
+            expected: Description of a valid cell, for the message.
             dtype: Type of the array returned.
+
+        Returns:
+            Values, shape (rows,).
 
         Raises:
             DataError: A cell cannot be parsed; its row, column and content are named.
         """
         codes, words = self.coded(key)
-        found = np.empty(len(words), dtype)
+        values = np.empty(len(words), dtype)
         for number, word in enumerate(words):
             try:
-                found[number] = parse(word.strip())
+                values[number] = parse(word.strip())
             except ValueError:
-                raise self.wrong(int(np.flatnonzero(codes == number)[0]), key, wanted) from None
-        return found[codes]
+                # the first row with this text
+                raise self.wrong(int(np.flatnonzero(codes == number)[0]), key, expected) from None
+        return values[codes]
 
     def coded(self, key: str) -> tuple[npt.NDArray[np.int64], list[str]]:
-        """Return a column as positions in the list of its distinct texts, and that list."""
+        """Return a column as positions in the list of its distinct texts, shape (rows,), and that list."""
         encoded = self.cells[key].combine_chunks().dictionary_encode()
         return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
 
-    def wrong(self, position: int, key: str, wanted: str, *, hint: str = "") -> DataError:
-        """Describe a cell that does not hold what it should."""
+    def wrong(self, position: int, key: str, expected: str, *, hint: str = "") -> DataError:
+        """Return the error that names a cell, what was expected of it, and its content."""
         cell = _short(self.cells[key][position].as_py())
         place = f"{self.path}: row {position + FIRST_ROW}, column {self.columns[key]!r}"
-        return DataError(f"{place}: wanted {wanted}, got {cell!r}{hint}")
+        return DataError(f"{place}: wanted {expected}, got {cell!r}{hint}")
 
 
 def text_column(values: Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]) -> pd.Series[Any]:
-    """Make a column of texts, some of them missing, of the same type whether or not any text is there.
+    """Make a column of texts, some of them missing; its type is the same when all are missing.
 
     >>> text_column([None, None]).isna().tolist()
     [True, True]
@@ -106,43 +109,43 @@ def find_sheet(root: Path, *patterns: str, needed: str = "") -> Path:
     Args:
         root: The dataset's folder.
         patterns: Shell patterns of the plain file's name, such as ``Data_Entry_2017*.csv``.
-        needed: What the file is, for the message.
+        needed: Description of the file, for the message.
 
     Raises:
-        MissingDataError: None of them is there; the nearest file that is there is offered.
+        MissingDataError: No file matches; the message offers the nearest name.
     """
     for pattern in patterns:
         for candidate in (pattern, f"{pattern}.gz"):
-            found = sorted(path for path in root.glob(candidate) if path.is_file())
-            if found:
-                return found[0]
-    there = [path.name for path in root.glob("*.csv*") if path.is_file()]
+            matches = sorted(path for path in root.glob(candidate) if path.is_file())
+            if matches:
+                return matches[0]
+    csv_files = [path.name for path in root.glob("*.csv*") if path.is_file()]
     what = f" ({needed})" if needed else ""
-    raise MissingDataError(f"{root}: no {patterns[0]} or {patterns[0]}.gz{what}{_nearest_file(patterns[0], there)}")
+    raise MissingDataError(f"{root}: no {patterns[0]} or {patterns[0]}.gz{what}{_nearest_file(patterns[0], csv_files)}")
 
 
-def read_sheet(path: Path, wanted: Wanted, *, optional: Wanted | None = None) -> Sheet:
+def read_sheet(path: Path, columns: ColumnNames, *, optional: ColumnNames | None = None) -> Sheet:
     """Read columns of a CSV file as text.
 
     Args:
         path: The file, ``.csv`` or ``.csv.gz``.
-        wanted: Our key -> the column's name, or the names that it has had, in order of preference.
-        optional: Likewise, for columns that need not be there.
+        columns: Key -> the column's name, or the names of different releases, in order of preference.
+        optional: Likewise, for columns that may be absent.
 
     Raises:
         DataError: The file is empty, broken or ragged, or a column is missing (the nearest one is offered).
     """
-    header, width = _head(path)
-    positions = {key: _position(path, header, names) for key, names in wanted.items()}
+    header, width = _read_head(path)
+    positions = {key: _position(path, header, names) for key, names in columns.items()}
     for key, names in (optional or {}).items():
-        at = next((header.index(name) for name in _alternatives(names) if name in header), None)
-        if at is not None:
-            positions[key] = at
+        position = next((header.index(name) for name in _alternatives(names) if name in header), None)
+        if position is not None:
+            positions[key] = position
     table = _read(path, width, sorted(set(positions.values())))
     if not table.num_rows:
         raise DataError(f"{path}: no rows below the header")
-    cells = {key: table.column(_name(at)) for key, at in positions.items()}
-    return Sheet(path, cells, {key: header[at] for key, at in positions.items()}, tuple(header))
+    cells = {key: table.column(_column_name(position)) for key, position in positions.items()}
+    return Sheet(path, cells, {key: header[position] for key, position in positions.items()}, tuple(header))
 
 
 def header_of(path: Path) -> tuple[str, ...]:
@@ -151,13 +154,13 @@ def header_of(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: The file is empty or broken.
     """
-    return tuple(_head(path)[0])
+    return tuple(_read_head(path)[0])
 
 
-def _head(path: Path) -> tuple[list[str], int]:
-    """Read the column names, and how many cells the rows have: some published headers are shorter than their rows.
+def _read_head(path: Path) -> tuple[list[str], int]:
+    """Read the column names and the number of cells in a row, which some published headers fall short of.
 
-    Others end in empty names that no row has a cell for: those are passed over.
+    Empty names at the end of a header, for which rows have no cells, are dropped.
     """
     opened = gzip.open if path.suffix == ".gz" else Path.open
     try:
@@ -175,12 +178,13 @@ def _head(path: Path) -> tuple[list[str], int]:
 
 
 def _read(path: Path, width: int, positions: Sequence[int]) -> Any:
-    names = [_name(at) for at in range(width)]
-    columns = [_name(at) for at in positions]
+    names = [_column_name(position) for position in range(width)]
+    columns = [_column_name(position) for position in positions]
     parse = pacsv.ParseOptions(newlines_in_values=True)
     convert = pacsv.ConvertOptions(
         include_columns=columns, column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
     )
+    # only the slower reading in one thread names the wrong row in its error
     for threads in (True, False):
         try:
             how = pacsv.ReadOptions(column_names=names, skip_rows=1, use_threads=threads, block_size=1 << 24)
@@ -205,12 +209,12 @@ def _alternatives(names: str | tuple[str, ...]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else names
 
 
-def _name(position: int) -> str:
+def _column_name(position: int) -> str:
     return f"column {position}"
 
 
-def _nearest_file(pattern: str, there: Sequence[str]) -> str:
-    return suggestion(pattern.replace("*", ""), there) if there else "; no CSV file is there"
+def _nearest_file(pattern: str, names: Sequence[str]) -> str:
+    return suggestion(pattern.replace("*", ""), names) if names else "; no CSV file is there"
 
 
 def _short(cell: str, limit: int = 60) -> str:

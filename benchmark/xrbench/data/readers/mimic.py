@@ -1,4 +1,4 @@
-"""MIMIC-CXR-JPG v2 as PhysioNet hands it out: three tables beside ``files/p10/p10000032/s50414267/<dicom_id>.jpg``.
+"""Reader of MIMIC-CXR-JPG v2 as PhysioNet publishes it: three tables beside ``files/p10/p10000032/s50414267/<dicom_id>.jpg``.
 
 Labels belong to studies: every image of a study has those of its report. Blank cells are findings that the report does not
 mention. Images of the few studies without labels are left out.
@@ -40,7 +40,7 @@ def read(
         root: The folder with ``mimic-cxr-2.0.0-*.csv``.
         vocabulary: The shared names of findings.
         labels: The dataset's own label names -> shared names, where they differ.
-        labeller: Whose labels to read: ``chexpert`` or ``negbio``.
+        labeller: The labeller whose table is read: ``chexpert`` or ``negbio``.
 
     Raises:
         MissingDataError: A table is not there.
@@ -49,23 +49,25 @@ def read(
     images = _sheet(root, "metadata", {"image": "dicom_id", **STUDY, "view": "ViewPosition", "date": "StudyDate"})
     studies = _sheet(root, labeller, {**STUDY, **{finding: finding for finding in FINDINGS}})
     names = named_labels(FINDINGS, vocabulary, labels, where=str(studies.path))
-    at = _rows_of(images.text("study"), studies)
-    kept = at >= 0
-    found = {
-        names[finding]: studies.values(finding, parsing.state, wanted=parsing.STATE, dtype=np.float32)[at[kept]]
+    study_row = _rows_of(images.text("study"), studies)
+    labelled = study_row >= 0
+    states_of_label = {
+        names[finding]: studies.values(finding, parsing.state, expected=parsing.STATE, dtype=np.float32)[
+            study_row[labelled]
+        ]
         for finding in FINDINGS
     }
-    columns = {key: column[kept] for key, column in _columns(root, images).items()}
-    if not kept.any():
+    columns = {key: column[labelled] for key, column in _columns(root, images).items()}
+    if not labelled.any():
         raise DataError(f"{images.path}: none of its studies is in {studies.path.name}")
-    dropped = {f"study without labels in {studies.path.name}": int((~kept).sum())} if not kept.all() else {}
+    dropped = {f"study without labels in {studies.path.name}": int((~labelled).sum())} if not labelled.all() else {}
     split = _splits(root, columns["image"])
-    return Reading(tidy(columns, found, {"split": split}), tuple(found), dropped)
+    return Reading(tidy(columns, states_of_label, {"split": split}), tuple(states_of_label), dropped)
 
 
-def _sheet(root: Path, table: str, wanted: dict[str, str]) -> Sheet:
+def _sheet(root: Path, table: str, column_names: dict[str, str]) -> Sheet:
     path = find_sheet(root, f"mimic-cxr-2.0.0-{table}.csv", f"mimic-cxr-2.*-{table}.csv", needed="MIMIC-CXR-JPG")
-    return read_sheet(path, wanted)
+    return read_sheet(path, column_names)
 
 
 def _columns(root: Path, sheet: Sheet) -> dict[str, pd.Series[Any]]:
@@ -73,36 +75,36 @@ def _columns(root: Path, sheet: Sheet) -> dict[str, pd.Series[Any]]:
     if patients.isna().any():
         raise sheet.wrong(int(np.argmax(patients.isna())), "patient_id", "a patient id")
     top = "" if not (root / "files").is_dir() and any(root.glob("p1[0-9]")) else "files/"
-    ages, sexes = _people(root, patients, sheet)
+    ages, sexes = _ages_and_sexes(root, patients, sheet)
     return {
         "image": images,
         "path": top + "p" + patients.str[:2] + "/p" + patients + "/s" + studies + "/" + images + ".jpg",
         "patient_id": patients,
         "study": studies,
-        "view": pd.Series(sheet.values("view", parsing.view, wanted="a view")),
+        "view": pd.Series(sheet.values("view", parsing.view, expected="a view")),
         "age": ages,
         "sex": sexes,
     }
 
 
-def _rows_of(wanted: pd.Series[Any], studies: Sheet) -> npt.NDArray[np.int64]:
+def _rows_of(studies_of_images: pd.Series[Any], studies: Sheet) -> npt.NDArray[np.int64]:
     """Find the row of each image's study in the table of labels; -1 where it has none."""
     index = pd.Index(studies.text("study"))
     if index.has_duplicates:
-        at = int(np.argmax(index.duplicated()))
-        raise DataError(f"{studies.path}: row {at + FIRST_ROW}: study {index[at]!r} stands more than once")
-    return np.asarray(index.get_indexer(pd.Index(wanted)), np.int64)
+        row = int(np.argmax(index.duplicated()))
+        raise DataError(f"{studies.path}: row {row + FIRST_ROW}: study {index[row]!r} stands more than once")
+    return np.asarray(index.get_indexer(pd.Index(studies_of_images)), np.int64)
 
 
 def _splits(root: Path, images: pd.Series[Any]) -> pd.Series[Any]:
     sheet = _sheet(root, "split", {"image": "dicom_id", "split": "split"})
-    at = pd.Index(image_ids(sheet)).get_indexer(pd.Index(images))
-    if (at < 0).any():
-        raise DataError(f"{sheet.path}: no split for image {images.iloc[int(np.argmax(at < 0))]!r}")
-    return text_column(sheet.text("split").to_numpy()[at])
+    row = pd.Index(image_ids(sheet)).get_indexer(pd.Index(images))
+    if (row < 0).any():
+        raise DataError(f"{sheet.path}: no split for image {images.iloc[int(np.argmax(row < 0))]!r}")
+    return text_column(sheet.text("split").to_numpy()[row])
 
 
-def _people(root: Path, patients: pd.Series[Any], images: Sheet) -> tuple[pd.Series[Any], pd.Series[Any]]:
+def _ages_and_sexes(root: Path, patients: pd.Series[Any], images: Sheet) -> tuple[pd.Series[Any], pd.Series[Any]]:
     """Take age and sex from MIMIC-IV's ``patients.csv``, where dates are shifted for each patient alike."""
     unknown = pd.Series(np.full(len(patients), np.nan))
     try:
@@ -110,11 +112,11 @@ def _people(root: Path, patients: pd.Series[Any], images: Sheet) -> tuple[pd.Ser
     except MissingDataError:
         return unknown, text_column([None] * len(patients))
     sheet = read_sheet(path, {"patient_id": "subject_id", "sex": "gender", "age": "anchor_age", "year": "anchor_year"})
-    at = pd.Index(sheet.text("patient_id")).get_indexer(pd.Index(patients))
-    known = at >= 0
-    then = images.values("date", parsing.year, wanted="a date such as 21800506", dtype=np.float64)
-    years = sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64)
-    years = years - sheet.values("year", parsing.year, wanted="a year", dtype=np.float64)
-    ages = np.where(known, years[at] + then, np.nan)
-    sexes = np.where(known, sheet.values("sex", parsing.sex, wanted=parsing.SEX)[at], None)
+    row = pd.Index(sheet.text("patient_id")).get_indexer(pd.Index(patients))
+    known = row >= 0
+    study_year = images.values("date", parsing.year, expected="a date such as 21800506", dtype=np.float64)
+    years = sheet.values("age", parsing.years, expected=parsing.YEARS, dtype=np.float64)
+    years = years - sheet.values("year", parsing.year, expected="a year", dtype=np.float64)
+    ages = np.where(known, years[row] + study_year, np.nan)
+    sexes = np.where(known, sheet.values("sex", parsing.sex, expected=parsing.SEX)[row], None)
     return pd.Series(np.where((ages >= 0) & (ages <= parsing.OLDEST), ages, np.nan)), text_column(sexes)

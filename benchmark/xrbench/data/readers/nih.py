@@ -1,4 +1,4 @@
-"""ChestX-ray14 as the NIH Clinical Center hands it out: ``Data_Entry_2017*.csv`` and twelve folders of PNG files.
+"""Reader of ChestX-ray14 as the NIH Clinical Center publishes it: ``Data_Entry_2017*.csv`` and twelve folders of PNG files.
 
 Every image was given a full list of findings, so a finding that is not listed is negative; nothing is uncertain.
 """
@@ -14,8 +14,8 @@ import pandas as pd
 
 from xrbench.cards import Vocabulary
 from xrbench.data.readers import parsing
-from xrbench.data.readers.base import Reading, States, files_in, image_ids, named_labels, placed, tidy
-from xrbench.data.readers.box_tables import box_frame, check_sides, checked, coordinates
+from xrbench.data.readers.base import Reading, States, files_in, image_ids, locate_files, named_labels, tidy
+from xrbench.data.readers.box_tables import box_frame, check_edges, coordinates, refuse_rows
 from xrbench.data.readers.csv_files import Sheet, find_sheet, read_sheet
 from xrbench.errors import suggestion
 
@@ -72,22 +72,22 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
     images = image_ids(sheet)
     columns: dict[str, Any] = {
         "image": images,
-        "path": placed(images, files_in(root, _folders(root)), otherwise="images/{}"),
+        "path": locate_files(images, files_in(root, _folders(root)), fallback="images/{}"),
         "patient_id": sheet.text("patient_id").str.removesuffix(".0").str.zfill(PATIENT_DIGITS),
-        "view": sheet.values("view", parsing.view, wanted="a view"),
-        "age": sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64),
-        "sex": sheet.values("sex", parsing.sex, wanted=parsing.SEX),
+        "view": sheet.values("view", parsing.view, expected="a view"),
+        "age": sheet.values("age", parsing.years, expected=parsing.YEARS, dtype=np.float64),
+        "sex": sheet.values("sex", parsing.sex, expected=parsing.SEX),
     }
     names = named_labels(FINDINGS, vocabulary, labels, where=str(sheet.path))
     states = _states(sheet)
-    found = {names[finding]: states[:, number] for number, finding in enumerate(FINDINGS)}
-    return Reading(tidy(columns, found), tuple(found))
+    states_of_label = {names[finding]: states[:, number] for number, finding in enumerate(FINDINGS)}
+    return Reading(tidy(columns, states_of_label), tuple(states_of_label))
 
 
 def boxes(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: str = "") -> pd.DataFrame:
-    """Read ``BBox_List_2017.csv``: 984 boxes on 880 films; see ``data.boxes.load_boxes``.
+    """Read ``BBox_List_2017.csv``: 984 boxes on 880 images; see ``data.annotations.boxes.load_boxes``.
 
-    Nobody says who drew them. Their pixels are those of the published PNG files, which all are 1024 x 1024.
+    The readers are not named. Coordinates are pixels of the published PNG files, all of 1024 x 1024.
 
     Args:
         root: Its folder; the box table lies beside the other one, against which image ids are checked.
@@ -104,22 +104,22 @@ def boxes(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv:
         path, {"image": "Image Index", "label": "Finding Label", "x0": "Bbox [x", "y0": "y", "w": "w", "h": "h]"}
     )
     entries = find_sheet(root, *([csv] if csv else CSV), needed="the metadata of ChestX-ray14")
-    listed = image_ids(read_sheet(entries, {"image": "Image Index"}))
+    known_images = image_ids(read_sheet(entries, {"image": "Image Index"}))
     images = sheet.text("image")
-    checked(sheet, "image", ~images.isin(listed).to_numpy(bool), f"an image of {entries.name}")
+    refuse_rows(sheet, "image", ~images.isin(known_images).to_numpy(bool), f"an image of {entries.name}")
     edges = {key: coordinates(sheet, key) for key in ("x0", "y0", "w", "h")}
     for key, edge in edges.items():
-        checked(sheet, key, np.isnan(edge), "a number of pixels")
+        refuse_rows(sheet, key, np.isnan(edge), "a number of pixels")
     for key in ("w", "h"):
-        checked(sheet, key, edges[key] <= 0, "a width and height above 0")
+        refuse_rows(sheet, key, edges[key] <= 0, "a width and height above 0")
     unknown = np.full(len(sheet), np.nan)
     x1, y1 = edges["x0"] + edges["w"], edges["y0"] + edges["h"]
-    check_sides(sheet, ("x0", edges["x0"]), ("w", x1), ("width", unknown))
-    check_sides(sheet, ("y0", edges["y0"]), ("h", y1), ("height", unknown))
+    check_edges(sheet, ("x0", edges["x0"]), ("w", x1), ("width", unknown))
+    check_edges(sheet, ("y0", edges["y0"]), ("h", y1), ("height", unknown))
     names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
     return box_frame(
         image=images,
-        label=sheet.values("label", lambda word: names[_box_label(word)], wanted=f"one of {', '.join(FINDINGS[1:])}"),
+        label=sheet.values("label", lambda word: names[_box_label(word)], expected=f"one of {', '.join(FINDINGS[1:])}"),
         reader=[None] * len(sheet),
         x0=edges["x0"],
         y0=edges["y0"],

@@ -1,8 +1,8 @@
-"""PadChest as BIMCV hands it out: one table of 160,861 images, and 16-bit PNG files in folders 0 to 54.
+"""Reader of PadChest as BIMCV publishes it: one table of 160,861 images, and 16-bit PNG files in folders 0 to 54.
 
-Every report was given a full list of findings, so a finding that is not listed is negative. PadChest has 193 findings; which
-of them make a label of the vocabulary stands in its card. Rows without a list, and files that are known to be absent or
-broken in everybody's copy, are left out and counted.
+Every report was given a full list of findings, so a finding that is not listed is negative. PadChest has 193 findings; its card
+says which of them make a label of the vocabulary. Rows without a list, and files that are known to be absent or broken in every
+copy, are left out and counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 from xrbench.cards import Vocabulary
 from xrbench.data.labels.policies import Lookup
 from xrbench.data.readers import parsing
-from xrbench.data.readers.base import Reading, States, files_in, image_ids, placed, tidy
+from xrbench.data.readers.base import Reading, States, files_in, image_ids, locate_files, tidy
 from xrbench.data.readers.csv_files import Sheet, find_sheet, read_sheet
 from xrbench.errors import DataError
 
@@ -40,7 +40,7 @@ ABSENT = frozenset(
         "216840111366964013076187734852011291090445391_00-196-188.png",
     }
 )
-"""Listed images that were never handed out."""
+"""Listed images that were never published."""
 
 BROKEN = frozenset(
     {
@@ -56,7 +56,7 @@ BROKEN = frozenset(
         "216840111366964013962490064942014134093945580_01-178-104.png",
     }
 )
-"""Images whose files are cut short or damaged as handed out."""
+"""Images whose published files are truncated or damaged."""
 
 _FINDING = re.compile(r"'([^']*)'|\"([^\"]*)\"|([^\[\],'\"]+)")
 
@@ -81,7 +81,7 @@ def read(
         findings: Label -> the PadChest findings any of which makes it positive, in lower case. A finding may count for
             several labels.
         without: Which listed files to leave out: those that are absent or broken in every copy, the absent ones only, or none.
-        born_before: Keep only people born before this year (and those whose birth is known); 0 keeps everybody.
+        born_before: Keep only patients known to be born before this year; 0 keeps all.
 
     Raises:
         MissingDataError: The table is not there.
@@ -102,51 +102,55 @@ def read(
         },
     )
     images = image_ids(sheet)
-    birth = sheet.values("birth", parsing.year, wanted="a year of birth", dtype=np.float64)
-    kept, dropped = _kept(sheet, images, birth, without=without, born_before=born_before)
+    birth = sheet.values("birth", parsing.year, expected="a year of birth", dtype=np.float64)
+    row_kept, dropped = _rows_kept(sheet, images, birth, without=without, born_before=born_before)
     columns: dict[str, Any] = {
         "image": images,
         "path": _paths(root, sheet, images),
         "patient_id": sheet.text("patient_id"),
         "study": sheet.text("study"),
-        "view": pd.Series(sheet.values("view", parsing.view, wanted="a projection")),
+        "view": pd.Series(sheet.values("view", parsing.view, expected="a projection")),
         "age": _ages(sheet, birth),
-        "sex": pd.Series(sheet.values("sex", parsing.sex, wanted=parsing.SEX)),
+        "sex": pd.Series(sheet.values("sex", parsing.sex, expected=parsing.SEX)),
     }
-    names = _names(findings, vocabulary, labels, sheet)
-    states = _states(sheet, names)[kept]
-    found = {label: states[:, number] for number, label in enumerate(names)}
-    return Reading(tidy({key: column[kept] for key, column in columns.items()}, found), tuple(found), dropped)
+    names = _findings_of_labels(findings, vocabulary, labels, sheet)
+    states = _states(sheet, names)[row_kept]
+    states_of_label = {label: states[:, number] for number, label in enumerate(names)}
+    return Reading(
+        tidy({key: column[row_kept] for key, column in columns.items()}, states_of_label),
+        tuple(states_of_label),
+        dropped,
+    )
 
 
-def listed(text: str) -> list[str]:
+def split_findings(text: str) -> list[str]:
     """Split a list of findings as PadChest writes it, with stray spaces and quotes, into lower-case names.
 
-    >>> listed("['COPD signs', ' pleural effusion', '']")
+    >>> split_findings("['COPD signs', ' pleural effusion', '']")
     ['copd signs', 'pleural effusion']
     """
     words = ("".join(groups).strip(" '\"").casefold() for groups in _FINDING.findall(text))
     return [word for word in words if word]
 
 
-def _kept(
+def _rows_kept(
     sheet: Sheet, images: pd.Series[Any], birth: npt.NDArray[np.float64], *, without: str, born_before: int
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    files = {"absent-and-broken": ABSENT | BROKEN, "absent": ABSENT, "nothing": frozenset[str]()}[without]
+    excluded_files = {"absent-and-broken": ABSENT | BROKEN, "absent": ABSENT, "nothing": frozenset[str]()}[without]
     reasons = {
         "no list of findings": sheet.text("findings", missing=parsing.BLANK).isna().to_numpy(),
-        "file absent or broken in every copy": images.isin(files).to_numpy(),
+        "file absent or broken in every copy": images.isin(excluded_files).to_numpy(),
         f"not known to be born before {born_before}": ~(birth < born_before) if born_before else None,
     }
-    kept = np.ones(len(sheet), bool)
+    row_kept = np.ones(len(sheet), bool)
     dropped = {}
-    for reason, unwanted in reasons.items():
-        if unwanted is not None and (unwanted & kept).any():
-            dropped[reason] = int((unwanted & kept).sum())
-            kept &= ~unwanted
-    if not kept.any():
+    for reason, excluded in reasons.items():
+        if excluded is not None and (excluded & row_kept).any():
+            dropped[reason] = int((excluded & row_kept).sum())
+            row_kept &= ~excluded
+    if not row_kept.any():
         raise DataError(f"{sheet.path}: no row is left ({', '.join(f'{n:,} {why}' for why, n in dropped.items())})")
-    return kept, dropped
+    return row_kept, dropped
 
 
 def _paths(root: Path, sheet: Sheet, images: pd.Series[Any]) -> pd.Series[Any]:
@@ -154,36 +158,44 @@ def _paths(root: Path, sheet: Sheet, images: pd.Series[Any]) -> pd.Series[Any]:
     for top in ("", "images/"):
         if any((root / f"{top}{number}").is_dir() for number in folders.unique()):
             return top + folders + "/" + images
+    # no numbered folder holds images: all of them may be in one folder
     flat = files_in(root, ["images", *sorted(path.name for path in root.glob("images-*")), ""])
     if not any(name in flat for name in images):
         return folders + "/" + images
-    return placed(images, flat, otherwise="images/{}")
+    return locate_files(images, flat, fallback="images/{}")
 
 
 def _ages(sheet: Sheet, birth: npt.NDArray[np.float64]) -> pd.Series[Any]:
-    ages = sheet.values("date", parsing.year, wanted="a date such as 20140915", dtype=np.float64) - birth
+    ages = sheet.values("date", parsing.year, expected="a date such as 20140915", dtype=np.float64) - birth
     return pd.Series(np.where((ages >= 0) & (ages <= parsing.OLDEST), ages, np.nan))
 
 
-def _names(
+def _findings_of_labels(
     findings: Mapping[str, Sequence[str]] | None, vocabulary: Vocabulary, labels: Mapping[str, str], sheet: Sheet
 ) -> dict[str, frozenset[str]]:
-    """Say which findings make each label."""
+    """Return the PadChest findings that make each label positive."""
     lookup = Lookup(vocabulary)
     where = str(sheet.path)
     if findings:
-        return {lookup(label, where=where): frozenset(map(str.casefold, own)) for label, own in findings.items()}
-    made: dict[str, set[str]] = {}
-    own_names = {own.casefold(): name for own, name in labels.items()}
-    for finding in sorted({finding for word in sheet.coded("findings")[1] for finding in listed(word)}):
-        name = lookup(own_names[finding], where=where) if finding in own_names else lookup.get(finding)
+        return {
+            lookup(label, where=where): frozenset(map(str.casefold, own_findings))
+            for label, own_findings in findings.items()
+        }
+    findings_of: dict[str, set[str]] = {}
+    shared_names = {finding.casefold(): name for finding, name in labels.items()}
+    for finding in sorted({finding for word in sheet.coded("findings")[1] for finding in split_findings(word)}):
+        name = lookup(shared_names[finding], where=where) if finding in shared_names else lookup.get(finding)
         if name is not None:
-            made.setdefault(name, set()).add(finding)
-    return {name: frozenset(own) for name, own in made.items()}
+            findings_of.setdefault(name, set()).add(finding)
+    return {name: frozenset(of_label) for name, of_label in findings_of.items()}
 
 
 def _states(sheet: Sheet, names: Mapping[str, frozenset[str]]) -> States:
+    # each distinct list is read once; codes spread the result over the rows
     codes, words = sheet.coded("findings")
-    sets = list(names.values())
-    table = np.array([[not own.isdisjoint(row) for own in sets] for row in map(listed, words)], np.float32)
+    finding_sets = list(names.values())
+    table = np.array(
+        [[not finding_set.isdisjoint(row) for finding_set in finding_sets] for row in map(split_findings, words)],
+        np.float32,
+    )
     return table[codes]

@@ -1,6 +1,6 @@
-"""What single cells mean: ages, sexes, views and label states, in the spellings that published files use.
+"""Parsers of single cells: ages, sexes, views and label states, in the spellings of published files.
 
-Each function takes a text without outer spaces and raises ValueError when the text means nothing.
+Each function takes a text without outer spaces, and raises ValueError for a text without a meaning.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""xrbench's own layout, for anybody's data: a folder ``images/`` and a ``labels.csv`` with one row an image.
+"""Reader of xrbench's own layout, for any dataset: a folder ``images/`` and a ``labels.csv`` with one row an image.
 
 ``labels.csv`` has a column ``image`` (a file name, with or without its ending) and, as far as they are known, ``patient_id``,
 ``study``, ``view``, ``age`` and ``sex``; every other column whose name the vocabulary knows is a label with cells 1, 0, -1
@@ -17,7 +17,7 @@ import pandas as pd
 from xrbench.cards import Vocabulary
 from xrbench.data.labels.policies import Lookup
 from xrbench.data.readers import parsing
-from xrbench.data.readers.base import STANDARD, Reading, files_in, image_ids, named_labels, placed, tidy
+from xrbench.data.readers.base import STANDARD, Reading, files_in, image_ids, locate_files, named_labels, tidy
 from xrbench.data.readers.csv_files import Sheet, find_sheet, header_of, read_sheet
 from xrbench.errors import CardError, DataError, MissingDataError, suggestion
 
@@ -62,16 +62,18 @@ def read(
     header = header_of(path)
     own_labels = _labels(path, header, vocabulary, labels, label_columns, {renamed.get(n, n) for n in STANDARD})
     others = [n for n in header if n and n not in own_labels and n not in {renamed.get(s, s) for s in STANDARD}]
-    wanted = {"image": "image", **renamed} | {f"label:{own}": own for own in own_labels}
-    wanted |= {f"other:{name}": name for name in others}
-    sheet = read_sheet(path, wanted, optional={name: name for name in STANDARD if name not in wanted})
-    made = {**_standard(sheet), "path": _paths(root, sheet, images)}
-    found = {
-        name: sheet.values(f"label:{own}", parsing.state, wanted=parsing.STATE, dtype=np.float32)
+    column_names = {"image": "image", **renamed} | {f"label:{own}": own for own in own_labels}
+    column_names |= {f"other:{name}": name for name in others}
+    sheet = read_sheet(path, column_names, optional={name: name for name in STANDARD if name not in column_names})
+    standard = {**_standard(sheet), "path": _paths(root, sheet, images)}
+    states_of_label = {
+        name: sheet.values(f"label:{own}", parsing.state, expected=parsing.STATE, dtype=np.float32)
         for own, name in own_labels.items()
     }
     extra = {name: sheet.text(f"other:{name}") for name in others}
-    return Reading(tidy(made, found, extra), tuple(found), notes=_notes(path, others, made, vocabulary))
+    return Reading(
+        tidy(standard, states_of_label, extra), tuple(states_of_label), notes=_notes(path, others, standard, vocabulary)
+    )
 
 
 def holds(root: Path) -> bool:
@@ -95,30 +97,30 @@ def _labels(
 ) -> dict[str, str]:
     """Choose the label columns: the table's name -> the shared name."""
     lookup = Lookup(vocabulary)
-    chosen = list(label_columns) or [
+    label_names = list(label_columns) or [
         name for name in header if name not in standard and (name in labels or lookup.get(name) is not None)
     ]
-    for name in [*chosen, *(labels if not label_columns else ())]:
+    for name in [*label_names, *(labels if not label_columns else ())]:
         if name not in header:
             raise DataError(f"{path}: no column {name!r}{suggestion(name, [known for known in header if known])}")
-    if not chosen:
-        free = [name for name in header if name and name not in standard]
-        raise DataError(f"{path}: no column is a label of the vocabulary (columns: {', '.join(free) or 'none'})")
-    return named_labels(chosen, vocabulary, labels, where=str(path))
+    if not label_names:
+        other_names = [name for name in header if name and name not in standard]
+        raise DataError(f"{path}: no column is a label of the vocabulary (columns: {', '.join(other_names) or 'none'})")
+    return named_labels(label_names, vocabulary, labels, where=str(path))
 
 
 def _standard(sheet: Sheet) -> dict[str, Any]:
-    made: dict[str, Any] = {"image": image_ids(sheet)}
+    columns: dict[str, Any] = {"image": image_ids(sheet)}
     for key in ("patient_id", "study"):
         if key in sheet:
-            made[key] = sheet.text(key, missing=parsing.BLANK)
+            columns[key] = sheet.text(key, missing=parsing.BLANK)
     if "view" in sheet:
-        made["view"] = sheet.values("view", parsing.view, wanted="a view")
+        columns["view"] = sheet.values("view", parsing.view, expected="a view")
     if "age" in sheet:
-        made["age"] = sheet.values("age", parsing.years, wanted=parsing.YEARS, dtype=np.float64)
+        columns["age"] = sheet.values("age", parsing.years, expected=parsing.YEARS, dtype=np.float64)
     if "sex" in sheet:
-        made["sex"] = sheet.values("sex", parsing.sex, wanted=parsing.SEX)
-    return made
+        columns["sex"] = sheet.values("sex", parsing.sex, expected=parsing.SEX)
+    return columns
 
 
 def _paths(root: Path, sheet: Sheet, images: str) -> pd.Series[Any]:
@@ -126,12 +128,12 @@ def _paths(root: Path, sheet: Sheet, images: str) -> pd.Series[Any]:
         return sheet.text("path")
     folder = images.strip("/")
     prefix = f"{folder}/" if folder not in ("", ".") else ""
-    return placed(sheet.text("image"), files_in(root, [prefix.rstrip("/")]), otherwise=prefix + "{}")
+    return locate_files(sheet.text("image"), files_in(root, [prefix.rstrip("/")]), fallback=prefix + "{}")
 
 
-def _notes(path: Path, others: Sequence[str], made: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[str, ...]:
+def _notes(path: Path, others: Sequence[str], standard: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[str, ...]:
     notes = []
-    if "patient_id" not in made or made["patient_id"].isna().all():
+    if "patient_id" not in standard or standard["patient_id"].isna().all():
         notes.append(f"{path.name} has no patient ids: splits and intervals are by image")
     for name in others:
         near = suggestion(name, vocabulary.pathologies)

@@ -1,4 +1,4 @@
-"""VinDr-CXR as the VinBigData challenge hands it out: ``train.csv``, several rows an image, and DICOM or converted files.
+"""Reader of VinDr-CXR as the VinBigData challenge publishes it: ``train.csv``, several rows an image, and DICOM or converted files.
 
 Three of seventeen radiologists read each image, and each box of each of them is a row. A label is positive when any of them
 drew it: their union, as torchxrayvision takes it. Patient ids, sex and age are not published with the table.
@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import Vocabulary
-from xrbench.data.readers.base import Reading, files_in, named_labels, placed, tidy
-from xrbench.data.readers.box_tables import box_frame, check_sides, coordinates
+from xrbench.data.readers.base import Reading, files_in, locate_files, named_labels, tidy
+from xrbench.data.readers.box_tables import box_frame, check_edges, coordinates
 from xrbench.data.readers.csv_files import find_sheet, read_sheet
 
 FINDINGS = (
@@ -57,7 +57,7 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
     if (rows < 0).any():
         raise sheet.wrong(int(np.argmax(rows < 0)), "image", "an image id")
     images = pd.Series(unique)
-    classes = sheet.values("finding", _class, wanted="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
+    classes = sheet.values("finding", _class, expected="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
     marked = np.zeros((len(images), len(FINDINGS)), np.float32)
     marked[rows, classes] = 1
     marked[:, 0] = ~marked[:, 1:].any(axis=1)
@@ -65,14 +65,14 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
     folder = csv.partition(".")[0]
     columns: dict[str, Any] = {
         "image": images,
-        "path": placed(images, files_in(root, [folder]), otherwise=folder + "/{}.dicom"),
+        "path": locate_files(images, files_in(root, [folder]), fallback=folder + "/{}.dicom"),
     }
-    found = {names[own]: marked[:, number] for number, own in enumerate(FINDINGS)}
-    return Reading(tidy(columns, found), tuple(found), notes=(NOTE,))
+    states_of_label = {names[own]: marked[:, number] for number, own in enumerate(FINDINGS)}
+    return Reading(tidy(columns, states_of_label), tuple(states_of_label), notes=(NOTE,))
 
 
 def boxes(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: str = "train.csv") -> pd.DataFrame:
-    """Read the radiologists' boxes, each of each reader; see ``data.boxes.load_boxes``.
+    """Read the radiologists' boxes, each of each reader; see ``data.annotations.boxes.load_boxes``.
 
     Args:
         root: The folder with ``train.csv``.
@@ -85,21 +85,21 @@ def boxes(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv:
         DataError: It is not as published, or a box lies outside of its image.
     """
     path = find_sheet(root, csv, needed="the annotations of VinDr-CXR")
-    wanted = {"x0": "x_min", "y0": "y_min", "x1": "x_max", "y1": "y_max", "reader": "rad_id"}
+    column_names = {"x0": "x_min", "y0": "y_min", "x1": "x_max", "y1": "y_max", "reader": "rad_id"}
     sizes = {"width": "width", "height": "height"}
-    sheet = read_sheet(path, {"image": "image_id", "finding": "class_name", **wanted}, optional=sizes)
+    sheet = read_sheet(path, {"image": "image_id", "finding": "class_name", **column_names}, optional=sizes)
     edges = {key: coordinates(sheet, key) for key in ("x0", "y0", "x1", "y1")}
     size = {key: coordinates(sheet, key) if key in sheet else np.full(len(sheet), np.nan) for key in sizes}
-    classes = sheet.values("finding", _class, wanted="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
-    drawn = (classes > 0) & ~np.isnan(edges["x0"])
-    check_sides(sheet, ("x0", edges["x0"]), ("x1", edges["x1"]), ("width", size["width"]))
-    check_sides(sheet, ("y0", edges["y0"]), ("y1", edges["y1"]), ("height", size["height"]))
+    classes = sheet.values("finding", _class, expected="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
+    has_box = (classes > 0) & ~np.isnan(edges["x0"])
+    check_edges(sheet, ("x0", edges["x0"]), ("x1", edges["x1"]), ("width", size["width"]))
+    check_edges(sheet, ("y0", edges["y0"]), ("y1", edges["y1"]), ("height", size["height"]))
     names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
     return box_frame(
-        image=sheet.text("image")[drawn],
-        label=np.array([names[own] for own in FINDINGS], object)[classes[drawn]],
-        reader=sheet.text("reader")[drawn],
-        **{key: column[drawn] for key, column in (edges | size).items()},
+        image=sheet.text("image")[has_box],
+        label=np.array([names[own] for own in FINDINGS], object)[classes[has_box]],
+        reader=sheet.text("reader")[has_box],
+        **{key: column[has_box] for key, column in (edges | size).items()},
     )
 
 
