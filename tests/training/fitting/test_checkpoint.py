@@ -17,6 +17,7 @@ from xrbench.progress import Silent
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
+from xrbench.training.fitting import checkpoint  # noqa: E402
 from xrbench.training.fitting.checkpoint import FitFolder, Progress, write_bytes  # noqa: E402
 
 Make = Callable[..., Recipe]
@@ -59,6 +60,23 @@ def test_the_checkpoint_before_is_kept(recipe: Make, tmp_path: Path) -> None:
     loaded = folder.load(Silent())
     assert loaded is not None
     assert loaded[0].epoch == 2
+
+
+def test_files_of_another_format_are_refused(recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = FitFolder(tmp_path, key="k", recipe=recipe())
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", "xrbench-fit-0")
+        saved(folder, 1)
+    with pytest.raises(StoreError, match=r"checkpoint\.pt: format 'xrbench-fit-0'; this version reads 'xrbench-fit-1'"):
+        folder.load(Silent())
+
+
+def test_a_field_that_the_stored_recipe_lacks_is_named(recipe: Make, tmp_path: Path) -> None:
+    older = FitFolder(tmp_path, key="k", recipe=recipe())
+    del older.recipe["method"]["patience"]
+    saved(older, 1)
+    with pytest.raises(StoreError, match=r"another specification: method\.patience is None there, 0 is wanted"):
+        FitFolder(tmp_path, key="other", recipe=recipe()).load(Silent())
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
