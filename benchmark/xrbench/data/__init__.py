@@ -1,1 +1,1 @@
-"""From raw folders to one tidy frame, splits by patient, and pixels ready to train on; imports no torch."""
+"""Data: readers, labels, splits by patient, and pixel caches; never imports torch."""

@@ -1,1 +1,1 @@
-"""From images to a trained network; the only room that imports torch."""
+"""Training and prediction: the only package that imports torch."""

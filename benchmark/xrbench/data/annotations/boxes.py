@@ -43,7 +43,7 @@ def load_boxes(card: DatasetCard, folder: Path, vocabulary: Vocabulary) -> pd.Da
         vocabulary: The shared names of findings.
 
     Returns:
-        One row a box: ``image`` (id as in the tidy frame), ``label`` (vocabulary name), ``reader`` (missing where nobody is
+        One row a box: ``image`` (id as in the tidy frame), ``label`` (vocabulary name), ``reader`` (missing where it is not
         named), ``x0, y0, x1, y1`` in pixels of the published file, and that file's ``width`` and ``height`` (NaN where the
         table does not say). Images without a box are not in it.
 

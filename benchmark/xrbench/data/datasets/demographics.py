@@ -58,7 +58,7 @@ def age_bands(frame: pd.DataFrame, width: int = 5, oldest: int = 120) -> list[di
 
     Returns:
         For each sex that occurs (F, M, ``unknown``), rows ``sex, low, high, patients`` for ages low <= age < high, without a
-        gap from the youngest to the oldest band in which anybody is; then, where there are any, one row of patients of unknown
+        gap from the youngest to the oldest band with a patient; then, where there are any, one row of patients of unknown
         age, whose ``low`` and ``high`` are None. Nothing without patient ids.
 
     >>> frame = pd.DataFrame({"patient_id": ["p", "q", "q"], "sex": ["F", "F", "F"], "age": [61.0, 414.0, 70.0]})

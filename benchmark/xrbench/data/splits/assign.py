@@ -46,7 +46,7 @@ def assign_patients(
     stratum = {patient: strata.get(patient, UNKNOWN) if strata else UNKNOWN for patient in ordered}
     n_test = math.ceil(test * len(ordered))
     n_valid = math.ceil(valid * (len(ordered) - n_test))
-    # everybody trains at first; test patients are taken out before validation patients, so that both shares are as documented
+    # all patients train at first; test patients are taken out before validation patients, so that both shares are as documented
     split_of: dict[str, SplitName] = dict.fromkeys(ordered, "train")
     split_of.update(dict.fromkeys(_take(ordered, stratum, n_test), "test"))
     rest = [patient for patient in ordered if split_of[patient] != "test"]
