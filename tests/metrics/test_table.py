@@ -130,10 +130,10 @@ def test_every_multi_class_name_is_read() -> None:
 
 
 def test_titles() -> None:
-    assert metrics.title("ppv@sensitivity=0.9") == "PPV at sensitivity 0.9"
-    assert metrics.title("recall@threshold=-0.5") == "recall at threshold -0.5"
-    assert metrics.title("class-recall") == "class recall"
-    assert metrics.title("somebody-elses") == "somebody elses"
+    assert metrics.metric_title("ppv@sensitivity=0.9") == "PPV at sensitivity 0.9"
+    assert metrics.metric_title("recall@threshold=-0.5") == "recall at threshold -0.5"
+    assert metrics.metric_title("class-recall") == "class recall"
+    assert metrics.metric_title("somebody-elses") == "somebody elses"
 
 
 def test_one_against_the_rest() -> None:

@@ -8,7 +8,7 @@ from xrbench import statistics
 from xrbench.compare.across_runs import signed_lines
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.rows import Section, Settings, spec_of
-from xrbench.metrics.names import gap_note
+from xrbench.metrics.names import gap_note, metric_title
 from xrbench.rendering.numbers import p_text, plural, signed, signed_interval
 from xrbench.rendering.text import aligned
 
@@ -27,10 +27,9 @@ def section_lines(part: Section, how: Settings, measured: int) -> list[str]:
 
 def _title(part: Section, how: Settings, measured: int) -> str:
     paired = "paired over patients" if part.paired else "unpaired (no predictions)"
-    metric = "AUC" if how.metric == "auc" else how.metric
     family = f"{ADJUSTMENTS[how.adjustment]} over {plural(measured, 'comparison')}"
     asked = "" if part.question == SUPERIORITY else f"; declared: {claim(part.question, part.margin)}"
-    return f"{part.title}, {part.protocol} test {metric}, {paired}, {family}{asked}"
+    return f"{part.title}, {part.protocol} test {metric_title(how.metric)}, {paired}, {family}{asked}"
 
 
 def _table(part: Section, how: Settings) -> list[str]:

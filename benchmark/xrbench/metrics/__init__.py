@@ -38,7 +38,7 @@ from xrbench.metrics.multiclass import (
     multiclass_weighted_precision,
     multiclass_weighted_recall,
 )
-from xrbench.metrics.names import MetricSpec, parse, parse_as, parse_classes, title
+from xrbench.metrics.names import MetricSpec, metric_title, parse, parse_as, parse_classes
 from xrbench.metrics.ranking import auc, average_precision
 from xrbench.metrics.table import TABLE
 from xrbench.metrics.thresholds import threshold_at
@@ -61,6 +61,7 @@ __all__ = [
     "expected_calibration_error",
     "f1",
     "macro_recall",
+    "metric_title",
     "multiclass_accuracy",
     "multiclass_auc",
     "multiclass_confusion",
@@ -82,7 +83,6 @@ __all__ = [
     "recall",
     "specificity",
     "threshold_at",
-    "title",
     "validate",
     "validation_threshold",
 ]

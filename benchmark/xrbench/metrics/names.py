@@ -99,15 +99,25 @@ class MetricSpec:
         return value if self.metric.per_class else value[None]
 
 
-def title(name: str) -> str:
+def metric_title(name: str) -> str:
     """Write a metric's name as a heading; names that are no metric's are written as they are, in words.
 
-    >>> title("auc"), title("recall@specificity=0.9"), title("alarms-per-1000")
+    >>> metric_title("auc"), metric_title("recall@specificity=0.9"), metric_title("alarms-per-1000")
     ('AUC', 'recall at specificity 0.9', 'alarms per 1,000')
     """
     base, at, point = name.partition("@")
     shown = (TABLE[base].title if base in TABLE else "") or base.replace("-", " ").replace("=", " ")
     return f"{shown} at {point.replace('=', ' ')}" if at else shown
+
+
+def point_title(name: str) -> str:
+    """Write a figure at an operating point that the caption names: the metric, and the prevalence if one is stated.
+
+    >>> point_title("ppv,prevalence=0.02"), point_title("recall")
+    ('PPV at 0.02', 'recall')
+    """
+    base, _, stated = name.partition(",prevalence=")
+    return f"{metric_title(base)} at {stated}" if stated else metric_title(base)
 
 
 def decimals(name: str, digits: int) -> int:
@@ -228,7 +238,7 @@ def _options(name: str, metric: Metric, text: str) -> dict[str, float]:
 def _check_ranges(name: str, metric: Metric, condition: str, target: float, prevalence: float | None) -> None:
     if "threshold" in metric.options and (condition != "threshold" or not 0 <= target < 1):
         raise UsageError(
-            f"metric {name!r}: {title(metric.name)} wants a threshold probability, such as '{metric.name}@threshold=0.1'"
+            f"metric {name!r}: {metric_title(metric.name)} wants a threshold probability, such as '{metric.name}@threshold=0.1'"
         )
     if condition != "threshold" and not 0 < target <= 1:
         raise UsageError(f"metric {name!r}: {condition} {target} is outside 0..1")

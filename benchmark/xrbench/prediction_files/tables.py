@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xrbench.analyses.inputs import records
-from xrbench.metrics.names import decimals
+from xrbench.metrics.names import decimals, point_title
 from xrbench.rendering.numbers import MISSING, UNDEFINED, count, interval, number, p_text
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.tables.analysis_table import change, figure, grouped
@@ -86,7 +86,7 @@ def point_table(rows: pd.DataFrame, target: str) -> Table:
             block.append((str(first["site"]), str(first["label"]), at, *figures, *drift, *_counts(first)))
         blocks.append(block)
     drift_head = ("drift from target",) if "drift" in names else ()
-    heads = ("site", "label", "threshold", *map(_heading, shown), *drift_head, *HEADS)
+    heads = ("site", "label", "threshold", *map(point_title, shown), *drift_head, *HEADS)
     caption = f"At {target.replace('=', ' ')}; predictive values at the site's own prevalence unless another is stated"
     return _table("operating", caption, heads, blocks, texts=2, notes=_words(rows))
 
@@ -143,17 +143,6 @@ def _at_point(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return MISSING
     return figure(row, decimals(row["metric"], 3))
-
-
-def _heading(name: str) -> str:
-    """Write a figure of an operating point as a heading.
-
-    >>> _heading("ppv,prevalence=0.02"), _heading("alarms-per-1000")
-    ('PPV at 0.02', 'alarms per 1,000')
-    """
-    base, _, stated = name.partition(",prevalence=")
-    shown = {"ppv": "PPV", "npv": "NPV", "alarms-per-1000": "alarms per 1,000"}.get(base, base)
-    return f"{shown} at {stated}" if stated else shown
 
 
 def _ends(row: Mapping[str, Any]) -> str:

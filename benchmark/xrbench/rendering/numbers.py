@@ -108,13 +108,3 @@ def plural(value: int, noun: str) -> str:
     ('1 comparison', '1,200 comparisons')
     """
     return f"{value:,} {noun}{'' if value == 1 else 's'}"
-
-
-def metric_title(metric: str) -> str:
-    """Write a metric's name as a heading.
-
-    >>> metric_title("auc"), metric_title("recall@specificity=0.9")
-    ('AUC', 'recall at specificity 0.9')
-    """
-    titles = {"auc": "AUC", "average-precision": "average precision"}
-    return titles.get(metric, metric.replace("@", " at ").replace("=", " ").replace("-", " "))

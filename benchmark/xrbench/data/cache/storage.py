@@ -223,6 +223,8 @@ def _acquire(place: Path, reporter: Reporter, label: str) -> contextlib.Abstract
             reporter.line(f"{label}: {name} is building it; waiting")
             held = lock.acquire(poll_interval=LOCK_POLL_SECONDS)
     except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in READ_ONLY:
+            raise
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
             raise StoreError(f"{place}: cannot be locked: {(error.strerror or str(error)).lower()}") from error
         reporter.detail(f"{label}: no locks on this file system; do not build it twice at once")

@@ -9,8 +9,7 @@ import numpy as np
 
 from xrbench import statistics
 from xrbench.cards import Claim
-from xrbench.metrics import parse_as
-from xrbench.rendering.numbers import metric_title
+from xrbench.metrics import metric_title, parse_as
 from xrbench.report.claims.verdict import Direction, Verdict, unanswered, verdict_on
 from xrbench.report.effects import Contrast, groups, label_effects, measured, paired, unpaired
 from xrbench.report.run_folder import Run

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.metrics import parse_as
-from xrbench.rendering.numbers import interval, metric_title, number
+from xrbench.metrics import metric_title, parse_as
+from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import cell_selection
 from xrbench.report.figures.cell_selection import ShownCell
 from xrbench.report.figures.options import Names, asked

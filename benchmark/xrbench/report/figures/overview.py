@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xrbench.fixture_notice import STAMP
-from xrbench.rendering.numbers import metric_title
+from xrbench.metrics import metric_title
 from xrbench.report.figures.style import canvas_of, save, title
 from xrbench.report.score_grid import MEAN, Figure, Selection
 

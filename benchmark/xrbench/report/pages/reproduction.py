@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from xrbench.cards import SuiteCard
-from xrbench.rendering.numbers import MISSING, interval, metric_title, number
+from xrbench.metrics import metric_title
+from xrbench.rendering.numbers import MISSING, interval, number
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.reported_values import OVER_SETTINGS, Reported, domains, same_domains
 from xrbench.report.score_grid import Figure, Line, Selection

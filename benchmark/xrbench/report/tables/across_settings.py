@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from xrbench.cards import TableLayout
-from xrbench.rendering.numbers import MISSING, UNDEFINED, count, metric_title, number, p_text
+from xrbench.metrics import metric_title
+from xrbench.rendering.numbers import MISSING, UNDEFINED, count, number, p_text
 from xrbench.rendering.table import Table
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table

@@ -13,7 +13,8 @@ from xrbench.cards import SuiteCard, TableLayout
 from xrbench.compare.scores_io import check_scores
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.fixture_notice import STAMP
-from xrbench.rendering.numbers import MISSING, count, interval, metric_title, number
+from xrbench.metrics import metric_title
+from xrbench.rendering.numbers import MISSING, count, interval, number
 from xrbench.rendering.table import Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xrbench.cards import TableLayout
-from xrbench.metrics import Better, parse_as
-from xrbench.rendering.numbers import MISSING, UNDEFINED, mean_sd, metric_title, number, with_interval
+from xrbench.metrics import Better, metric_title, parse_as
+from xrbench.rendering.numbers import MISSING, UNDEFINED, mean_sd, number, with_interval
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.score_grid import MEAN, Column, Figure, Line, Selection

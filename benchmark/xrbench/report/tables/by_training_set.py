@@ -9,12 +9,12 @@ import pandas as pd
 
 from xrbench import statistics
 from xrbench.cards import TableLayout
+from xrbench.metrics import metric_title
 from xrbench.metrics.names import gap_note, parse_as
 from xrbench.rendering.numbers import (
     MISSING,
     UNDEFINED,
     mean_sd,
-    metric_title,
     number,
     p_text,
     signed,

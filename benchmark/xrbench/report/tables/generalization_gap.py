@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from xrbench.cards import TableLayout
+from xrbench.metrics import metric_title
 from xrbench.metrics.names import gap_note, parse_as
-from xrbench.rendering.numbers import MISSING, metric_title, number, signed
+from xrbench.rendering.numbers import MISSING, number, signed
 from xrbench.rendering.table import Table
 from xrbench.report.score_grid import Figure, Line, Selection
 from xrbench.report.tables.by_setting import SEEN, any_seen, external_values, seen_note, undefined_notes

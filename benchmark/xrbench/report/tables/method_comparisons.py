@@ -10,8 +10,9 @@ from xrbench import compare
 from xrbench.cards import SuiteCard
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
 from xrbench.compare.rows import spec_of
+from xrbench.metrics import metric_title
 from xrbench.metrics.names import gap_note
-from xrbench.rendering.numbers import metric_title, number, p_text, plural, signed, signed_interval
+from xrbench.rendering.numbers import number, p_text, plural, signed, signed_interval
 from xrbench.rendering.table import Table
 
 HEADS = ("label", "settings", "baseline", "challenger", "difference", "interval")

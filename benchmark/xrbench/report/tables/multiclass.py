@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import TableLayout
-from xrbench.rendering.numbers import MISSING, count, mean_sd, metric_title, with_interval
+from xrbench.metrics import metric_title
+from xrbench.rendering.numbers import MISSING, count, mean_sd, with_interval
 from xrbench.rendering.table import Table
 from xrbench.report.effects import groups, measured
 from xrbench.report.effects.class_effects import classes_of, training_counts

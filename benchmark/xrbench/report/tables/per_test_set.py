@@ -9,7 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from xrbench.cards import TableLayout
-from xrbench.rendering.numbers import MISSING, count, metric_title, number, p_text
+from xrbench.metrics import metric_title
+from xrbench.metrics.names import decimals, point_title
+from xrbench.rendering.numbers import MISSING, count, number, p_text
 from xrbench.rendering.table import Table
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
@@ -36,7 +38,7 @@ def operating(run: Run, layout: TableLayout, *, protocol: str = "external", labe
         return None
     stated = [metric for metric in frame["metric"].unique() if ",prevalence=" in metric]
     metrics = ("recall", "specificity", "ppv", "npv", *stated)
-    heads = ("method", "target", "train", "test", "label", "threshold", *map(_title, metrics))
+    heads = ("method", "target", "train", "test", "label", "threshold", *map(point_title, metrics))
     blocks = [
         [_operating_point(point, metrics, layout.digits) for point in grouped(rows, "cell", "label").values()]
         for rows in grouped(labelled_rows(frame), "method", "model", "target").values()
@@ -55,22 +57,15 @@ def operating(run: Run, layout: TableLayout, *, protocol: str = "external", labe
     )
 
 
-def _title(name: str) -> str:
-    """Write a metric of an operating point as a heading.
-
-    >>> _title("ppv,prevalence=0.02"), _title("recall")
-    ('PPV at 0.02', 'recall')
-    """
-    base, _, stated = name.partition(",prevalence=")
-    shown = base.upper() if base in ("ppv", "npv") else base
-    return f"{shown} at {stated}" if stated else shown
-
-
 def _operating_point(rows: Sequence[AnalysisRow], metrics: Sequence[str], digits: int) -> tuple[str, ...]:
     by_metric = {row["metric"]: row for row in rows}
     first = rows[0]
     shown = [figure(by_metric[name], digits) if name in by_metric else MISSING for name in metrics]
-    alarms = figure(by_metric["alarms-per-1000"], 0) if "alarms-per-1000" in by_metric else MISSING
+    alarms = (
+        figure(by_metric["alarms-per-1000"], decimals("alarms-per-1000", digits))
+        if "alarms-per-1000" in by_metric
+        else MISSING
+    )
     drift = change(by_metric["drift"], "value", "low", "high", digits) if "drift" in by_metric else MISSING
     prevalence = number(by_metric["prevalence"]["value"], digits) if "prevalence" in by_metric else MISSING
     counts = [count(first[name]) for name in ("n_positive", "n_negative", "n_patients")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xrbench.metrics import Better, parse_as
-from xrbench.rendering.numbers import MISSING, metric_title, number, signed
+from xrbench.metrics import Better, metric_title, parse_as
+from xrbench.rendering.numbers import MISSING, number, signed
 from xrbench.rendering.table import Table
 from xrbench.report.score_grid import MEAN, Figure, Line, Selection
 
