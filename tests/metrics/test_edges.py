@@ -6,24 +6,9 @@ import numpy as np
 import pytest
 
 from xrbench import metrics
+from xrbench.metrics.table import named
 
-EVERY = [
-    "auc",
-    "average-precision",
-    "recall@threshold=0.5",
-    "specificity@threshold=0.5",
-    "ppv@threshold=0.5",
-    "npv@threshold=0.5",
-    "f1@threshold=0.5",
-    "accuracy@threshold=0.5",
-    "macro-recall@threshold=0.5",
-    "alarms-per-1000@threshold=0.5",
-    "net-benefit@threshold=0.5",
-    "brier",
-    "expected-calibration-error",
-    "calibration-slope",
-    "calibration-intercept",
-]
+EVERY = [f"{name}@threshold=0.5" if row.family == "decision" else name for name, row in named("multilabel").items()]
 
 
 @pytest.mark.parametrize("name", EVERY)

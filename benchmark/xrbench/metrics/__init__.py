@@ -1,6 +1,6 @@
-"""Figures of one set of predictions: pure functions of truth and score.
+"""Metrics of one set of predictions: pure functions of truth and score.
 
-Conventions: arguments stand as ``truth, score``; truth is 1, 0 or NaN (not labelled, left out); an undefined figure is
+Conventions: arguments stand as ``truth, score``; truth is 1, 0 or NaN (not labelled, left out); an undefined metric is
 NaN; a NaN score where a label exists is an error that names the row; options are given by name.
 
 The metrics, and what is to be known of each (direction, range, what it needs, how its interval is made), stand in ``table``; cards

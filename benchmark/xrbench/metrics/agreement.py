@@ -1,7 +1,7 @@
 """Agreement of predicted with true classes, corrected for chance.
 
-Conventions: ``counts`` has shape (true, predicted, ...); what stands behind the first two axes, such as replicates, is kept. A decision
-about one label is the table of two classes. A metric whose denominator is 0 is NaN, where scikit-learn returns 0.
+Conventions: ``counts`` has shape (true, predicted, ...); further axes, such as replicates, are kept. A decision about one label is the
+table of two classes. A metric whose denominator is 0 is NaN, where scikit-learn returns 0.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def cohen_kappa_of(counts: Counts) -> FloatArray:
 
 
 def _table(counts: Counts) -> FloatArray:
-    """Arrange four outcomes by true and called class, negative first, shape (2, 2, ...)."""
+    """Arrange four outcomes by true and predicted class, negative first, shape (2, 2, ...)."""
     return np.array(
         [[counts.true_negative, counts.false_positive], [counts.false_negative, counts.true_positive]], np.float64
     )

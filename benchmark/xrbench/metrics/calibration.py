@@ -1,7 +1,7 @@
-"""Figures of probabilities: are they near the truth, and do they mean what they say?
+"""Metrics of probabilities: their distance from the truth, and their calibration.
 
-Conventions: ``truth, score`` in this order; scores are probabilities within 0..1 (anything else is an error naming the
-row); NaN truth is left out; a figure that does not exist for the data is NaN.
+Conventions: ``truth, score`` in this order, shape (n,) each; scores are probabilities within 0..1 (anything else is an error
+naming the row); NaN truth is left out; ``weights`` say how often each row counts, shape (n,); an undefined metric is NaN.
 """
 
 from __future__ import annotations
@@ -33,28 +33,35 @@ def brier(truth: Array, score: Array, *, weights: Array | None = None) -> float:
 
 
 def expected_calibration_error(truth: Array, score: Array, *, weights: Array | None = None, bins: int = BINS) -> float:
-    """Compute the mean distance between probability and share of positives over bins of equal width.
+    """Compute the mean distance between mean probability and share of positives, over bins of equal width.
 
     The probability of the positive class is binned (not the confidence of the predicted class): Naeini et al. (2015),
     AAAI. A score on an edge belongs to the bin above it; 1 belongs to the last bin.
 
+    Args:
+        truth: 1, 0 or NaN (left out), shape (n,).
+        score: Probability of the positive class, 0..1, shape (n,).
+        weights: How often each row counts, shape (n,).
+        bins: Number of bins.
+
     Returns:
-        0 .. 1, or NaN without labelled rows. It is biased upwards in small sets.
+        0 .. 1, or NaN without labelled rows. It is biased upwards in small sets, see ``error_by_chance``.
 
     >>> round(expected_calibration_error([1, 0, 1, 1], [0.9, 0.9, 0.6, 0.6], bins=10), 4)  # |0.9-0.5|/2 + |0.6-1|/2
     0.4
     """
     rows = validate(truth, score, weights, probability=True)
-    where = bin_of(rows.score, bins)
-    gap = np.bincount(where, rows.weights * (rows.score - rows.positive), minlength=bins)
+    # Of each bin: its number of images times (mean probability - share of positives).
+    gap = np.bincount(bin_of(rows.score, bins), rows.weights * (rows.score - rows.positive), minlength=bins)
     total = rows.weights.sum()
     return float(np.sum(np.abs(gap)) / total) if total > 0 else float("nan")
 
 
 def error_by_chance(score: FloatArray) -> float:
-    """Compute about how large a calibration error perfectly calibrated probabilities show on so many images.
+    """Approximate the calibration error that perfectly calibrated probabilities have on so many images.
 
-    Each bin's mean distance from its share of positives is that of a normal error with the binomial variance.
+    In each bin the distance of mean probability and share of positives is the absolute value of a normal error with the binomial
+    variance, whose mean is ``(2 / pi) ** 0.5`` standard deviations.
 
     Args:
         score: Probabilities, shape (n,) with n at least 1.
@@ -70,7 +77,7 @@ def error_by_chance(score: FloatArray) -> float:
 
 
 def bin_of(score: FloatArray, bins: int) -> npt.NDArray[np.int64]:
-    """Number the bin of equal width in 0..1 that each probability falls in."""
+    """Return the number of the bin of equal width that each probability falls in, 0 .. bins - 1, same shape as ``score``."""
     return np.minimum((score * bins).astype(np.int64), bins - 1)
 
 
@@ -107,9 +114,9 @@ def calibration_intercept(truth: Array, score: Array, *, weights: Array | None =
 
 
 def logit(score: FloatArray) -> FloatArray:
-    """Compute the log odds of probabilities, clipped to 1e-7 from 0 and 1."""
-    kept = np.clip(score, CLIP, 1 - CLIP)
-    return np.log(kept) - np.log1p(-kept)
+    """Compute the log odds of probabilities, clipped to 1e-7 from 0 and 1; same shape as ``score``."""
+    clipped = np.clip(score, CLIP, 1 - CLIP)
+    return np.log(clipped) - np.log1p(-clipped)
 
 
 def shift(rows: Labelled) -> float:
@@ -121,11 +128,16 @@ def shift(rows: Labelled) -> float:
 
 
 def cox(rows: Labelled) -> tuple[float, float]:
-    """Fit ``logit(truth) = a + b logit(score)`` by Newton's method; (NaN, NaN) where no finite fit exists."""
+    """Fit ``logit(truth) = a + b logit(score)`` by Newton's method.
+
+    Returns:
+        a and b; (NaN, NaN) where no finite fit exists: one class, or a score that separates the classes.
+    """
     x, y, w = logit(rows.score), rows.positive, rows.weights
     x, y, w = x[w > 0], y[w > 0], w[w > 0]
     if not (y.any() and (~y).any()) or x[~y].max() <= x[y].min() or x[y].max() <= x[~y].min():
         return float("nan"), float("nan")
+    # Standardised, the two parameters are nearly uncorrelated and Newton's method converges in a few steps.
     centre = float(np.average(x, weights=w))
     scale = float(np.sqrt(np.average((x - centre) ** 2, weights=w)))
     slope_of_scaled, at_centre = _newton((x - centre) / scale, y, w)
@@ -133,7 +145,7 @@ def cox(rows: Labelled) -> tuple[float, float]:
 
 
 def _newton(x: FloatArray, y: npt.NDArray[np.bool_], w: FloatArray) -> tuple[float, float]:
-    """Maximise the likelihood of slope and intercept for a standardised x; steps that lower it are halved."""
+    """Maximise the likelihood of slope and intercept for a standardised x, shape (n,); steps that lower it are halved."""
     design = np.stack([x, np.ones_like(x)])
     beta: FloatArray = np.zeros(2)
     step: FloatArray = np.zeros(2)
@@ -154,7 +166,8 @@ def _newton(x: FloatArray, y: npt.NDArray[np.bool_], w: FloatArray) -> tuple[flo
 
 
 def _shift(x: FloatArray, y: npt.NDArray[np.bool_], w: FloatArray) -> float:
-    """Find the shift by Newton's method, kept inside a bracket that always holds the root."""
+    """Find the shift by Newton's method; a step out of the bracket that holds the root is replaced by bisection."""
+    # Clipped logits lie within 16.2 of 0, so a root beyond 60 would need more than 1e18 rows.
     low, high, shift = -60.0, 60.0, 0.0
     for _ in range(200):
         p = 1 / (1 + np.exp(-(x + shift)))

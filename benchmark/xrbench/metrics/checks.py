@@ -1,6 +1,6 @@
 """Check truth, score and weights before anything is computed from them.
 
-Every figure of this room starts here, so that a wrong row is named once and in the same words.
+All metrics share these checks, so that an unusable row is named in the same words everywhere.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Labelled(NamedTuple):
-    """The rows that carry a label: what every formula works on.
+    """The labelled rows.
 
     Attributes:
         positive: Whether the truth is 1, shape (rows,).
         score: Their scores, shape (rows,).
-        weights: Their weights, shape (rows,); all one when none were given.
-        rows: Where they stand in the input, shape (rows,).
+        weights: Their weights, 0 or more, shape (rows,); all one when none were given.
+        rows: Their positions in the input, shape (rows,).
     """
 
     positive: BoolArray
@@ -44,10 +44,13 @@ def validate(
 
     Args:
         truth: 1 positive, 0 negative, NaN not labelled (left out), shape (n,).
-        score: The model's output, higher for positive, shape (n,). Rows without a label may hold anything.
+        score: The model's output, higher for positive, shape (n,). Rows without a label may hold any value.
         weights: How often each row counts, at least 0 and finite, shape (n,).
         probability: Whether scores must be probabilities: finite and within 0..1. Otherwise infinite scores are allowed.
         label: The label's name, for messages.
+
+    Returns:
+        The labelled rows, in their order.
 
     Raises:
         MeasureError: Shapes differ, or a row is not usable; the first such row is named, counting from 0.
@@ -60,20 +63,22 @@ def validate(
     xrbench.errors.MeasureError: row 1: the score is NaN where the truth is 0
     """
     place = f"{label}: " if label else ""
-    true, given = _column(truth, "truth", place), _column(score, "score", place)
-    if len(true) != len(given):
-        raise MeasureError(f"{place}truth has {len(true):,} rows, score has {len(given):,}")
-    rows = np.flatnonzero(~np.isnan(true))
-    kept_truth, kept_score = true[rows], given[rows]
-    _refuse((kept_truth != 0) & (kept_truth != 1), rows, place, kept_truth, "the truth is {}, wanted 0, 1 or NaN")
-    _refuse(np.isnan(kept_score), rows, place, kept_truth, "the score is NaN where the truth is {:.0f}")
+    all_truth, all_scores = _column(truth, "truth", place), _column(score, "score", place)
+    if len(all_truth) != len(all_scores):
+        raise MeasureError(f"{place}truth has {len(all_truth):,} rows, score has {len(all_scores):,}")
+    # Scores of rows without a label are not looked at: a model may have no output there.
+    rows = np.flatnonzero(~np.isnan(all_truth))
+    true, scores = all_truth[rows], all_scores[rows]
+    _refuse((true != 0) & (true != 1), rows, place, true, "the truth is {}, wanted 0, 1 or NaN")
+    _refuse(np.isnan(scores), rows, place, true, "the score is NaN where the truth is {:.0f}")
     if probability:
-        outside = (kept_score < 0) | (kept_score > 1)
-        _refuse(outside, rows, place, kept_score, "score {:.6g} is outside 0..1: are these logits?")
-    return Labelled(kept_truth == 1, kept_score, _weights(weights, len(true), place)[rows], rows)
+        outside = (scores < 0) | (scores > 1)
+        _refuse(outside, rows, place, scores, "score {:.6g} is outside 0..1: are these logits?")
+    return Labelled(true == 1, scores, _weights(weights, len(all_truth), place)[rows], rows)
 
 
 def _column(values: npt.ArrayLike, what: str, place: str) -> FloatArray:
+    """Convert to floats, shape (n,)."""
     try:
         column = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
@@ -84,6 +89,7 @@ def _column(values: npt.ArrayLike, what: str, place: str) -> FloatArray:
 
 
 def _weights(weights: npt.ArrayLike | None, rows: int, place: str) -> FloatArray:
+    """Check weights of all rows, shape (rows,); ones when none are given."""
     if weights is None:
         return np.ones(rows)
     column = _column(weights, "weights", place)
@@ -94,6 +100,7 @@ def _weights(weights: npt.ArrayLike | None, rows: int, place: str) -> FloatArray
 
 
 def _refuse(wrong: BoolArray, rows: npt.NDArray[np.int64], place: str, shown: FloatArray, words: str) -> None:
+    """Raise an error about the first row that is wrong; all arrays have shape (rows,)."""
     if wrong.any():
         first = int(np.argmax(wrong))
         raise MeasureError(f"{place}row {rows[first]}: {words.format(shown[first])}")

@@ -1,7 +1,8 @@
-"""Figures of a decision: an image is called positive when its score is at or above a threshold.
+"""Metrics of a decision: an image is called positive when its score is at or above a threshold.
 
-Conventions: ``truth, score`` in this order, the threshold by name; NaN truth is left out; a figure whose denominator is
-empty is NaN, never 0. A NaN threshold (nothing could be chosen on the validation set) makes every figure NaN.
+Conventions: ``truth, score`` in this order, shape (n,) each, the threshold by name; NaN truth is left out; ``weights`` say how often
+each row counts, shape (n,); a metric whose denominator is 0 is NaN. A NaN threshold (none could be chosen on the validation set)
+makes every metric NaN. The functions ``..._of`` compute a metric from counts of shape (...), such as those of replicates.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Array = npt.ArrayLike
 
 
 class Counts(NamedTuple):
-    """The four outcomes of a decision, each a number or an array of the same shape (replicates)."""
+    """Numbers of images with each outcome of a decision, each of the same shape (...)."""
 
     true_positive: FloatArray
     false_positive: FloatArray
@@ -36,12 +37,9 @@ def confusion(truth: Array, score: Array, *, threshold: float, weights: Array | 
     rows = validate(truth, score, weights)
     if np.isnan(threshold):
         return Counts(*(np.float64("nan") for _ in range(4)))  # type: ignore[arg-type]
-    called = rows.score >= threshold
-    sums = (np.sum(rows.weights[called == alarm][rows.positive[called == alarm] == kind]) for alarm, kind in _CELLS)
-    return Counts(*sums)
-
-
-_CELLS = ((True, True), (True, False), (False, True), (False, False))
+    call = rows.score >= threshold
+    outcomes = (call & rows.positive, call & ~rows.positive, ~call & rows.positive, ~call & ~rows.positive)
+    return Counts(*(np.sum(rows.weights[outcome]) for outcome in outcomes))
 
 
 def recall(truth: Array, score: Array, *, threshold: float, weights: Array | None = None) -> float:
@@ -65,15 +63,15 @@ def specificity(truth: Array, score: Array, *, threshold: float, weights: Array 
 def ppv(
     truth: Array, score: Array, *, threshold: float, weights: Array | None = None, prevalence: float | None = None
 ) -> float:
-    """Compute the positive predictive value: the share of alarms that are right.
+    """Compute the positive predictive value: the share of positive calls that are right.
 
     Args:
         truth: 1, 0 or NaN (left out), shape (n,).
         score: Higher for positive, shape (n,).
-        threshold: At or above it is an alarm.
+        threshold: Scores at or above it are positive calls.
         weights: How often each row counts, shape (n,).
-        prevalence: State another share of positives than the data's own, 0..1; Bayes' rule then carries recall and
-            specificity over to it (Altman & Bland 1994, BMJ 309:102).
+        prevalence: Another share of positives than that of the data, 0..1, for which the value is computed from recall and
+            specificity by Bayes' rule (Altman & Bland 1994, BMJ 309:102).
 
     >>> round(ppv([1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1], threshold=0.3), 4)
     0.6667
@@ -86,7 +84,7 @@ def ppv(
 def npv(
     truth: Array, score: Array, *, threshold: float, weights: Array | None = None, prevalence: float | None = None
 ) -> float:
-    """Compute the negative predictive value: the share of all-clears that are right; ``prevalence`` as in ``ppv``.
+    """Compute the negative predictive value: the share of negative calls that are right; ``prevalence`` as in ``ppv``.
 
     >>> npv([1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1], threshold=0.4)
     0.5
@@ -104,7 +102,7 @@ def f1(truth: Array, score: Array, *, threshold: float, weights: Array | None = 
 
 
 def accuracy(truth: Array, score: Array, *, threshold: float, weights: Array | None = None) -> float:
-    """Compute the share of images that are called rightly.
+    """Compute the share of images that are correctly classified.
 
     >>> accuracy([1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1], threshold=0.3)
     0.75
@@ -133,8 +131,11 @@ def alarms_per_1000(truth: Array, score: Array, *, threshold: float, weights: Ar
 def net_benefit(truth: Array, score: Array, *, threshold: float, weights: Array | None = None) -> float:
     """Compute the net benefit of acting on probabilities at or above the threshold.
 
-    True positives an image less false positives an image weighed by the odds of the threshold: Vickers & Elkin (2006),
-    Med Decis Making 26:565.
+    True positives per image minus false positives per image times the odds of the threshold: Vickers & Elkin (2006), Med Decis
+    Making 26:565.
+
+    Returns:
+        At most the prevalence; unbounded below. NaN without labelled rows.
 
     Raises:
         MeasureError: A score or the threshold is not a probability; the threshold must be below 1.
@@ -162,16 +163,16 @@ def ppv_of(counts: Counts, prevalence: float | None = None) -> FloatArray:
     """Compute the positive predictive value from counts, at their own or at a stated prevalence."""
     if prevalence is None:
         return share(counts.true_positive, counts.true_positive + counts.false_positive)
-    hits = recall_of(counts) * prevalence
-    return share(hits, hits + (1 - specificity_of(counts)) * (1 - prevalence))
+    true_positive = recall_of(counts) * prevalence
+    return share(true_positive, true_positive + (1 - specificity_of(counts)) * (1 - prevalence))
 
 
 def npv_of(counts: Counts, prevalence: float | None = None) -> FloatArray:
     """Compute the negative predictive value from counts, at their own or at a stated prevalence."""
     if prevalence is None:
         return share(counts.true_negative, counts.true_negative + counts.false_negative)
-    clear = specificity_of(counts) * (1 - prevalence)
-    return share(clear, clear + (1 - recall_of(counts)) * prevalence)
+    true_negative = specificity_of(counts) * (1 - prevalence)
+    return share(true_negative, true_negative + (1 - recall_of(counts)) * prevalence)
 
 
 def f1_of(counts: Counts) -> FloatArray:
@@ -192,7 +193,7 @@ def macro_recall_of(counts: Counts) -> FloatArray:
 
 
 def alarms_of(counts: Counts) -> FloatArray:
-    """Compute the alarms per 1,000 images from counts."""
+    """Compute the positive calls per 1,000 images from counts."""
     return 1000 * share(counts.true_positive + counts.false_positive, _total(counts))
 
 
@@ -202,4 +203,5 @@ def net_benefit_of(counts: Counts, threshold: float) -> FloatArray:
 
 
 def _total(counts: Counts) -> FloatArray:
+    """Count all images, shape (...)."""
     return counts.true_positive + counts.false_positive + counts.false_negative + counts.true_negative

@@ -1,9 +1,10 @@
-"""Figures of images that belong to exactly one of several classes.
+"""Multi-class metrics: each image belongs to exactly one of several classes.
 
-Conventions: ``truth`` is the class's number 0 .. classes - 1 or NaN (not labelled, left out), shape (n,), or one column a class
-with a single 1 in each row (all NaN: not labelled), shape (n, classes); ``score`` has one column a class, shape (n, classes). The
-predicted class is the one with the highest score, the first of equals. A class that is absent from the truth has no recall,
-one that is never predicted has no precision, and means over classes leave them out; with fewer than two classes they are NaN.
+Conventions: ``truth`` is the number of the class, 0 .. classes - 1, or NaN (not labelled, left out), shape (n,); or one column a
+class with a single 1 in each row (all NaN: not labelled), shape (n, classes). ``score`` has one column a class, shape (n, classes),
+and ``weights`` say how often each row counts, shape (n,). The predicted class is the one with the highest score, the first of
+equals. A class that is absent from the truth has no recall, one that is never predicted has no precision, and means over classes
+leave them out; with fewer than two classes they are NaN.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ Array = npt.ArrayLike
 
 
 class Classified(NamedTuple):
-    """The labelled rows: class numbers, scores, predicted classes, weights, and where they stand in the input."""
+    """The labelled rows.
+
+    Attributes:
+        truth: Numbers of the true classes, shape (rows,).
+        score: Scores of all classes, shape (rows, classes).
+        called: Numbers of the predicted classes, shape (rows,).
+        weights: Their weights, 0 or more, shape (rows,).
+        rows: Their positions in the input, shape (rows,).
+    """
 
     truth: npt.NDArray[np.int64]
     score: FloatArray
@@ -43,23 +52,25 @@ def validate_classes(truth: Array, score: Array, weights: Array | None = None) -
     >>> validate_classes([[1, 0, 0], [0, 0, 1]], [[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]]).truth.tolist()
     [0, 2]
     """
-    true, given = _floats(truth, "truth"), _floats(score, "score")
-    if given.ndim != 2 or len(true) != len(given) or true.shape not in ((len(given),), given.shape):
+    all_truth, all_scores = _floats(truth, "truth"), _floats(score, "score")
+    size = len(all_scores)
+    if all_scores.ndim != 2 or len(all_truth) != size or all_truth.shape not in ((size,), all_scores.shape):
         words = "wanted (n,) and (n, classes), or (n, classes) for both"
-        raise MeasureError(f"truth has shape {true.shape}, score {given.shape}; {words}")
-    if true.ndim == 2:
-        true = _numbers(true)
-    rows = np.flatnonzero(~np.isnan(true))
-    kept, scores = true[rows], given[rows]
-    wrong = (kept != np.floor(kept)) | (kept < 0) | (kept >= given.shape[1])
+        raise MeasureError(f"truth has shape {all_truth.shape}, score {all_scores.shape}; {words}")
+    if all_truth.ndim == 2:
+        all_truth = _numbers(all_truth)
+    rows = np.flatnonzero(~np.isnan(all_truth))
+    true, scores = all_truth[rows], all_scores[rows]
+    wrong = (true != np.floor(true)) | (true < 0) | (true >= scores.shape[1])
     if wrong.any():
         first = int(np.argmax(wrong))
-        raise MeasureError(f"row {rows[first]}: class {kept[first]:g} is not one of 0 to {given.shape[1] - 1}")
+        raise MeasureError(f"row {rows[first]}: class {true[first]:g} is not one of 0 to {scores.shape[1] - 1}")
     if np.isnan(scores).any():
         raise MeasureError(f"row {rows[int(np.argmax(np.isnan(scores).any(axis=1)))]}: a score is NaN")
-    each = validate(np.zeros(len(true)), np.zeros(len(true)), weights).weights[rows]
-    called = scores.argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
-    return Classified(kept.astype(np.int64), scores, called, each, rows)
+    # Weights are checked by the function for single labels, with rows that are always valid.
+    checked = validate(np.zeros(size), np.zeros(size), weights).weights[rows]
+    predicted = scores.argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
+    return Classified(true.astype(np.int64), scores, predicted, checked, rows)
 
 
 def _floats(values: Array, what: str) -> FloatArray:
@@ -70,7 +81,7 @@ def _floats(values: Array, what: str) -> FloatArray:
 
 
 def _numbers(columns: FloatArray) -> FloatArray:
-    """Turn one column a class into class numbers; rows of NaN alone stay NaN."""
+    """Turn one column a class, shape (n, classes), into class numbers, shape (n,); rows of NaN alone stay NaN."""
     unknown = np.isnan(columns)
     blank = unknown.all(axis=1)
     wrong = ~blank & (unknown.any(axis=1) | ((columns != 0) & (columns != 1)).any(axis=1) | (columns.sum(axis=1) != 1))
@@ -84,20 +95,21 @@ def _numbers(columns: FloatArray) -> FloatArray:
 
 
 def multiclass_confusion(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
-    """Count images by true class (rows) and predicted class (columns).
+    """Count images by true class (rows) and predicted class (columns), shape (classes, classes).
 
     >>> multiclass_confusion([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     array([[1., 0.],
            [1., 1.]])
     """
-    found = validate_classes(truth, score, weights)
-    classes = found.score.shape[1]
-    flat = np.bincount(found.truth * classes + found.called, found.weights, classes * classes)
+    labelled = validate_classes(truth, score, weights)
+    classes = labelled.score.shape[1]
+    # The cell of true class i and predicted class j has the number i * classes + j.
+    flat = np.bincount(labelled.truth * classes + labelled.called, labelled.weights, classes * classes)
     return np.asarray(flat, np.float64).reshape(classes, classes)
 
 
 def multiclass_accuracy(truth: Array, score: Array, *, weights: Array | None = None) -> float:
-    """Compute the share of images whose class is predicted.
+    """Compute the share of images that are correctly classified.
 
     >>> round(multiclass_accuracy([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
@@ -106,7 +118,7 @@ def multiclass_accuracy(truth: Array, score: Array, *, weights: Array | None = N
 
 
 def multiclass_recall(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
-    """Compute the share of each class's images that are predicted, shape (classes,); NaN without any.
+    """Compute the share of each class's images that are correctly classified, shape (classes,); NaN without any.
 
     >>> multiclass_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     array([1. , 0.5])
@@ -124,7 +136,7 @@ def multiclass_precision(truth: Array, score: Array, *, weights: Array | None = 
 
 
 def multiclass_f1(truth: Array, score: Array, *, weights: Array | None = None) -> FloatArray:
-    """Compute the harmonic mean of each class's recall and precision, shape (classes,); NaN for a class that is nowhere.
+    """Compute the harmonic mean of each class's recall and precision, shape (classes,); NaN for one neither true nor predicted.
 
     >>> multiclass_f1([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     array([0.66666667, 0.66666667])
@@ -133,7 +145,7 @@ def multiclass_f1(truth: Array, score: Array, *, weights: Array | None = None) -
 
 
 def multiclass_macro_recall(truth: Array, score: Array, *, weights: Array | None = None) -> float:
-    """Compute the mean over classes of the share of their images that are predicted (balanced accuracy).
+    """Compute the mean over classes of their recall (balanced accuracy).
 
     >>> multiclass_macro_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     0.75
@@ -160,7 +172,7 @@ def multiclass_macro_f1(truth: Array, score: Array, *, weights: Array | None = N
 
 
 def multiclass_weighted_recall(truth: Array, score: Array, *, weights: Array | None = None) -> float:
-    """Compute the mean of recall over classes, each counting by its images: the accuracy under another name.
+    """Compute the mean of recall over classes, each weighted by its images: the accuracy under another name.
 
     >>> round(multiclass_weighted_recall([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
@@ -169,7 +181,7 @@ def multiclass_weighted_recall(truth: Array, score: Array, *, weights: Array | N
 
 
 def multiclass_weighted_precision(truth: Array, score: Array, *, weights: Array | None = None) -> float:
-    """Compute the mean of precision over classes, each counting by its images.
+    """Compute the mean of precision over classes, each weighted by its images.
 
     >>> round(multiclass_weighted_precision([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)  # (1 x 0.5 + 2 x 1) / 3
     0.8333
@@ -178,7 +190,7 @@ def multiclass_weighted_precision(truth: Array, score: Array, *, weights: Array 
 
 
 def multiclass_weighted_f1(truth: Array, score: Array, *, weights: Array | None = None) -> float:
-    """Compute the mean of F1 over classes, each counting by its images.
+    """Compute the mean of F1 over classes, each weighted by its images.
 
     >>> round(multiclass_weighted_f1([0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), 4)
     0.6667
@@ -195,7 +207,7 @@ def multiclass_auc(truth: Array, score: Array, *, weights: Array | None = None) 
     >>> multiclass_auc([0, 1, 2], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
     1.0
     """
-    found = validate_classes(truth, score, weights)
-    each = [auc(found.truth == k, found.score[:, k], weights=found.weights) for k in range(found.score.shape[1])]
-    known = [value for value in each if not np.isnan(value)]
+    rows = validate_classes(truth, score, weights)
+    values = [auc(rows.truth == k, rows.score[:, k], weights=rows.weights) for k in range(rows.score.shape[1])]
+    known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")

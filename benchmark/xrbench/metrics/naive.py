@@ -1,7 +1,7 @@
-"""The accuracy of guessing without looking at the image: what a classifier of exclusive classes has to beat.
+"""Accuracy of multi-class guessing without looking at the image: the baseline that a classifier has to exceed.
 
-Conventions: ``train`` and ``test`` are how many images each class has there, shape (classes,); the expected accuracy is 0..1 and NaN
-where there is no image to guess on or to take shares from.
+Conventions: ``train`` and ``test`` are the numbers of images of each class, shape (classes,); the expected accuracy is 0..1, or NaN
+where a set without images is involved.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NaiveAccuracy(NamedTuple):
 def naive_accuracy(train: npt.ArrayLike, test: npt.ArrayLike) -> NaiveAccuracy:
     """Compute the expected accuracy of guessing.
 
-    A guess that is drawn with chances g_i is right with chance sum of g_i q_i, whatever the image; Zhou calls g = q
+    A guess of class i with probability g_i is right with probability sum of g_i q_i, whatever the image; Zhou calls g = q
     proportional guessing.
 
     Args:
@@ -44,8 +44,8 @@ def naive_accuracy(train: npt.ArrayLike, test: npt.ArrayLike) -> NaiveAccuracy:
     Raises:
         MeasureError: The shapes differ, or a count is below 0.
 
-    >>> found = naive_accuracy([3, 1], [1, 1])
-    >>> found.uniform, found.proportional, found.from_training, found.commonest  # 3/4 x 1/2 + 1/4 x 1/2
+    >>> guess = naive_accuracy([3, 1], [1, 1])
+    >>> guess.uniform, guess.proportional, guess.from_training, guess.commonest  # 3/4 x 1/2 + 1/4 x 1/2
     (0.5, 0.5, 0.5, 0.5)
     >>> naive_accuracy([3, 1], [3, 1]).proportional  # 9/16 + 1/16
     0.625
@@ -63,6 +63,7 @@ def naive_accuracy(train: npt.ArrayLike, test: npt.ArrayLike) -> NaiveAccuracy:
 
 
 def _shares(counts: npt.ArrayLike, what: str) -> FloatArray:
+    """Divide counts of classes, shape (classes,), by their sum; NaN for a sum of 0."""
     each = np.asarray(counts, np.float64)
     if each.ndim != 1 or not len(each) or not (each >= 0).all():
         raise MeasureError(f"{what}: wanted how many images each class has, 0 or more, got {each.tolist()}")

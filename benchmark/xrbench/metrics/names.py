@@ -87,7 +87,7 @@ class MetricSpec:
         return value if threshold == threshold else value * float("nan")
 
     def of_table(self, counts: FloatArray) -> FloatArray:
-        """Compute a figure of predicted classes.
+        """Compute a metric of predicted classes.
 
         Args:
             counts: Images by true and predicted class, shape (classes, classes, ...).
@@ -111,7 +111,7 @@ def metric_title(name: str) -> str:
 
 
 def point_title(name: str) -> str:
-    """Write a figure at an operating point that the caption names: the metric, and the prevalence if one is stated.
+    """Write a metric at an operating point that the caption names, with the prevalence if one is stated.
 
     >>> point_title("ppv,prevalence=0.02"), point_title("recall")
     ('PPV at 0.02', 'recall')
@@ -131,7 +131,7 @@ def decimals(name: str, digits: int) -> int:
 
 
 def gap_note(metric: MetricSpec) -> tuple[str, ...]:
-    """Say which sign of an internal minus an external figure is a loss, where it is not the positive one.
+    """Say which sign of an internal minus an external value is a loss, where it is not the positive one.
 
     >>> gap_note(parse("auc")), gap_note(parse("brier"))
     ((), ('Lower is better: a gap below 0 is a loss on external images.',))

@@ -1,7 +1,7 @@
-"""Figures that only look at the order of scores.
+"""Metrics of the order of scores.
 
 Conventions: ``truth, score`` in this order; NaN truth is left out; equal scores count half in the AUC and share one step
-in average precision; a figure that needs both classes is NaN when one is missing; infinite scores are allowed.
+in average precision; a metric that needs both classes is NaN when one is missing; infinite scores are allowed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def auc(truth: Array, score: Array, *, weights: Array | None = None) -> float:
     pairs = positive.sum() * negative.sum()
     if pairs <= 0:
         return float("nan")
-    above = np.cumsum(positive) - positive
+    above = np.cumsum(positive) - positive  # positives with a higher score than the group
     return float(np.sum(negative * (above + 0.5 * positive)) / pairs)
 
 
@@ -58,13 +58,18 @@ def average_precision(truth: Array, score: Array, *, weights: Array | None = Non
     positive, negative = _tie_groups(validate(truth, score, weights))
     if positive.sum() <= 0 or negative.sum() <= 0:
         return float("nan")
-    true, alarms = np.cumsum(positive), np.cumsum(positive + negative)
-    precision = np.divide(true, alarms, out=np.zeros_like(true), where=alarms > 0)
+    true, calls = np.cumsum(positive), np.cumsum(positive + negative)
+    # A first group of weight 0 has no precision; it adds nothing, whatever it is.
+    precision = np.divide(true, calls, out=np.zeros_like(true), where=calls > 0)
     return float(np.sum(positive * precision) / true[-1])
 
 
 def _tie_groups(rows: Labelled) -> tuple[FloatArray, FloatArray]:
-    """Sum the weights of positives and of negatives at each distinct score, from the highest score down."""
+    """Sum the weights of positives and of negatives at each distinct score, from the highest score down.
+
+    Returns:
+        Two arrays of shape (distinct scores,).
+    """
     if not len(rows.score):
         return np.zeros(0), np.zeros(0)
     order = np.argsort(-rows.score, kind="stable")

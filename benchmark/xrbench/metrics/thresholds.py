@@ -1,4 +1,4 @@
-"""Choose a threshold for a target; it is chosen on the validation set and carried unchanged to every test set."""
+"""Choose a threshold on validation data; it is applied unchanged to every test set."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def threshold_at(
     specificity: float | None = None,
     weights: npt.ArrayLike | None = None,
 ) -> float:
-    """Find the threshold that reaches a target on these (validation) data; at or above it an image is called positive.
+    """Find the threshold that reaches a target sensitivity or specificity; scores at or above it are positive calls.
 
-    For a sensitivity: the highest observed score at which at least that share of positives is called. For a specificity:
-    the lowest observed score at which at least that share of negatives is not called; when none does, the smallest number
-    above all scores. Images with equal scores are called alike, so ties never split and the target is met or exceeded.
+    For a sensitivity: the highest observed score at which at least that share of positives is called positive. For a
+    specificity: the lowest observed score at which at least that share of negatives is called negative; when none does, the
+    smallest number above all scores. Images with equal scores get the same call, so the target is met or exceeded.
 
     Args:
         truth: 1, 0 or NaN (left out), shape (n,).
@@ -31,7 +31,7 @@ def threshold_at(
         weights: How often each row counts, shape (n,).
 
     Returns:
-        The threshold, or NaN when the class that the target speaks of is missing.
+        The threshold, or NaN when the class that the target is about is missing.
 
     Raises:
         MeasureError: Not exactly one target, or a target outside 0..1.
@@ -47,16 +47,17 @@ def threshold_at(
     if target is None or not 0 <= target <= 1 or (sensitivity is not None and target == 0):
         raise MeasureError(f"target {target} is outside 0..1")
     rows = validate(truth, score, weights)
-    mine = rows.positive if sensitivity is not None else ~rows.positive
-    total = float(rows.weights[mine].sum())
+    members = rows.positive if sensitivity is not None else ~rows.positive
+    total = float(rows.weights[members].sum())
     if total <= 0:
         return float("nan")
     candidates, group = np.unique(rows.score, return_inverse=True)
-    share = np.bincount(group, np.where(mine, rows.weights, 0.0), minlength=len(candidates)) / total
+    share = np.bincount(group, np.where(members, rows.weights, 0.0), minlength=len(candidates)) / total
     # A share that misses the target by rounding alone (0.9 of 10 as 0.8999...) counts as reached.
-    wanted = target - 1e-12
+    needed = target - 1e-12
     if sensitivity is not None:
-        reached = np.cumsum(share[::-1])[::-1] >= wanted
+        reached = np.cumsum(share[::-1])[::-1] >= needed
         return float(candidates[np.flatnonzero(reached)[-1]])
-    below = np.cumsum(share) - share >= wanted
+    # Calls are positive from the threshold on: the negatives of its own score are not below it.
+    below = np.cumsum(share) - share >= needed
     return float(candidates[np.argmax(below)]) if below.any() else float(np.nextafter(candidates[-1], np.inf))

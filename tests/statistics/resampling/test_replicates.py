@@ -35,6 +35,8 @@ NAMES = [
     "f1@threshold=0.5",
     "accuracy@threshold=0.5",
     "macro-recall@threshold=0.5",
+    "mcc@threshold=0.5",
+    "cohen-kappa@threshold=0.6",
     "alarms-per-1000@threshold=0.5",
     "net-benefit@threshold=0.3",
     "brier",
