@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 FLOOR := 90
 
-.PHONY: run test coverage check perf validation mutation docs lock clean
+.PHONY: run test coverage check docs perf validation mutation check-platforms lowest wheel audit lock clean
 
 run: $(READY)
 	$(BIN)/xrbench run --suite ood-cxr
@@ -37,12 +37,37 @@ validation: $(READY)
 mutation: $(READY)
 	$(BIN)/python -m tests.mutation run
 
+# The core's code for Windows and macOS; code and tests for each supported version of Python.
+check-platforms: $(READY)
+	for platform in win32 darwin; do $(BIN)/mypy --cache-dir .mypy_cache/$$platform --platform $$platform benchmark || exit 1; done
+	for version in 3.12 3.13; do $(BIN)/mypy --python-version $$version || exit 1; done
+
+# The core's tests with the lowest versions that pyproject.toml allows, without torch.
+lowest: $(READY)
+	$(BIN)/uv venv -q --clear --python $(BIN)/python build/lowest
+	$(BIN)/uv pip install -q --python build/lowest/bin/python --resolution lowest-direct -e ".[dev]"
+	build/lowest/bin/pytest -q -n 2 --dist loadfile @tests/core_tests.txt
+
+# The wheel, installed as a user does it, lists, shows and plans from an empty folder.
+wheel: $(READY)
+	rm -rf dist build/wheel
+	$(BIN)/python -m build -q --wheel --no-isolation --outdir dist
+	$(BIN)/uv venv -q --python $(BIN)/python build/wheel
+	$(BIN)/uv pip install -q --python build/wheel/bin/python dist/*.whl
+	mkdir build/wheel/empty
+	cd build/wheel/empty && ../bin/xrbench list suites && ../bin/xrbench show suite ood-cxr && ../bin/xrbench plan --suite ood-cxr
+
+# `make audit ADVISORIES=FOLDER`: the pinned versions against advisories in the OSV format.
+ADVISORIES ?= advisories
+audit: $(READY)
+	$(BIN)/python tests/packaging/advisories.py requirements.lock --advisories $(ADVISORIES)
+
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra train --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv runs docs/_build docs/api
+	rm -rf .venv build dist runs docs/_build docs/api
 
 # The installer is pinned like everything else; it fills the environment by hard links where it can.
 $(READY): requirements.lock pyproject.toml
