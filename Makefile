@@ -5,17 +5,19 @@ BIN := .venv/bin
 READY := .venv/.ready
 FLOOR := 90
 
-.PHONY: run test coverage check docs perf validation mutation check-platforms lowest wheel audit lock clean
+.PHONY: run test suites check docs perf validation mutation check-platforms lowest wheel audit lock clean
 
 run: $(READY)
 	$(BIN)/xrbench run --suite ood-cxr
 
+# `make test COVERAGE=yes` fails where the tests reach less of the code than FLOOR says, in percent of its lines.
 test: check
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not perf"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not perf and not suites" \
+	  $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR))
 
-# Fails where the tests reach less of the code than FLOOR says, in percent of its lines.
-coverage: check
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not perf" --cov --cov-report=term:skip-covered --cov-fail-under=$(FLOOR)
+# Every suite with its quick profile, and the gate against the committed leaderboard.
+suites: $(READY)
+	$(BIN)/pytest -q -p no:xdist -m suites tests/suites
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -15,6 +15,13 @@ from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport
 from xrbench import cards, scoring
 from xrbench.runs import store
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with slow tests first: workers take whole files, and a long one at the end would leave one of them idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 LABELS = ("Edema", "Effusion")
 SETTINGS = ((("a", "b"), "c"), (("a", "c"), "b"))
 Change = Callable[[str, pd.DataFrame], pd.DataFrame]

@@ -1,4 +1,4 @@
-"""The regression check of CI: the quick profile on the fixture against the committed leaderboard."""
+"""The quick profiles on the fixture, and the regression check of CI against the committed leaderboard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from xrbench import cli
-from xrbench.catalogue import shipped
+from xrbench.catalogue import open_catalogue, shipped
 from xrbench.compare.scores_io import read_scores
 from xrbench.training.components import losses
 
@@ -27,6 +27,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.suites
 def test_the_fixture_gives_a_table_worth_reading(out: Path) -> None:
     scores = read_scores(next((out / "ood-cxr").iterdir()) / "scores.csv")
     auc = scores[(scores["metric"] == "auc") & (scores["label"] == "mean")]
@@ -37,11 +38,13 @@ def test_the_fixture_gives_a_table_worth_reading(out: Path) -> None:
         assert mean["external"] < mean["internal"] - 0.02, method
 
 
+@pytest.mark.suites
 def test_the_same_code_is_no_regression(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.invoke(["compare", str(BOARD), str(out), *GATE]) == 0
     assert "no regression" in capsys.readouterr().out
 
 
+@pytest.mark.suites
 def test_running_again_does_nothing_twice(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in out.glob("cells/*")}
     assert cli.invoke(["run", "--suite", "ood-cxr", "--out", str(out)]) == 0
@@ -63,3 +66,16 @@ def test_a_damaged_method_is_caught(
     capsys.readouterr()
     assert cli.invoke(["compare", str(BOARD), str(tmp_path), *GATE, "--only", ONE_FIT]) == 1
     assert "REGRESSION" in capsys.readouterr().out
+
+
+@pytest.mark.suites
+@pytest.mark.parametrize("name", ["internal-external-cxr", "vindr-to-chexpert"])
+def test_the_other_papers_run_as_published(name: str, tmp_path: Path) -> None:
+    assert cli.invoke(["run", "--suite", name, "--out", str(tmp_path), "--quiet"]) == 0
+    folder = next((tmp_path / name).iterdir())
+    assert set(read_scores(folder / "scores.csv")["data"]) == {"FIXTURE"}
+    written = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert {layout.name for layout in open_catalogue().suite(name).figures} <= {
+        *written,
+        *(stem.rsplit("-", 1)[0] for stem in written),
+    }

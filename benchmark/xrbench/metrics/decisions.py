@@ -39,7 +39,7 @@ def confusion(truth: Array, score: Array, *, threshold: float, weights: Array | 
         return Counts(*(np.float64("nan") for _ in range(4)))  # type: ignore[arg-type]
     call = rows.score >= threshold
     outcomes = (call & rows.positive, call & ~rows.positive, ~call & rows.positive, ~call & ~rows.positive)
-    return Counts(*(np.sum(rows.weights[outcome]) for outcome in outcomes))
+    return Counts(*(np.asarray(np.sum(rows.weights[outcome])) for outcome in outcomes))
 
 
 def recall(truth: Array, score: Array, *, threshold: float, weights: Array | None = None) -> float:
