@@ -68,3 +68,13 @@ def test_inside_and_outside_make_the_whole(numbers: list[float]) -> None:
     left, right = localise(values, [(0, 0, 1.2, 3)]), localise(values, [(1.2, 0, 4, 3)])
     assert left.share + right.share == pytest.approx(1)
     assert left.hit + right.hit == 1
+
+
+@pytest.mark.parametrize(("below", "expected"), [(0.9e-6, (0, 1)), (1.1e-6, (0, 2))])
+def test_values_within_a_millionth_of_the_highest_are_one_plateau(below: float, expected: tuple[int, int]) -> None:
+    """Rounding while a map is made larger leaves no false peak at the rim of a plateau; a real difference is a peak."""
+    for scale in (1e-3, 1.0, 50.0):
+        values = np.zeros((3, 4))
+        values[0, :3] = scale * (1 - below)
+        values[0, 2] = scale
+        assert peak(values) == expected

@@ -98,7 +98,9 @@ def test_every_analysis_has_a_table_that_is_stamped_and_says_n(run: Run, kind: s
     assert all(row["stamp"] == table.stamp for row in rows)
     text = table.text()
     assert any(word in text for word in ("patients", "settings", "scores", " n "))
-    assert blocks.BLOCKS["table"][kind].startswith("xrbench.report.tables.per_test_set")
+    assert blocks.BLOCKS["table"][kind].startswith(
+        ("xrbench.report.tables.per_test_set:", "xrbench.report.tables.across_settings:")
+    )
 
 
 def test_operating_points_are_written_with_their_intervals(run: Run) -> None:
