@@ -1,4 +1,4 @@
-"""Which cells a figure shows, and what they and their sizes are called."""
+"""The cells that a figure shows, and the names of them and their sizes."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class ShownCell(RunCell):
     """One cell of a figure, of one seed.
 
     Attributes:
-        training: What the training set is called in the picture.
-        seeds: All seeds that were measured of it, rising; the figure shows ``seed``.
+        training: Name of the training set in the picture.
+        seeds: All seeds that were measured of it, in ascending order; the figure shows ``seed``.
         cells: The cells of all seeds, in their order.
     """
 
@@ -44,16 +44,16 @@ class ShownCell(RunCell):
 
     @property
     def where(self) -> str:
-        """Say what it was measured on."""
+        """Protocol and test set."""
         return f"{WORDS.get(self.protocol, self.protocol)}, {self.test}{' (seen in training)' if self.seen else ''}"
 
     @property
     def system(self) -> str:
-        """Name the method, with the number of fits that an ensemble averages."""
+        """Method, with the number of fits that an ensemble averages."""
         return f"{self.method} (of {self.members})" if self.members > 1 else self.method
 
     def about(self) -> dict[str, Any]:
-        """Give the columns that stand before a figure's numbers."""
+        """Return the columns before a figure's numbers."""
         named = {"method": self.method, "model": self.model, "configuration": self.training, "train": self.train}
         return {**named, "test": self.test, "protocol": self.protocol, "seed": self.seed, "members": self.members}
 
@@ -71,33 +71,33 @@ def measured(
     """List the cells that a figure shows, in the suite's order; of several seeds the lowest one, unless one is asked for.
 
     Raises:
-        CardError: An option is not of the wanted form.
+        CardError: An option is neither a name nor a list of names.
         UnknownNameError: A name is known neither to the suite nor to the scores.
     """
     known = names_of(run, run.cells())
     given = {"method": method, "model": model, "configuration": configuration}
-    wanted = {option: asked(value, option, known[option], layout) for option, value in given.items()}
-    wanted["protocol"] = asked(protocol, "protocol", PROTOCOLS, layout)
+    chosen = {option: asked(value, option, known[option], layout) for option, value in given.items()}
+    chosen["protocol"] = asked(protocol, "protocol", PROTOCOLS, layout)
     cells = [
         cell
         for cell in run.results.cells
-        if all(not names or getattr(cell, name) in names for name, names in wanted.items())
+        if all(not names or getattr(cell, name) in names for name, names in chosen.items())
     ]
     groups: dict[tuple[str, ...], list[tuple[RunCell, str]]] = {}
     for cell, training in zip(cells, training_names([asdict(cell) for cell in cells]), strict=True):
         groups.setdefault((cell.method, cell.model, training, cell.protocol, cell.test), []).append((cell, training))
     order = _order(run)
-    found = [_shown(members, seed) for members in groups.values()]
+    shown = [_shown(members, seed) for members in groups.values()]
 
-    def place(one: ShownCell) -> tuple[int, ...]:
+    def place(cell: ShownCell) -> tuple[int, ...]:
         return (
-            known["method"].index(one.method),
-            known["model"].index(one.model),
-            order.get((one.configuration, one.train), len(order)),
-            PROTOCOLS.index(one.protocol),
+            known["method"].index(cell.method),
+            known["model"].index(cell.model),
+            order.get((cell.configuration, cell.train), len(order)),
+            PROTOCOLS.index(cell.protocol),
         )
 
-    return sorted((one for one in found if one is not None), key=place)
+    return sorted((cell for cell in shown if cell is not None), key=place)
 
 
 def names_of(run: Run, rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -106,7 +106,7 @@ def names_of(run: Run, rows: pd.DataFrame) -> dict[str, list[str]]:
     listed = {
         "method": [*suite.methods, *(name for profile in profiles for name in profile.methods)],
         "model": [*suite.models, *(name for profile in profiles for name in profile.models)],
-        "configuration": [one.name for one in suite.protocol.configurations],
+        "configuration": [each.name for each in suite.protocol.configurations],
     }
     return {option: list(dict.fromkeys([*names, *filter(None, rows[option])])) for option, names in listed.items()}
 
@@ -114,12 +114,15 @@ def names_of(run: Run, rows: pd.DataFrame) -> dict[str, list[str]]:
 def datasets_of(run: Run) -> list[str]:
     """List the datasets that a run or its suite names, whether they were there or not."""
     settings = settings_of(run.suite.protocol)
-    named = [*(name for one in settings for name in (*one.train, one.test)), *run.manifest.get("missing", ())]
+    named = [
+        *(name for setting in settings for name in (*setting.train, setting.test)),
+        *run.manifest.get("missing", ()),
+    ]
     return list(dict.fromkeys([*(entry["dataset"] for entry in run.manifest["datasets"]), *named]))
 
 
 def by_system(cells: Sequence[ShownCell]) -> list[tuple[str, list[ShownCell]]]:
-    """Divide cells by method and model, each with a name that is as short as it may be."""
+    """Group cells by method and model; a group is named by what differs between groups."""
     methods, models = {c.method for c in cells}, {c.model for c in cells}
     groups: dict[tuple[str, str], list[ShownCell]] = {}
     for cell in cells:
@@ -138,30 +141,31 @@ def subject(cells: Sequence[ShownCell]) -> str:
 
 
 def training_note(cells: Sequence[ShownCell]) -> str:
-    """Say what resubstitution is where it is shown; nothing where it is not."""
+    """Explain resubstitution where it is shown; empty where it is not."""
     if not any(cell.protocol == "resubstitution" for cell in cells):
         return ""
     return "Resubstitution: measured on the images that the model learnt from; not to be compared with other figures."
 
 
 def seeds_note(cells: Sequence[ShownCell]) -> str:
-    """Say which seed is shown where there are several; nothing where there is one."""
+    """Name the seed that is shown where there are several; empty where there is one."""
     several = sorted({(cell.seed, cell.seeds) for cell in cells if len(cell.seeds) > 1})
     if not several:
         return ""
-    said = "; ".join(f"seed {seed} of {', '.join(map(str, seeds))}" for seed, seeds in several)
-    return f"Of several fits one is shown: {said}."
+    texts = "; ".join(f"seed {seed} of {', '.join(map(str, seeds))}" for seed, seeds in several)
+    return f"Of several fits one is shown: {texts}."
 
 
 def looks(cells: Iterable[ShownCell]) -> dict[str, Look]:
-    """Give each cell its look: the first set inside a training set's datasets is solid, the first outside is dashed."""
-    found: dict[str, Look] = {}
+    """Give each cell its look: of each training set the first internal test set is solid, the first external one dashed."""
+    looks_of: dict[str, Look] = {}
     taken: Counter[tuple[str, bool]] = Counter()
     for cell in dict.fromkeys(cells):
-        outside = cell.protocol == "external"
-        found[cell.cell] = look(2 * taken[cell.training, outside] + outside)
-        taken[cell.training, outside] += 1
-    return found
+        external = cell.protocol == "external"
+        # Internal sets take the looks of even numbers and external ones those of odd numbers, so that panels agree.
+        looks_of[cell.cell] = look(2 * taken[cell.training, external] + external)
+        taken[cell.training, external] += 1
+    return looks_of
 
 
 def trainings(cells: Sequence[ShownCell]) -> list[str]:
@@ -170,7 +174,7 @@ def trainings(cells: Sequence[ShownCell]) -> list[str]:
 
 
 def counts_text(positive: int, labelled: int, patients: int | None) -> str:
-    """Say how many images and patients stand behind a curve.
+    """Write the numbers of images and patients of a curve.
 
     >>> counts_text(12, 1204, 987)
     '12 positive of 1,204 images, 987 patients'
@@ -179,7 +183,7 @@ def counts_text(positive: int, labelled: int, patients: int | None) -> str:
 
 
 def patients_text(patients: float | None) -> str:
-    """Say how many patients there are, or that it is not known.
+    """Write the number of patients, or that it is not known.
 
     >>> patients_text(987), patients_text(None)
     ('987 patients', 'patients not known')
@@ -204,7 +208,7 @@ def score_rows(run: Run) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 
 def training_names(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Name training sets as briefly as tells them apart: by configuration, or by datasets and what else differs.
+    """Name training sets: by configuration, or by datasets and whatever else differs between them.
 
     Args:
         rows: With ``configuration``, ``train`` (datasets joined by ``+``), ``valid`` and ``cell`` (its name).

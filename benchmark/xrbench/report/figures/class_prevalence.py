@@ -1,4 +1,4 @@
-"""Draw what the data consist of: how frequent each label is in each part of each dataset, and how classes are distributed."""
+"""Prevalence of each label in each split of each dataset, and images by class."""
 
 from __future__ import annotations
 
@@ -34,21 +34,13 @@ ACROSS = 3
 def prevalence(
     run: Run, layout: FigureLayout, folder: Path, /, *, dataset: Names = (), split: Names = (), label: Names = ()
 ) -> list[Path]:
-    """Draw how frequent each label is: a panel a label, a bar for each part of each dataset.
+    """Draw the prevalence of each label: a panel a label, a bar for each split of each dataset.
 
-    Args:
-        run: The run; its manifest lists positive and labelled images of each part.
-        layout: Name and caption.
-        folder: Where the files go.
-        dataset: Datasets that are shown; all when empty, as for the others.
+    The manifest of the run lists positive and labelled images of each split.
+
+    Options:
+        dataset, label: As for all figures.
         split: ``all``, ``train``, ``valid``, ``test``.
-        label: Labels.
-
-    Returns:
-        The written files; none when the run recorded no parts.
-
-    Raises:
-        CardError, UnknownNameError: An option is not usable.
     """
     numbers = _parts(run, layout, dataset, asked(split, "split", SPLITS, layout))
     labels = asked(label, "label", run.suite.labels, layout) or run.suite.labels
@@ -72,40 +64,33 @@ def prevalence(
 def classes(
     run: Run, layout: FigureLayout, folder: Path, /, *, dataset: Names = (), split: Names = ("all",)
 ) -> list[Path]:
-    """Draw how many images each class has: a panel for each part of each dataset; for images of exactly one class each.
+    """Draw the number of images of each class: a panel for each split of each dataset; multi-class suites only.
 
-    Args:
-        run: The run; its manifest lists images by class of each part.
-        layout: Name and caption.
-        folder: Where the files go.
-        dataset: Datasets that are shown; all when empty.
-        split: ``all``, ``train``, ``valid``, ``test``; a dataset that has none of those asked for is shown with what it has.
+    The manifest of the run lists images by class of each split.
 
-    Returns:
-        The written files; none when the run recorded no parts, or its images may have several labels.
-
-    Raises:
-        CardError, UnknownNameError: An option is not usable.
+    Options:
+        dataset: As for all figures.
+        split: ``all``, ``train``, ``valid``, ``test``; a dataset that has none of the chosen splits is shown with all of its own.
     """
-    wanted = asked(split, "split", SPLITS, layout)
+    chosen = asked(split, "split", SPLITS, layout)
     numbers = _parts(run, layout, dataset, ())
     if numbers.empty or run.suite.task != "multiclass":
         return []
-    has = {name for name, part in zip(numbers["dataset"], numbers["split"], strict=True) if part in wanted}
-    kept = [
-        not wanted or name not in has or part in wanted
+    has = {name for name, part in zip(numbers["dataset"], numbers["split"], strict=True) if part in chosen}
+    shown = [
+        not chosen or name not in has or part in chosen
         for name, part in zip(numbers["dataset"], numbers["split"], strict=True)
     ]
-    numbers = numbers[kept].drop(columns="prevalence")
+    numbers = numbers[shown].drop(columns="prevalence")
     numbers["share"] = numbers["positive"] / numbers.groupby(["part", "split"])["positive"].transform("sum")
     panels = list(numbers.groupby(["part", "split"], sort=False))
     across = min(2, len(panels))
     down = math.ceil(len(panels) / across)
     with canvas_of(0.6 + 3.4 * across, 0.9 + (0.8 + 0.22 * len(run.suite.labels)) * down) as canvas:
-        for at, ((part, name), mine) in enumerate(panels):
+        for at, ((part, name), counts) in enumerate(panels):
             axes = canvas.add_subplot(down, across, at + 1)
-            _draw_classes(axes, mine)
-            axes.set_title(f"{short(str(part), 50)}{'' if name == 'all' else f' {name}'}\n{_sizes(mine)}", fontsize=7)
+            _draw_classes(axes, counts)
+            axes.set_title(f"{short(str(part), 50)}{'' if name == 'all' else f' {name}'}\n{_sizes(counts)}", fontsize=7)
         title(canvas, layout.caption or "Images by class", run.stamp)
         guessing = "Guessing: share of images named rightly when classes are named at random in these shares."
         notes(canvas, [guessing, _seed_note(numbers)])
@@ -113,21 +98,21 @@ def classes(
 
 
 def _parts(run: Run, layout: FigureLayout, dataset: Names, split: Sequence[str]) -> pd.DataFrame:
-    """List each part's labels; of several seeds the lowest, and what several configurations share once.
+    """List the labels of each split; of several seeds the lowest, and what several training sets share once.
 
     Returns:
-        Columns: configuration, dataset, seed, split, images, patients, label, positive, labelled, prevalence, part (how the
-        dataset is called in the picture).
+        Columns: configuration, dataset, seed, split, images, patients, label, positive, labelled, prevalence, part (name of the
+        dataset in the picture).
     """
     entries = run.manifest.get("splits") or ()
     known = dict.fromkeys([*(entry["dataset"] for entry in entries), *datasets_of(run)])
     names = asked(dataset, "dataset", known, layout)
-    kept = [
+    chosen = [
         entry
         for entry in _distinct(entries)
         if (not names or entry["dataset"] in names) and (not split or entry["split"] in split)
     ]
-    rows = [_row(entry, label) for entry in kept for label in run.suite.labels if label in entry["positive"]]
+    rows = [_row(entry, label) for entry in chosen for label in run.suite.labels if label in entry["positive"]]
     columns = ["configuration", "dataset", "seed", "split", "images", "patients"]
     frame = pd.DataFrame(rows, columns=[*columns, "label", "positive", "labelled", "prevalence"])
     several = frame.groupby(["dataset", "split"])["configuration"].transform("nunique") > 1
@@ -140,16 +125,16 @@ def _parts(run: Run, layout: FigureLayout, dataset: Names, split: Sequence[str])
 
 
 def _distinct(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Leave out all seeds but the lowest, and parts of a dataset that hold what another one holds, such as all of it."""
+    """Leave out all seeds but the lowest, and splits of a dataset with the same content as another one, such as all of it."""
     lowest: dict[tuple[str, ...], int] = {}
     for entry in entries:
         lowest[_place(entry)] = min(lowest.get(_place(entry), entry["seed"]), entry["seed"])
-    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    first: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for entry in sorted(entries, key=lambda entry: SPLITS.index(entry["split"])):
         content = (entry["dataset"], entry["images"], entry["patients"], *sorted(entry["positive"].items()))
         if entry["seed"] == lowest[_place(entry)]:
-            found.setdefault(content, entry)
-    return [entry for entry in entries if any(entry is other for other in found.values())]
+            first.setdefault(content, entry)
+    return [entry for entry in entries if any(entry is other for other in first.values())]
 
 
 def _place(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -164,14 +149,12 @@ def _row(entry: Mapping[str, Any], label: str) -> dict[str, Any]:
 
 
 def _people_note(numbers: pd.DataFrame) -> str:
-    said = [
-        f"{name} "
-        + ", ".join(f"{split} {people:,.0f}" for split, people in zip(mine["split"], mine["patients"], strict=True))
-        for name, mine in numbers.drop_duplicates(["part", "split"])
-        .dropna(subset="patients")
-        .groupby("part", sort=False)
-    ]
-    return f"Patients: {'; '.join(said)}." if said else "How many patients there are is not known."
+    texts = []
+    known = numbers.drop_duplicates(["part", "split"]).dropna(subset="patients")
+    for name, rows in known.groupby("part", sort=False):
+        counts = (f"{split} {people:,.0f}" for split, people in zip(rows["split"], rows["patients"], strict=True))
+        texts.append(f"{name} {', '.join(counts)}")
+    return f"Patients: {'; '.join(texts)}." if texts else "How many patients there are is not known."
 
 
 def _seed_note(numbers: pd.DataFrame) -> str:
@@ -218,8 +201,9 @@ def _bar_text(row: Mapping[Any, Any] | None) -> str:
 def _sizes(numbers: pd.DataFrame) -> str:
     guessing = float((numbers["share"] ** 2).sum())
     first = numbers.iloc[0]
-    said = f"{numbers['positive'].sum():,} images, {patients_text(first['patients'])}"
-    return said if math.isnan(guessing) or not numbers["positive"].sum() else f"{said}; guessing {guessing:.3f}"
+    images = numbers["positive"].sum()
+    counts = f"{images:,} images, {patients_text(first['patients'])}"
+    return counts if math.isnan(guessing) or not images else f"{counts}; guessing {guessing:.3f}"
 
 
 def _draw_classes(axes: Axes, numbers: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Draw mean ranks of methods with Nemenyi's critical difference (Demšar 2006, JMLR 7:1, figure 1)."""
+"""Mean ranks of methods with Nemenyi's critical difference (Demšar 2006, JMLR 7:1, figure 1)."""
 
 from __future__ import annotations
 
@@ -27,17 +27,13 @@ NUMBERS = (
 def critical_difference(
     run: Run, layout: FigureLayout, folder: Path, /, *, metric: str = "", label: str = ""
 ) -> list[Path]:
-    """Draw the methods on a line of mean ranks; a bar joins those that the data cannot tell apart.
+    """Draw the methods on a line of mean ranks; a bar joins those that do not differ significantly.
 
-    Args:
-        run: A run whose suite asks for ``ranks``.
-        layout: Name and caption.
-        folder: Where the files go.
+    The suite of the run must ask for the analysis ``ranks``.
+
+    Options:
         metric: The metric that ranks; the suite's first by default.
         label: The label; the mean over labels by default.
-
-    Returns:
-        The written files; none when methods could not be ranked.
     """
     frame = analysis_table.read_rows(
         run, "ranks", metric=metric or run.suite.metrics[0], label=label or analysis_table.mean_label(run)
@@ -58,7 +54,7 @@ def critical_difference(
 
 
 def _draw(axes: Axes, ranked: pd.DataFrame, apart: float) -> None:
-    """Lay out the line of ranks, the ruler of the critical difference above it, names left and right below."""
+    """Draw the line of ranks, the ruler of the critical difference above it, names left and right below."""
     methods = len(ranked)
     bars = _bars(ranked)
     deep = 0.55 + 0.28 * len(bars) + 0.6 * ((methods + 1) // 2)

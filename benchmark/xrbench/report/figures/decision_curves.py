@@ -1,4 +1,4 @@
-"""Draw decision curves: net benefit of acting on the model against acting on everyone and on no one."""
+"""Decision curves: net benefit of acting on the model against acting on everyone and on no one."""
 
 from __future__ import annotations
 
@@ -26,16 +26,12 @@ def decision_curve(
 ) -> list[Path]:
     """Draw one panel a training and test set with a curve a method; one picture a label.
 
-    Args:
-        run: A run whose suite asks for ``decision_thresholds``.
-        layout: Name and caption.
-        folder: Where the files go.
+    The suite of the run must ask for ``decision_thresholds``.
+
+    Options:
         label: One label; all by default.
         protocol: ``external``, ``internal`` or ``resubstitution``.
         bands: Whether pointwise intervals are drawn.
-
-    Returns:
-        The written files; none when nothing was measured.
     """
     frame = analysis_table.read_rows(run, "decision-curve", protocol=protocol, label=label)
     measured = None if frame is None else frame[frame["value"].notna() & (frame["label"] != "")]
@@ -60,10 +56,10 @@ def _picture(
     with canvas_of(2.5 * across, 2.1 * down + 0.9) as canvas:
         from matplotlib.lines import Line2D
 
-        for at, (place, mine) in enumerate(panels.items(), 1):
+        for at, (place, shown) in enumerate(panels.items(), 1):
             axes = canvas.add_subplot(down, across, at)
-            _panel(axes, mine, lines, bands=bands)
-            axes.set_title(f"{place[0]}\n{place[1]}, {_sizes(mine)}", fontsize=6)
+            _panel(axes, shown, lines, bands=bands)
+            axes.set_title(f"{place[0]}\n{place[1]}, {_sizes(shown)}", fontsize=6)
         names = {key: method_name(of[0]) for key, of in grouped(rows, "method", "model").items()}
         keys = [
             Line2D([], [], color="black", linestyle=look(n).line, marker=look(n).mark, markersize=3, label=names[key],
@@ -76,16 +72,16 @@ def _picture(
         title(canvas, layout.caption or f"Net benefit, {label}", run.stamp, keys)
         share = f"{100 * float(frame['level'].dropna().iloc[0]):g} %"
         notes(canvas, (f"Bars: pointwise {share} intervals, resampling {frame['unit'].iloc[0]}s.",) if bands else ())
-        kept = frame.drop(columns=["metric", "stamp"], errors="ignore")
-        return save(canvas, kept, folder, file_name(layout.name, label), run.stamp)
+        numbers = frame.drop(columns=["metric", "stamp"], errors="ignore")
+        return save(canvas, numbers, folder, file_name(layout.name, label), run.stamp)
 
 
 def _panel(axes: Axes, rows: list[AnalysisRow], lines: dict[tuple[Any, ...], int], *, bands: bool) -> None:
     for key, of in grouped(rows, "method", "model").items():
-        drawn = look(lines[key])
+        style = look(lines[key])
         at, value = ([row[name] for row in of] for name in ("threshold", "value"))
         axes.plot(
-            at, value, linestyle=drawn.line, marker=drawn.mark, markersize=3, color="black", markerfacecolor=drawn.face
+            at, value, linestyle=style.line, marker=style.mark, markersize=3, color="black", markerfacecolor=style.face
         )
         if bands:
             low, high = ([row[name] for row in of] for name in ("low", "high"))

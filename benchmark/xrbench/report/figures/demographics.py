@@ -1,4 +1,4 @@
-"""Draw who the patients of each dataset are: their ages and sexes."""
+"""Ages and sexes of the patients of each dataset."""
 
 from __future__ import annotations
 
@@ -32,22 +32,15 @@ FACES: Mapping[str, Mapping[str, str]] = {
 def ages(run: Run, layout: FigureLayout, folder: Path, /, *, dataset: Names = ()) -> list[Path]:
     """Draw histograms of the patients' ages by sex, one panel a dataset, in the bands that the run recorded.
 
-    Args:
-        run: The run; its manifest lists patients by dataset, sex and band of age.
-        layout: Name and caption.
-        folder: Where the files go.
-        dataset: Datasets that are shown; all when empty.
+    The manifest of the run lists patients by dataset, sex and band of age.
 
-    Returns:
-        The written files; none when the run recorded no ages.
-
-    Raises:
-        CardError, UnknownNameError: An option is not usable.
+    Options:
+        dataset: As for all figures.
     """
     people = _people(run.manifest.get("ages") or ())
-    there = tuple(dict.fromkeys(people["dataset"]))
-    wanted = asked(dataset, "dataset", dict.fromkeys([*there, *datasets_of(run)]), layout)
-    names = [name for name in there if not wanted or name in wanted]
+    recorded = tuple(dict.fromkeys(people["dataset"]))
+    chosen = asked(dataset, "dataset", dict.fromkeys([*recorded, *datasets_of(run)]), layout)
+    names = [name for name in recorded if not chosen or name in chosen]
     if not names:
         return []
     people = people[people["dataset"].isin(names)]
@@ -56,11 +49,11 @@ def ages(run: Run, layout: FigureLayout, folder: Path, /, *, dataset: Names = ()
     with canvas_of(0.4 + 3.6 * across, 0.9 + 2.5 * down) as canvas:
         for at, name in enumerate(names, 1):
             axes = canvas.add_subplot(down, across, at)
-            mine = people[people["dataset"] == name]
-            _draw_panel(axes, mine)
-            axes.set_title(f"{short(name, 50)}\n{_summary(mine, _stated(run, name))}", fontsize=7)
-        drawn = people[people["low"].notna()]
-        keys = _keys([sex for sex in FACES if (drawn["sex"] == sex).any()])
+            patients = people[people["dataset"] == name]
+            _draw_panel(axes, patients)
+            axes.set_title(f"{short(name, 50)}\n{_summary(patients, _stated(run, name))}", fontsize=7)
+        aged = people[people["low"].notna()]
+        keys = _keys([sex for sex in FACES if (aged["sex"] == sex).any()])
         title(canvas, layout.caption or "Patients by age and sex", run.stamp, keys)
         notes(canvas, [NOTE])
         return save(canvas, people, folder, file_name(layout.name), run.stamp)
@@ -73,8 +66,8 @@ def _people(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     frame["sex"] = [SEXES.get(str(sex), NOT_RECORDED) for sex in frame["sex"]]
     for name in ("low", "high", "patients"):
         frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
-    alike = ["dataset", "sex", "low", "high"]
-    return frame.groupby(alike, sort=False, dropna=False)["patients"].sum().reset_index()
+    bands = ["dataset", "sex", "low", "high"]
+    return frame.groupby(bands, sort=False, dropna=False)["patients"].sum().reset_index()
 
 
 def _stated(run: Run, dataset: str) -> tuple[float, float]:
@@ -121,10 +114,10 @@ def _draw_panel(axes: Axes, people: pd.DataFrame) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     sexes = [sex for sex in FACES if (known["sex"] == sex).any()]
     for number, sex in enumerate(sexes):
-        mine = known[known["sex"] == sex]
-        wide = (mine["high"] - mine["low"]) / len(sexes)
-        left = mine["low"] + number * wide
-        axes.bar(left, mine["patients"], wide, align="edge", edgecolor="black", linewidth=0.4, **_face(sex))
+        of_sex = known[known["sex"] == sex]
+        width = (of_sex["high"] - of_sex["low"]) / len(sexes)
+        left = of_sex["low"] + number * width
+        axes.bar(left, of_sex["patients"], width, align="edge", edgecolor="black", linewidth=0.4, **_face(sex))
     axes.margins(x=0.02)
 
 

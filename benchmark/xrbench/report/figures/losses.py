@@ -1,4 +1,4 @@
-"""Draw how training went: losses by epoch of every fit and their mean, one panel a training set."""
+"""Losses by epoch of every fit and their mean, one panel a training set."""
 
 from __future__ import annotations
 
@@ -38,20 +38,9 @@ def loss(
 ) -> list[Path]:
     """Draw training loss, and validation loss where there is one, by epoch: single fits thin, their mean thick.
 
-    Args:
-        run: The run; fits without a log are left out.
-        layout: Name and caption.
-        folder: Where the files go.
-        method: Methods; all when empty, as for the others.
-        model: Models.
-        configuration: Training sets.
+    Options:
+        method, model, configuration: As for all figures; fits without a log are left out.
         valid: Whether validation losses are drawn.
-
-    Returns:
-        The written files; none when no fit has a log.
-
-    Raises:
-        CardError, UnknownNameError: An option is not usable.
     """
     numbers = _losses(run, layout, {"method": method, "model": model, "configuration": configuration}, valid=valid)
     if numbers.empty:
@@ -62,10 +51,10 @@ def loss(
     sheets = pages(list(dict.fromkeys(numbers["configuration"])), list(dict.fromkeys(numbers["system"])))
     for page, sheet in enumerate(sheets, 1):
         places = {(panel.training, panel.label) for panel in sheet.panels}
-        mine = numbers[[place in places for place in zip(numbers["configuration"], numbers["system"], strict=True)]]
-        if len(mine):
+        shown = numbers[[place in places for place in zip(numbers["configuration"], numbers["system"], strict=True)]]
+        if len(shown):
             name = file_name(layout.name, "" if page == 1 else str(page))
-            paths += _draw(run, layout, folder, name, sheet, mine, scale)
+            paths += _draw(run, layout, folder, name, sheet, shown, scale)
     return paths
 
 
@@ -104,7 +93,7 @@ def _of_fit(run: Run, entry: Mapping[Any, Any], *, valid: bool) -> list[pd.DataF
 
 
 def _fits(run: Run) -> pd.DataFrame:
-    """List the run's fits; ``cell`` is the fit's name and ``images`` how many it learns from."""
+    """List the run's fits; ``cell`` is the fit's name and ``images`` the number of its training images."""
     columns = ["method", "model", "configuration", "train", "valid", "seed", "cell", "images"]
     rows = [
         {
@@ -127,9 +116,9 @@ def _with_means(single: pd.DataFrame) -> pd.DataFrame:
     single = single.assign(fits=single.groupby(same)["seed"].transform("nunique"))
     grouped = single.groupby([*same, "epoch"], sort=False)
     means = grouped.agg(
-        loss=("loss", "mean"), fits=("fits", "first"), images=("images", "max"), there=("seed", "nunique")
+        loss=("loss", "mean"), fits=("fits", "first"), images=("images", "max"), reached=("seed", "nunique")
     )
-    means = means[(means["there"] == means["fits"]) & (means["fits"] > 1)].reset_index().drop(columns="there")
+    means = means[(means["reached"] == means["fits"]) & (means["fits"] > 1)].reset_index().drop(columns="reached")
     return pd.concat([single, means.assign(seed=-1)], ignore_index=True)
 
 
@@ -145,14 +134,14 @@ def _draw(
     with canvas_of(0.5 + 2.6 * sheet.across, 1.1 + 2.2 * sheet.down) as canvas:
         for panel in sheet.panels:
             axes = canvas.add_subplot(*sheet.place(panel))
-            here = numbers[(numbers["configuration"] == panel.training) & (numbers["system"] == panel.label)]
-            _draw_panel(axes, here)
+            shown = numbers[(numbers["configuration"] == panel.training) & (numbers["system"] == panel.label)]
+            _draw_panel(axes, shown)
             axes.set_ylim(*scale)
-            axes.set_title("\n".join(part for part in (sheet.heading(panel), _size(here)) if part), fontsize=7)
+            axes.set_title("\n".join(part for part in (sheet.heading(panel), _size(shown)) if part), fontsize=7)
             axes.set_ylabel("loss" if panel.column == 0 else "", fontsize=7)
-        alike = [str(numbers[name].iloc[0]) for name in ("method", "model") if numbers[name].nunique() == 1]
-        one = f": {', '.join(alike)}" if alike else ""
-        title(canvas, f"{layout.caption or 'Loss by epoch'}{one}", run.stamp, _keys(numbers))
+        common = [str(numbers[name].iloc[0]) for name in ("method", "model") if numbers[name].nunique() == 1]
+        subject = f": {', '.join(common)}" if common else ""
+        title(canvas, f"{layout.caption or 'Loss by epoch'}{subject}", run.stamp, _keys(numbers))
         notes(canvas, ["All panels have the same scale."])
         written = numbers.drop(columns="system").assign(seed=numbers["seed"].replace(-1, "mean").astype(str))
         return save(canvas, written, folder, name, run.stamp)
@@ -176,8 +165,8 @@ def _size(numbers: pd.DataFrame) -> str:
     if numbers.empty:
         return ""
     fits, images = int(numbers["fits"].max()), int(numbers["images"].max())
-    said = "1 fit" if fits == 1 else f"{fits} fits"
-    return f"{said}, {images:,} training images" if images else said
+    text = "1 fit" if fits == 1 else f"{fits} fits"
+    return f"{text}, {images:,} training images" if images else text
 
 
 def _line(kind: str, *, thick: bool, marked: bool = True) -> dict[str, Any]:
@@ -193,9 +182,9 @@ def _keys(numbers: pd.DataFrame) -> list[Any]:
 
     keys = []
     for kind, word in WORDS.items():
-        mine = numbers[numbers["kind"] == kind]
-        several = bool((mine["seed"] == -1).any())
-        if len(mine):
+        of_kind = numbers[numbers["kind"] == kind]
+        several = bool((of_kind["seed"] == -1).any())
+        if len(of_kind):
             keys.append(Line2D([], [], label=f"{word} (mean)" if several else word, **_line(kind, thick=True)))
         if several:
             keys.append(Line2D([], [], label=f"{word}, one fit", **_line(kind, thick=False)))

@@ -1,4 +1,4 @@
-"""Draw several figures of several systems side by side, each with its interval."""
+"""Metrics of several systems side by side, each with its interval."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Value:
     """One metric of one cell, or its mean over seeds.
 
     Attributes:
-        measured: The cell.
+        cell: The cell.
         metric, label: What was measured.
         value, low, high: With several seeds the mean, without an interval.
         single: The value of each seed.
         row: The scores' row of the cell.
     """
 
-    measured: ShownCell
+    cell: ShownCell
     metric: str
     label: str
     value: float
@@ -55,7 +55,7 @@ class Value:
     @property
     def system(self) -> System:
         """Training set, method and model."""
-        return self.measured.training, self.measured.system, self.measured.model
+        return self.cell.training, self.cell.system, self.cell.model
 
     @property
     def ends(self) -> tuple[float, ...]:
@@ -81,22 +81,10 @@ def metrics(
     Figures on training images (resubstitution) have a panel of their own, last and hollow on grey: they are not to be compared.
     With several seeds the mark is their mean, without an interval, and small ticks are the single fits.
 
-    Args:
-        run: The run.
-        layout: Name and caption.
-        folder: Where the files go.
+    Options:
         metric: Metrics; all of the suite whose values lie within -1..1 when empty.
         label: The label; when empty, what is measured over all classes or labels.
-        method: Methods; all when empty, as for the others.
-        model: Models.
-        configuration: Training sets.
-        protocol: Protocols; validation images only when asked for.
-
-    Returns:
-        The written files; none when nothing was measured.
-
-    Raises:
-        CardError, UnknownNameError: An option is not usable.
+        method, model, configuration, protocol: As for all figures.
     """
     cells = cell_selection.measured(
         run, layout, method=method, model=model, configuration=configuration, protocol=protocol
@@ -116,19 +104,20 @@ def metrics(
 
 def _values(run: Run, cells: Sequence[ShownCell], metric: str, labels: Sequence[str]) -> list[Value]:
     rows = cell_selection.score_rows(run)
-    found = []
+    values = []
     for cell in cells:
         label = next((label for label in labels if (cell.cell, label, metric) in rows), None)
         if label is None:
             continue
-        mine = [rows[name, label, metric] for name in cell.cells if (name, label, metric) in rows]
-        single = tuple(float(row["value"]) for row in mine)
+        of_seeds = [rows[name, label, metric] for name in cell.cells if (name, label, metric) in rows]
+        single = tuple(float(row["value"]) for row in of_seeds)
         defined = [value for value in single if not math.isnan(value)]
         if not defined:
             continue
-        low, high = (mine[0]["low"], mine[0]["high"]) if len(single) == 1 else (math.nan, math.nan)
-        found.append(Value(cell, metric, label, float(np.mean(defined)), low, high, single, mine[0]))
-    return found
+        row = of_seeds[0]
+        low, high = (row["low"], row["high"]) if len(single) == 1 else (math.nan, math.nan)
+        values.append(Value(cell, metric, label, float(np.mean(defined)), low, high, single, row))
+    return values
 
 
 def _draw(run: Run, layout: FigureLayout, folder: Path, values: Sequence[Value]) -> list[Path]:
@@ -137,23 +126,23 @@ def _draw(run: Run, layout: FigureLayout, folder: Path, values: Sequence[Value])
     across = min(ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
     with canvas_of(2.2 + 2.4 * across, 0.9 + (0.7 + 0.15 * rows.height) * down) as canvas:
-        for at, (place, mine) in enumerate(panels.items()):
+        for at, (place, shown) in enumerate(panels.items()):
             axes = canvas.add_subplot(down, across, at + 1)
-            _draw_panel(axes, mine, rows, named=at % across == 0)
-            axes.set_title(_heading(place, mine), fontsize=7)
+            _draw_panel(axes, shown, rows, named=at % across == 0)
+            axes.set_title(_heading(place, shown), fontsize=7)
             if all(0 <= end <= 1 for value in values for end in value.ends):
                 axes.set_xlim(-0.02, 1.02)
-        said = ", ".join(dict.fromkeys(value.label for value in values))
+        labels = ", ".join(dict.fromkeys(value.label for value in values))
         systems = {value.system for value in values}
-        one = f": {', '.join(values[0].system)}" if len(systems) == 1 else ""
-        title(canvas, f"{layout.caption or f'Figures of {said}'}{one}", run.stamp)
+        subject = f": {', '.join(values[0].system)}" if len(systems) == 1 else ""
+        title(canvas, f"{layout.caption or f'Figures of {labels}'}{subject}", run.stamp)
         notes(canvas, _notes(values, run.suite.interval.level))
         return save(canvas, _numbers(values), folder, file_name(layout.name), run.stamp)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Where each metric of each system stands, from the top: a heading for the metric and its systems below, or one row for both."""
+    """Row of each metric of each system, from the top: a heading for the metric and its systems below, or one row for both."""
 
     names: tuple[tuple[float, str], ...]
     at: Mapping[tuple[str, System], float]
@@ -176,7 +165,7 @@ class Rows:
                 at[metric, system] = top + row
                 parts = [text for text, several in zip(system, varied, strict=True) if several]
                 names.append((top + row, short(", ".join(parts), 44)))
-        methods = dict.fromkeys(value.measured.method for value in values)
+        methods = dict.fromkeys(value.cell.method for value in values)
         return cls(tuple(names), at, {method: look(i).mark for i, method in enumerate(methods)})
 
     @property
@@ -193,22 +182,22 @@ def _panels(values: Sequence[Value]) -> dict[tuple[str, str], list[Value]]:
     """Divide values by protocol, and by test set where one training set has several; resubstitution comes last."""
     tests: dict[tuple[str, System], set[str]] = {}
     for value in values:
-        tests.setdefault((value.measured.protocol, value.system), set()).add(value.measured.test)
-    apart = {protocol for (protocol, _), found in tests.items() if len(found) > 1}
+        tests.setdefault((value.cell.protocol, value.system), set()).add(value.cell.test)
+    several = {protocol for (protocol, _), names in tests.items() if len(names) > 1}
     order = ("internal", "validation", "external", "resubstitution")
-    found: dict[tuple[str, str], list[Value]] = {}
-    for value in sorted(values, key=lambda value: order.index(value.measured.protocol)):
-        one = value.measured
-        found.setdefault((one.protocol, one.test if one.protocol in apart else ""), []).append(value)
-    return found
+    panels: dict[tuple[str, str], list[Value]] = {}
+    for value in sorted(values, key=lambda value: order.index(value.cell.protocol)):
+        cell = value.cell
+        panels.setdefault((cell.protocol, cell.test if cell.protocol in several else ""), []).append(value)
+    return panels
 
 
 def _heading(place: tuple[str, str], values: Sequence[Value]) -> str:
     kind = cell_selection.WORDS.get(place[0], place[0])
-    tests = ", ".join(dict.fromkeys(value.measured.test for value in values))
+    tests = ", ".join(dict.fromkeys(value.cell.test for value in values))
     counted = ("images", "patients") if all(value.row["unit"] != "image" for value in values) else ("images",)
-    said = [_range([value.row[f"n_{what}"] for value in values], what) for what in counted]
-    return "\n".join(part for part in (kind, short(tests, 44), ", ".join(filter(None, said))) if part)
+    sizes = [_range([value.row[f"n_{what}"] for value in values], what) for what in counted]
+    return "\n".join(part for part in (kind, short(tests, 44), ", ".join(filter(None, sizes))) if part)
 
 
 def _range(counts: Sequence[float], what: str) -> str:
@@ -230,8 +219,8 @@ def _draw_panel(axes: Axes, values: Sequence[Value], rows: Rows, *, named: bool)
             axes.hlines(y, value.low, value.high, color="0.4", linewidth=0.8)
         if len(value.single) > 1:
             axes.plot(value.single, [y] * len(value.single), marker="|", color="0.4", markersize=5, linestyle="none")
-        face = "white" if value.measured.protocol == "resubstitution" else "black"
-        mark = rows.marks[value.measured.method]
+        face = "white" if value.cell.protocol == "resubstitution" else "black"
+        mark = rows.marks[value.cell.method]
         axes.plot([value.value], [y], marker=mark, markersize=4, color="black", linestyle="none", markerfacecolor=face)
         text = f"{number(value.value, 3)} {interval(value.low, value.high, 2)}".rstrip()
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=5.5)
@@ -243,27 +232,29 @@ def _draw_panel(axes: Axes, values: Sequence[Value], rows: Rows, *, named: bool)
     axes.tick_params(axis="x", labelsize=6.5)
     axes.grid(axis="x", color="0.85", linewidth=0.4)
     axes.set_axisbelow(True)
-    if values[0].measured.protocol == "resubstitution":
+    if values[0].cell.protocol == "resubstitution":
         axes.set_facecolor("0.93")
 
 
 def _notes(values: Sequence[Value], level: float) -> list[str]:
-    said = [f"Lines: {level:.0%} intervals."] if any(not math.isnan(value.low) for value in values) else []
+    sentences = [f"Lines: {level:.0%} intervals."] if any(not math.isnan(value.low) for value in values) else []
     if any(len(value.single) > 1 for value in values):
         counts = sorted({len(value.single) for value in values if len(value.single) > 1})
-        said.append(
+        sentences.append(
             f"Marks among ticks are means of {', '.join(map(str, counts))} fits, the ticks are the single fits."
         )
-    if any(value.measured.protocol == "resubstitution" for value in values):
-        said.append("Resubstitution (hollow): measured on the images that the model learnt from; not to be compared.")
-    return said
+    if any(value.cell.protocol == "resubstitution" for value in values):
+        sentences.append(
+            "Resubstitution (hollow): measured on the images that the model learnt from; not to be compared."
+        )
+    return sentences
 
 
 def _numbers(values: Sequence[Value]) -> pd.DataFrame:
     rows = []
     for value in values:
-        about = value.measured.about()
-        about["seed"] = "+".join(map(str, value.measured.seeds))
+        about = value.cell.about()
+        about["seed"] = "+".join(map(str, value.cell.seeds))
         figures = {"value": value.value, "low": value.low, "high": value.high, "fits": len(value.single)}
         single = " ".join(repr(each) for each in value.single)
         sizes = {name: value.row[name] for name in ("n_images", "n_patients")}

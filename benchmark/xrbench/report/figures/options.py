@@ -1,4 +1,4 @@
-"""Read the options of figures: names that the run or its suite knows, and whole numbers."""
+"""Options of figures: names that the run or its suite knows, and whole numbers."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def asked(value: Any, option: str, known: Iterable[str], layout: FigureLayout) -
     for name in given:
         if not isinstance(name, str):
             raise CardError(f"{where}: option {option!r}: wanted a name or a list of names, got {value!r}")
-    there = tuple(known)
+    names = tuple(known)
     for name in given:
-        if name not in there:
-            raise UnknownNameError(option, name, there, where=where)
+        if name not in names:
+            raise UnknownNameError(option, name, names, where=where)
     return given
 
 

@@ -1,4 +1,4 @@
-"""Draw what every run has: internal against external figures with intervals, and each fit's losses by epoch."""
+"""Figures of every run: internal and external figures with intervals, and each fit's losses by epoch."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ def forest_numbers(selection: Selection, label: str = MEAN) -> pd.DataFrame:
     rows = []
     for column in selection.columns:
         for line in selection.lines:
-            found: list[tuple[str, Figure | None]] = [("internal", f) for f in selection.internal(line, column, label)]
-            found.append(("external", selection.external(line, column, label)))
-            for protocol, figure in found:
+            figures: list[tuple[str, Figure | None]] = [
+                *(("internal", figure) for figure in selection.internal(line, column, label)),
+                ("external", selection.external(line, column, label)),
+            ]
+            for protocol, figure in figures:
                 if figure is None or not figure.defined:
                     continue
                 about = {"setting": column.name, "method": line.method, "model": line.model, "protocol": protocol}
@@ -63,8 +65,8 @@ def forest(selection: Selection, folder: Path, *, label: str = MEAN) -> list[Pat
     with canvas_of(7.0, 1.2 + 0.28 * len(names)) as canvas:
         axes = canvas.add_subplot()
         for at, name in enumerate(names):
-            mine = numbers[(numbers[["setting", "method", "model"]] == list(name)).all(axis=1)]
-            _draw_points(axes, mine, at)
+            rows = numbers[(numbers[["setting", "method", "model"]] == list(name)).all(axis=1)]
+            _draw_points(axes, rows, at)
         axes.set_yticks(range(len(names)), [f"{method}  {setting}" for setting, method, _ in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel(f"{metric_title(selection.metric)}, {label}")
@@ -84,11 +86,11 @@ def curves(logs: Mapping[str, pd.DataFrame], folder: Path, *, fixture: bool = Fa
         folder: Where the files go.
         fixture: Whether the images are synthetic.
     """
-    drawn = [(name, log) for name, log in logs.items() if len(log) and "epoch" in log]
+    filled = [(name, log) for name, log in logs.items() if len(log) and "epoch" in log]
     stamp = STAMP if fixture else ""
     paths = []
-    for page, start in enumerate(range(0, len(drawn), PANELS), 1):
-        shown = drawn[start : start + PANELS]
+    for page, start in enumerate(range(0, len(filled), PANELS), 1):
+        shown = filled[start : start + PANELS]
         across = min(3, len(shown))
         down = math.ceil(len(shown) / across)
         with canvas_of(3.4 * across, 2.2 * down + 0.7) as canvas:
@@ -129,8 +131,9 @@ def _draw_log(axes: Axes, log: pd.DataFrame) -> None:
             right.spines["right"].set_visible(True)
             right.set_ylabel("AUC")
             target = right
-        alone = "o" if len(log) == 1 else ""
-        target.plot(log["epoch"], log[column], style, color="black", linewidth=1.0, marker=alone)
+        # A single epoch would be a line of no length.
+        mark = "o" if len(log) == 1 else ""
+        target.plot(log["epoch"], log[column], style, color="black", linewidth=1.0, marker=mark)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("loss")

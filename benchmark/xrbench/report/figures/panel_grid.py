@@ -1,4 +1,4 @@
-"""Lay panels out on pages: labels in rows, training sets in columns."""
+"""Pages of panels: labels in rows, training sets in columns."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Page:
         return not any(other.column == panel.column and other.row > panel.row for other in self.panels)
 
     def place(self, panel: Panel) -> tuple[int, int, int]:
-        """Give rows, columns and the panel's number, counted from 1, as matplotlib wants them."""
+        """Give rows, columns and the panel's number, counted from 1, as ``add_subplot`` takes them."""
         return self.down, self.across, panel.row * self.across + panel.column + 1
 
 
@@ -51,19 +51,19 @@ def pages(trained: Sequence[str], labels: Sequence[str], *, across: int = 3, dow
     >>> [(page.down, page.across, len(page.panels)) for page in pages(["a"], ["x", "y", "z", "w"])]
     [(2, 3, 4)]
     """
-    made = []
+    laid_out = []
     if len(trained) == 1:
         for part in _parts(labels, across * 4):
             wide = min(across, len(part))
             panels = tuple(Panel(trained[0], label, i // wide, i % wide) for i, label in enumerate(part))
-            made.append(Page(panels, panels[-1].row + 1, wide))
-        return made
+            laid_out.append(Page(panels, panels[-1].row + 1, wide))
+        return laid_out
     for columns, rows in itertools.product(_parts(trained, across), _parts(labels, down)):
         panels = tuple(
             Panel(training, label, i, j) for i, label in enumerate(rows) for j, training in enumerate(columns)
         )
-        made.append(Page(panels, len(rows), len(columns)))
-    return made
+        laid_out.append(Page(panels, len(rows), len(columns)))
+    return laid_out
 
 
 def _parts(values: Sequence[str], size: int) -> list[Sequence[str]]:

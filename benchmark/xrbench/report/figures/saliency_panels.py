@@ -1,7 +1,7 @@
-"""One page of panels: image by image the film, each network's map over it, and what was predicted.
+"""Pages of saliency maps: each image, each network's map over it, and what was predicted.
 
-A map is shown twice over, in colour and as contour lines of different form, so that it can be read in black and white. Boxes that
-readers drew are white with a black rim.
+A map is drawn in colour and as contour lines of different style, so that it can be read in black and white. Boxes that readers drew
+are white with a black rim.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("internal", "resubstitution", "external")
 LEVELS = {0.25: ":", 0.5: "--", 0.75: "-"}
-"""Share of a map's highest value -> form of its contour line."""
+"""Share of a map's highest value -> style of its contour line."""
 NETWORKS, ROWS, ACROSS = 3, 6, 6
 """Networks and images on one page, and pictures in one row of it."""
 INCHES, LINE, GAP, HEAD, TITLE = 1.5, 0.105, 0.09, 0.2, 0.155
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Page:
-    """What one picture shows: rows of the index for one label, a few networks, and a few images of each test set."""
+    """Contents of one picture: rows of the index for one label, a few networks, and a few images of each test set."""
 
     label: str
     number: int
@@ -65,30 +65,31 @@ class Page:
     def words(self) -> dict[object, list[str]]:
         """Map number, or dataset and image id, -> the lines over that picture."""
         names = differing(self.index) if len(self.networks) > 1 else dict.fromkeys(self.networks, "")
-        found: dict[object, list[str]] = {}
+        lines: dict[object, list[str]] = {}
         for _, row in self.index.iterrows():
-            found[row["dataset"], row["image"]] = [short(row["image"], LETTERS), *_wrapped([f"truth: {row['actual']}"])]
+            lines[row["dataset"], row["image"]] = [short(row["image"], LETTERS), *_wrapped([f"truth: {row['actual']}"])]
             name = names[row["network"]]
-            found[row["map"]] = _wrapped([*(name.split("\n") if name else ()), *_verdict(row)])
-        return found
+            lines[row["map"]] = _wrapped([*(name.split("\n") if name else ()), *_verdict(row)])
+        return lines
 
     def bands(self) -> list[list[str]]:
-        """Put as many test sets side by side as fit."""
+        """Divide the test sets into rows of as many as fit side by side."""
         return chunks(self.tests, max(1, ACROSS // (1 + len(self.networks))))
 
 
 def pages(index: pd.DataFrame) -> Iterator[Page]:
     """Divide the shown rows of an index into pages."""
     shown = index[index["map"] >= 0]
-    for label, mine in shown.groupby("label", sort=False):
+    for label, of_label in shown.groupby("label", sort=False):
         number = 0
-        for networks in chunks(list(dict.fromkeys(mine["network"])), NETWORKS):
-            of = mine[mine["network"].isin(networks)]
-            pictures = of["dataset"] + "/" + of["image"]
-            place = pictures.groupby(of["test"], sort=False).transform(lambda ids: pd.factorize(ids)[0])
+        for networks in chunks(list(dict.fromkeys(of_label["network"])), NETWORKS):
+            rows = of_label[of_label["network"].isin(networks)]
+            pictures = rows["dataset"] + "/" + rows["image"]
+            # Number of an image within its test set, in the order of the index.
+            place = pictures.groupby(rows["test"], sort=False).transform(lambda ids: pd.factorize(ids)[0])
             for start in range(0, int(place.max()) + 1, ROWS):
                 number += 1
-                yield Page(str(label), number, of[(place >= start) & (place < start + ROWS)])
+                yield Page(str(label), number, rows[(place >= start) & (place < start + ROWS)])
 
 
 def chunks(items: Sequence[T], size: int) -> list[list[T]]:
@@ -110,28 +111,28 @@ def differing(rows: pd.DataFrame) -> dict[str, str]:
     each = rows.drop_duplicates("network")
     words = {name: [str(row["method"])] for name, row in each.set_index("network").iterrows()}
     alone = each["members"] == 1
-    for field, said in (("model", "{}"), ("configuration", "{}"), ("train", "on {}"), ("seed", "seed {}")):
+    for field, form in (("model", "{}"), ("configuration", "{}"), ("train", "on {}"), ("seed", "seed {}")):
         shown = each[alone] if field == "seed" else each
         if each[field].nunique() > 1:
             for name, value in zip(shown["network"], shown[field], strict=True):
-                words[name] += [said.format(value)] if value != "" else []
+                words[name] += [form.format(value)] if value != "" else []
     for name, members in each.loc[~alone, ["network", "members"]].itertuples(index=False):
         words[name].append(f"mean of {members}")
     return {str(name): "\n".join(parts) for name, parts in words.items()}
 
 
-def draw(found: Explained, page: Page, folder: Path, name: str, caption: str) -> list[Path]:
+def draw(explained: Explained, page: Page, folder: Path, name: str, caption: str) -> list[Path]:
     """Draw one page and write its numbers beside it.
 
     Raises:
         StoreError: A file cannot be written.
     """
-    words, said = page.words(), _said(found, page)
+    words, sentences = page.words(), _sentences(explained, page)
     over = LINE * max(len(lines) for lines in words.values())
-    said_above = (found.stamp, caption or f"Where networks found evidence: {page.label}")
-    over_all = "\n".join(wrapped(part, _Grid.width_of(page), 9) for part in said_above if part)
-    grid = _Grid.of(page, over, GAP + TITLE * (over_all.count("\n") + 1))
-    below = LINE * sum(wrapped(sentence, grid.width, SMALL).count("\n") + 1 for sentence in said) + 2 * GAP
+    heading = (explained.stamp, caption or f"Where networks found evidence: {page.label}")
+    title = "\n".join(wrapped(part, _Grid.width_of(page), 9) for part in heading if part)
+    grid = _Grid.of(page, over, GAP + TITLE * (title.count("\n") + 1))
+    below = LINE * sum(wrapped(sentence, grid.width, SMALL).count("\n") + 1 for sentence in sentences) + 2 * GAP
     height = grid.height + below
     with canvas_of(grid.width, height) as canvas:
         canvas.set_layout_engine("none")  # every place is known
@@ -143,22 +144,23 @@ def draw(found: Explained, page: Page, folder: Path, name: str, caption: str) ->
             return axes
 
         for test, (left, top) in grid.heads.items():
-            mine = page.index[page.index["test"] == test]
-            head = f"{'/'.join(dict.fromkeys(mine['protocol']))}: {test}"
+            of_test = page.index[page.index["test"] == test]
+            head = f"{'/'.join(dict.fromkeys(of_test['protocol']))}: {test}"
             canvas.text(left / grid.width, 1 - top / height, head, fontsize=8, fontweight="bold", va="top")
             for down, (dataset, image) in enumerate(page.pictures(test)):
-                its = mine[(mine["dataset"] == dataset) & (mine["image"] == image)]
+                rows = of_test[(of_test["dataset"] == dataset) & (of_test["image"] == image)]
                 row_top = top + HEAD + over + down * (over + INCHES + GAP)
                 axes = place(left, row_top)
-                _film(axes, found.images[its["film"].iloc[0]], _boxes(found, its.iloc[0]))
+                first = rows.iloc[0]
+                _image(axes, explained.images[first["film"]], _boxes(explained, first))
                 _title(axes, words[dataset, image])
-                for _, row in its.iterrows():
+                for _, row in rows.iterrows():
                     axes = place(left + (1 + page.networks.index(row["network"])) * (INCHES + GAP), row_top)
-                    _overlay(axes, found.images[row["film"]], found.maps[row["map"]], _boxes(found, row))
+                    _overlay(axes, explained.images[row["film"]], explained.maps[row["map"]], _boxes(explained, row))
                     _title(axes, words[row["map"]])
-        canvas.text(0.5, 1 - GAP / height, over_all, fontsize=9, ha="center", va="top")
-        notes(canvas, said)
-        return save(canvas, page.index, folder, name, found.stamp)
+        canvas.text(0.5, 1 - GAP / height, title, fontsize=9, ha="center", va="top")
+        notes(canvas, sentences)
+        return save(canvas, page.index, folder, name, explained.stamp)
 
 
 @dataclass(frozen=True)
@@ -191,22 +193,22 @@ class _Grid:
         return cls(cls.width_of(page), top, heads)
 
 
-def _film(axes: Axes, film: npt.NDArray[np.uint8], boxes: Sequence[Sequence[float]]) -> None:
+def _image(axes: Axes, image: npt.NDArray[np.uint8], boxes: Sequence[Sequence[float]]) -> None:
     from matplotlib import patheffects
     from matplotlib.patches import Rectangle
 
-    axes.imshow(film, cmap="gray", vmin=0, vmax=255, extent=(0, film.shape[1], film.shape[0], 0))
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, image.shape[1], image.shape[0], 0))
     rim = [patheffects.withStroke(linewidth=2.4, foreground="black")]
     for x0, y0, x1, y1 in boxes:
         axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="white", path_effects=rim))
 
 
 def _overlay(
-    axes: Axes, film: npt.NDArray[np.uint8], saliency: npt.NDArray[np.float32], boxes: Sequence[Sequence[float]]
+    axes: Axes, image: npt.NDArray[np.uint8], saliency: npt.NDArray[np.float32], boxes: Sequence[Sequence[float]]
 ) -> None:
     from matplotlib import patheffects
 
-    _film(axes, film, boxes)
+    _image(axes, image, boxes)
     height, width = saliency.shape
     axes.imshow(saliency, cmap="inferno", vmin=0, vmax=1, alpha=0.5 * saliency, extent=(0, width, height, 0))
     highest = float(saliency.max())
@@ -228,37 +230,37 @@ def _wrapped(lines: Sequence[str]) -> list[str]:
 
 
 def _verdict(row: pd.Series) -> list[str]:
-    """Say what was predicted, whether that is right, what the map is of, and how it lies to the boxes."""
+    """Write what was predicted, whether that is right, what the map explains, and its share in the boxes."""
     right = "" if row["actual"] == "not labelled" else " (right)" if row["predicted"] == row["actual"] else " (wrong)"
-    said = [f"{row['predicted_score']:.2f}: {row['predicted']}{right}"]
-    said += [f"evidence for {row['target']}"] if row["target"] != row["predicted"] else []
+    lines = [f"{row['predicted_score']:.2f}: {row['predicted']}{right}"]
+    lines += [f"evidence for {row['target']}"] if row["target"] != row["predicted"] else []
     if not np.isnan(row["share"]):
-        said.append(f"in box {row['share']:.2f} (chance {row['area']:.2f}), {'hit' if row['hit'] else 'no hit'}")
-    return said
+        lines.append(f"in box {row['share']:.2f} (chance {row['area']:.2f}), {'hit' if row['hit'] else 'no hit'}")
+    return lines
 
 
-def _boxes(found: Explained, row: pd.Series) -> list[list[float]]:
-    boxes = found.boxes
+def _boxes(explained: Explained, row: pd.Series) -> list[list[float]]:
+    boxes = explained.boxes
     if not len(boxes):
         return []
     same = (boxes["dataset"] == row["dataset"]) & (boxes["image"] == row["image"]) & (boxes["label"] == row["label"])
     chosen = boxes[same & (boxes["image_size"] == row["image_size"])]
-    drawn: list[list[float]] = chosen[["x0", "y0", "x1", "y1"]].to_numpy(float).tolist()
-    return drawn
+    edges: list[list[float]] = chosen[["x0", "y0", "x1", "y1"]].to_numpy(float).tolist()
+    return edges
 
 
-def _said(found: Explained, page: Page) -> list[str]:
-    """Say below a page how its maps were made and its images chosen."""
+def _sentences(explained: Explained, page: Page) -> list[str]:
+    """Describe how the maps of a page were computed and its images chosen."""
     index = page.index
     layers, technique = ("; ".join(dict.fromkeys(index[column])) for column in ("layer", "technique"))
     how = [f"{technique} of layer {layers} pixels, for {_target_words(index)}."]
-    called = sorted(index["threshold"].dropna().unique())
-    if called:
-        how.append(f"A score of {' or '.join(f'{value:.2f}' for value in called)} and above is called present.")
+    thresholds = sorted(index["threshold"].dropna().unique())
+    if thresholds:
+        how.append(f"A score of {' or '.join(f'{value:.2f}' for value in thresholds)} and above is called present.")
     if (index["members"] > 1).any():
         how.append("An ensemble's map is the mean of its members' maps.")
     networks = f"Network{'s' if len(page.networks) > 1 else ''}: {'; '.join(page.networks)}."
-    return [SAYS, " ".join(how), f"Images: {found.about.get('images', '')}.", networks]
+    return [SAYS, " ".join(how), f"Images: {explained.about.get('images', '')}.", networks]
 
 
 def _target_words(index: pd.DataFrame) -> str:

@@ -1,7 +1,7 @@
-"""What all figures share: the house look in black and white, notes below, and how picture and numbers are written.
+"""Style that all figures share, and the files of a figure: picture as SVG and PNG, numbers as CSV.
 
-The same numbers give the same files. Nothing here touches matplotlib's global state, and matplotlib is imported when something is
-drawn. What is told apart differs in line style, mark, hatch or grey level, never in colour alone.
+The same numbers give the same files. Nothing here touches matplotlib's global state, and matplotlib is imported only to draw. Series
+differ in line style, mark, hatch or grey level, never in colour alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SMALL, LEGEND = 6.5, 5.5
 
 
 class Look(NamedTuple):
-    """How one series is drawn: its line, its mark, and the faces of mark and area."""
+    """Style of one series: its line, its mark, and the faces of mark and area."""
 
     line: Any
     mark: str
@@ -53,14 +53,14 @@ class Look(NamedTuple):
 
     @property
     def area(self) -> dict[str, Any]:
-        """How an area is filled: grey, or hatched with nothing behind, so that two areas may lie over each other."""
+        """Style of an area: grey, or hatched with nothing behind, so that two areas may overlap."""
         if self.hatch:
             return {"facecolor": "none", "edgecolor": self.shade, "hatch": self.hatch}
         return {"facecolor": self.shade}
 
 
 LONGEST = 120
-"""Letters of a file name without its ending; a longer one ends in a number that stands for the whole."""
+"""Letters of a file name without its ending; a longer one is cut and ends in a hash of the whole."""
 
 LOOKS = (
     Look("-", "o", "white", "0.82", ""),
@@ -70,17 +70,17 @@ LOOKS = (
     Look((0, (3, 1, 1, 1, 1, 1)), "v", "black", "0.9", "xxxx"),
     Look((0, (8, 3)), "P", "0.6", "0.25", "----"),
 )
-"""Looks that are told apart without colour, in the order in which they are taken."""
+"""Looks that differ without colour, in the order in which they are taken."""
 
 
 def look(number: int) -> Look:
-    """Give the look of a series by its number; they begin anew after the last."""
+    """Return the look of a series by its number, in a cycle."""
     return LOOKS[number % len(LOOKS)]
 
 
 @contextmanager
 def canvas_of(width: float, height: float) -> Iterator[Canvas]:
-    """Open an empty picture of that size in inches in the house look."""
+    """Open an empty picture of that size in inches in the style of all figures."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Drawing
@@ -139,7 +139,7 @@ def short(text: str, limit: int) -> str:
 
 
 def legend_below(axes: Axes, handles: Sequence[Any], texts: Sequence[str], *, drop: float) -> None:
-    """Put a legend so many points under a panel, where no curve can run into it."""
+    """Put a legend ``drop`` points below a panel, where it cannot cover a curve."""
     from matplotlib.transforms import ScaledTranslation
 
     canvas = axes.get_figure(root=True)
@@ -166,12 +166,12 @@ def legend_text(*lines: str, inches: float = 1.95) -> str:
 
 
 def legend_inches(texts: Sequence[str]) -> float:
-    """Say how high a legend of these entries is, in inches."""
+    """Estimate the height of a legend of these entries, in inches."""
     return sum(0.093 * (text.count("\n") + 1) + 0.03 for text in texts)
 
 
 def say_empty(axes: Axes, reason: str) -> None:
-    """Say in the middle of a panel why nothing is drawn in it; a panel without a scale keeps none."""
+    """Write in the middle of a panel why nothing is drawn in it; ticks are removed where there are no data."""
     if not axes.has_data():
         axes.set(xticks=[], yticks=[])
     text = textwrap.fill(f"not drawn: {reason}", 26)

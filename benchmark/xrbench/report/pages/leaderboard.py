@@ -78,7 +78,7 @@ def write(
 
 
 def _copy_judgement(run: Path, folder: Path) -> None:
-    """Put the run's analyses beside the scores, and take away those that it does not have."""
+    """Copy the run's analyses beside the scores, and remove those that it does not have."""
     for name in analyses.ANALYSES:
         there, here = (root / analyses.FOLDER / f"{name}.csv" for root in (run, folder))
         if there.is_file():
@@ -115,7 +115,7 @@ def page_of_run(run: Run) -> str:
 def meta_of(
     manifest: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]], caveats: Sequence[str]
 ) -> dict[str, Any]:
-    """Take from a run's manifest what its leaderboard needs; folders of the machine are left out."""
+    """Select what a leaderboard needs from a run's manifest; folders of the machine are left out."""
     failed = [
         {"name": e.get("cell", e.get("name")), "reason": e["failed"]} for e in _entries(manifest) if e.get("failed")
     ]
@@ -148,7 +148,7 @@ def public_command(command: str) -> str:
 
 
 def all_predictions(results: Results) -> pd.DataFrame:
-    """Put all cells' predictions under one another, with a column ``cell``.
+    """Concatenate all cells' predictions, with a column ``cell``.
 
     Raises:
         MeasureError: A cell has none.
@@ -158,8 +158,8 @@ def all_predictions(results: Results) -> pd.DataFrame:
         frame = results.predictions(cell)
         if frame is None:
             raise MeasureError(f"{results.where}: {cell}: predictions are missing")
-        kept = [name for name in frame.columns if name in KEPT or str(name).startswith(("truth:", "score:"))]
-        frames.append(frame[kept].assign(cell=cell))
+        columns = [name for name in frame.columns if name in KEPT or str(name).startswith(("truth:", "score:"))]
+        frames.append(frame[columns].assign(cell=cell))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -187,8 +187,8 @@ def page(
     lines += [f"> **{STAMP}**", ""] if fixture else []
     lines += _provenance(suite, meta)
     lines += ["## Results", ""]
-    made = build.suite_tables(scores, suite, paper=paper, descriptions=meta["datasets"], run=run)
-    lines += [table.markdown() for table in made]
+    tables = build.suite_tables(scores, suite, paper=paper, descriptions=meta["datasets"], run=run)
+    lines += [table.markdown() for table in tables]
     lines += [f"![{name.removesuffix('.svg')}](figures/{name})\n" for name in figures]
     compared = [table.markdown() for table in comparison_tables(meta["comparisons"])]
     lines += ["## Comparison of methods", "", *compared] if compared else []
@@ -204,9 +204,8 @@ def page(
 
 def _conclusions(run: Run | None) -> list[str]:
     """Show the analyses that the suite asks for; long tables are folded."""
-    made = [] if run is None else build.judgement_tables(run)
     lines = []
-    for table in made:
+    for table in [] if run is None else build.judgement_tables(run):
         if sum(map(len, table.blocks)) > FOLDED:
             lines += [
                 f"<details><summary>{escape_markdown(table.caption)}</summary>",
@@ -217,8 +216,8 @@ def _conclusions(run: Run | None) -> list[str]:
             ]
         else:
             lines.append(table.markdown())
-    told = "Every row, with its interval, counts and reasons, stands in the folder [judgement](judgement)."
-    return ["## Beyond the scores", "", told, "", *lines] if lines else []
+    source = "Every row, with its interval, counts and reasons, stands in the folder [judgement](judgement)."
+    return ["## Beyond the scores", "", source, "", *lines] if lines else []
 
 
 def _provenance(suite: SuiteCard, meta: Mapping[str, Any]) -> list[str]:
@@ -238,8 +237,8 @@ def _provenance(suite: SuiteCard, meta: Mapping[str, Any]) -> list[str]:
     for failure in meta["failed"]:
         lines.append(f"- Failed: {escape_markdown(failure['name'])}: {escape_markdown(failure['reason'])}")
     lines += ["", "```", meta["command"].replace("```", ""), "```", ""] if meta["command"] else [""]
-    said = [*meta["caveats"], *meta.get("notes", [])]
-    lines += [*(f"- {escape_markdown(text)}" for text in said), ""] if said else []
+    caveats = [*meta["caveats"], *meta.get("notes", [])]
+    lines += [*(f"- {escape_markdown(text)}" for text in caveats), ""] if caveats else []
     return lines + ([escape_markdown(suite.notes), ""] if suite.notes else [])
 
 

@@ -1,4 +1,4 @@
-"""Write what a run found: its tables in every form, figures with their numbers, and a page that shows them."""
+"""Write the results of a run: its tables in every form, figures with their numbers, and a page that shows them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from xrbench.report.tables.analysis_table import KINDS
 FORMS = ("md", "tex", "csv")
 PAGE = "README.md"
 OURS = (".md", ".tex", ".csv", ".html", ".txt", ".svg", ".png")
-"""Endings of the files in ``tables/`` and ``figures/``: what a later report does not write again is removed."""
+"""Endings of the files in ``tables/`` and ``figures/``; those that a later report does not write again are removed."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was written, and the tables to print.
+    """The written files, and the tables to print.
 
     Attributes:
         folder: The run folder.
@@ -73,10 +73,10 @@ def publish(
     say = reporter or Silent()
     run = open_run(folder, catalogue)
     before = _written(folder)
-    made = build.every_table(run.scores, run.suite, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
-    for table in made:
+    tables = build.every_table(run.scores, run.suite, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
+    for table in tables:
         save(table, folder / "tables", forms)
-    say.detail(f"{len(made)} tables in {folder / 'tables'}")
+    say.detail(f"{len(tables)} tables in {folder / 'tables'}")
     draw_figures(run, folder / "figures")
     write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())
     for path, when in _written(folder).items():
@@ -84,7 +84,7 @@ def publish(
             path.unlink()
     names = {layout.name for layout in run.suite.tables}
     lacking = tuple(name for name in KINDS if name in analyses.asked(run.suite) and analyses.read(folder, name) is None)
-    return Published(folder, tuple(made), tuple(sorted(names)), run.results.fixture, run.suite.name, lacking)
+    return Published(folder, tuple(tables), tuple(sorted(names)), run.results.fixture, run.suite.name, lacking)
 
 
 def _written(folder: Path) -> dict[Path, int]:

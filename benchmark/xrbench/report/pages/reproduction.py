@@ -1,4 +1,4 @@
-"""Whether what we measured agrees with what a paper reported."""
+"""Measured figures against those that a paper reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from xrbench.cards import SuiteCard
 from xrbench.metrics import metric_title
 from xrbench.rendering.numbers import MISSING, interval, number
-from xrbench.rendering.table import Cell, Table
+from xrbench.rendering.table import Table
 from xrbench.report.reported_values import OVER_SETTINGS, Reported, domains, same_domains
 from xrbench.report.score_grid import Figure, Line, Selection
 
@@ -24,7 +24,7 @@ WHERE = {"external": "test", "validation": "valid", "internal": "internal", "res
 
 
 def verdicts(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> pd.DataFrame:
-    """Set every reported figure beside the measured one.
+    """Compare every reported figure with the measured one.
 
     A figure is *reproduced* when it is within the card's tolerance of the reported one or the reported one lies inside its
     interval, *near* within three tolerances, else *off*; synthetic images measure nothing that a paper reported. The mean
@@ -65,19 +65,26 @@ def verdicts(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def verdict(said: float, got: float, low: float, high: float, *, tolerance: float) -> Verdict:
+def verdict(reported: float, measured: float, low: float, high: float, *, tolerance: float) -> Verdict:
     """Judge one figure.
+
+    Args:
+        reported: The paper's figure.
+        measured: Ours; NaN where it was not measured.
+        low: Lower end of our interval.
+        high: Upper end of our interval.
+        tolerance: Largest difference that counts as reproduced.
 
     >>> verdict(0.86, 0.853, 0.84, 0.87, tolerance=0.01), verdict(0.86, 0.84, 0.82, 0.85, tolerance=0.01)
     ('reproduced', 'near')
     >>> verdict(0.86, 0.70, 0.68, 0.72, tolerance=0.01), verdict(0.86, float("nan"), 0, 1, tolerance=0.01)
     ('off', 'not measured')
     """
-    if math.isnan(got):
+    if math.isnan(measured):
         return "not measured"
     # Decimal figures are not exact in binary: 0.86 - 0.85 is a little more than 0.01.
-    distance = abs(got - said) - 1e-9
-    if distance <= tolerance or low <= said <= high:
+    distance = abs(measured - reported) - 1e-9
+    if distance <= tolerance or low <= reported <= high:
         return "reproduced"
     return "near" if distance <= NEAR * tolerance else "off"
 
@@ -86,9 +93,7 @@ def reproduction(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> Tab
     """Make the table "paper said, we got, verdict"."""
     judged = verdicts(scores, suite, paper)
     selection = Selection(scores, suite, "auc")
-    blocks = []
-    for _, part in judged.groupby("method", sort=False):
-        blocks.append(tuple(_row(row) for _, row in part.iterrows()))
+    blocks = [[_row(row) for _, row in rows.iterrows()] for _, rows in judged.groupby("method", sort=False)]
     counts = judged["verdict"].value_counts()
     summary = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("reproduced", "near", "off", "not measured"))
     notes = [
@@ -99,19 +104,19 @@ def reproduction(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> Tab
     ]
     if selection.fixture:
         notes.append("Synthetic images measure nothing that a paper reported: no figure is compared.")
-    return Table(
-        name="reproduction",
-        caption="What the paper reported and what was measured",
-        header=(("method", "setting", "figure", "reported", "measured", "interval", "verdict"),),
-        blocks=tuple(blocks),
-        align="lllrrrl",
+    return Table.of(
+        "reproduction",
+        "What the paper reported and what was measured",
+        ("method", "setting", "figure", "reported", "measured", "interval", "verdict"),
+        blocks,
+        "lllrrrl",
         titled=True,
-        notes=tuple(notes),
+        notes=notes,
         stamp=selection.stamp,
     )
 
 
-def _row(row: pd.Series) -> tuple[Cell, ...]:
+def _row(row: pd.Series) -> tuple[str, ...]:
     where = WHERE[row["protocol"]]
     measured = MISSING if math.isnan(row["measured"]) else number(row["measured"], 3)
     texts = (
@@ -123,7 +128,7 @@ def _row(row: pd.Series) -> tuple[Cell, ...]:
         interval(row["low"], row["high"], 3).strip("()") or MISSING,
         row["verdict"],
     )
-    return tuple(Cell(str(text)) for text in texts)
+    return tuple(map(str, texts))
 
 
 def _of_training_set(scores: pd.DataFrame, row: pd.Series) -> tuple[float, float, float]:
@@ -131,12 +136,12 @@ def _of_training_set(scores: pd.DataFrame, row: pd.Series) -> tuple[float, float
     kept = pd.Series(True, index=scores.index)
     for column in ("method", "model", "configuration", "protocol", "label", "metric", "members"):
         kept &= scores[column] == row[column]
-    found = scores[kept]
+    rows = scores[kept]
     for role in ("train", "test"):
-        found = found[same_domains(found[role], row[role])]
-    values = found["value"].dropna()
-    if len(found) == 1 and len(values):
-        return float(values.iloc[0]), float(found["low"].iloc[0]), float(found["high"].iloc[0])
+        rows = rows[same_domains(rows[role], row[role])]
+    values = rows["value"].dropna()
+    if len(rows) == 1 and len(values):
+        return float(values.iloc[0]), float(rows["low"].iloc[0]), float(rows["high"].iloc[0])
     return (float(values.mean()) if len(values) else math.nan), math.nan, math.nan
 
 

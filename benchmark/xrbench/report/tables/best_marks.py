@@ -1,4 +1,4 @@
-"""Who is marked as best in a column: nobody by less than what the data could have shown."""
+"""Marks of the best method of a column: with all methods whose difference to it could not have been detected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Key = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True)
 class Marks:
-    """What is known of the differences between each two lines of a setting.
+    """Smallest detectable differences between each two lines of a setting, and the marks that follow.
 
     Attributes:
         apart: (setting, metric, label, line, line) -> smallest detectable difference, in either order of lines; empty where it was
@@ -36,11 +36,10 @@ class Marks:
         metric: str,
         label: str,
     ) -> frozenset[Line]:
-        """Choose who is marked in a column.
+        """Choose the lines that are marked in a column.
 
-        The best figure leads, with all that print the same and all that lie within the smallest difference that such data would
-        show. Contaminated figures do not compete. Nobody is marked where that would be everybody, or where neither direction is
-        better.
+        Marked are the best figure, those that print the same, and those within the smallest detectable difference of it.
+        Contaminated figures are left out. Nothing is marked where that would be every line, or where neither direction is better.
 
         Args:
             figures: The figures of one row kind in one column.
@@ -50,22 +49,22 @@ class Marks:
             metric: Name of the metric.
             label: The row's label.
         """
-        there = {line: f for line, f in figures.items() if f is not None and f.defined and not f.seen}
-        if len(there) < 2 or better == "neither":
+        valid = {line: f for line, f in figures.items() if f is not None and f.defined and not f.seen}
+        if len(valid) < 2 or better == "neither":
             return frozenset()
         if not self.apart:
-            marked = _by_intervals(there, digits, better)
+            marked = _by_intervals(valid, digits, better)
         else:
             pairs = {(a, b): d for (s, m, of, a, b), d in self.apart.items() if (s, m, of) == (setting, metric, label)}
-            named = {name_of(line.method, line.model): line for line in there}
-            values = {name: there[line].value for name, line in named.items()}
+            named = {name_of(line.method, line.model): line for line in valid}
+            values = {name: valid[line].value for name, line in named.items()}
             ahead = statistics.leaders(values, pairs, lower_is_better=better == "lower")
             top = number((min if better == "lower" else max)(values.values()), digits)
             marked = {named[name] for name in values if name in ahead or number(values[name], digits) == top}
-        return frozenset(marked) if len(marked) < len(there) else frozenset()
+        return frozenset(marked) if len(marked) < len(valid) else frozenset()
 
     def note(self, better: Better) -> str:
-        """Say how the marks were set for a metric of that direction."""
+        """Explain the marks of a metric of that direction."""
         rest = "nothing is marked where that is every method. MEAN is not marked: see the comparison of methods."
         if not self.apart:
             end = "lowest" if better == "lower" else "highest"
@@ -82,18 +81,18 @@ def name_of(method: str, model: str) -> str:
 
 
 def marks_of(folder: Path) -> Marks:
-    """Read what a run or leaderboard folder knows of differences between each two lines."""
+    """Read the detectable differences between each two lines from a run or leaderboard folder."""
     frame = analyses.read(folder, "pairs")
     return Marks() if frame is None else Marks(detectable(frame, name_of))
 
 
-def _by_intervals(there: Mapping[Line, Figure], digits: int, better: Better) -> set[Line]:
-    """Mark the best, with all who print the same or whose own interval reaches it."""
+def _by_intervals(figures: Mapping[Line, Figure], digits: int, better: Better) -> set[Line]:
+    """Mark the best, with all that print the same or whose own interval reaches it."""
     sign = -1.0 if better == "lower" else 1.0
-    top = max(sign * figure.value for figure in there.values())
+    top = max(sign * figure.value for figure in figures.values())
     return {
         line
-        for line, figure in there.items()
+        for line, figure in figures.items()
         if number(sign * figure.value, digits) == number(top, digits)
         or max(sign * figure.low, sign * figure.high) >= top
     }

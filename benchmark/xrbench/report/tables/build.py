@@ -65,13 +65,13 @@ def table(
         )
     scores = check_scores(scores)
     if layout.kind == "datasets":
-        made = datasets_table(scores, layout, descriptions or (), paper=paper)
+        laid_out = datasets_table(scores, layout, descriptions or (), paper=paper)
     elif layout.kind == "settings":
         selection = Selection(scores, suite, layout.metric)
-        made = settings_table(selection, layout, paper=paper, intervals=intervals, marks=marks)
+        laid_out = settings_table(selection, layout, paper=paper, intervals=intervals, marks=marks)
     else:
-        made = gap_table(Selection(scores, suite, layout.metric), layout)
-    return with_unreadable(made, descriptions or ())
+        laid_out = gap_table(Selection(scores, suite, layout.metric), layout)
+    return with_unreadable(laid_out, descriptions or ())
 
 
 def run_table(run: Run, layout: TableLayout) -> Table | None:
@@ -83,15 +83,15 @@ def run_table(run: Run, layout: TableLayout) -> Table | None:
     """
     where = f"suite {run.suite.name}: table {layout.name}"
     make = blocks.check_options("table", layout.kind, layout.options, where=where)
-    made: Table | None = make(run, layout, **layout.options)
-    return made
+    table_of_run: Table | None = make(run, layout, **layout.options)
+    return table_of_run
 
 
-def with_unreadable(made: Table, descriptions: Descriptions) -> Table:
+def with_unreadable(laid_out: Table, descriptions: Descriptions) -> Table:
     """Add a note on how many images were left out because they cannot be read."""
     left = [f"{about['unreadable']:,} of {about['dataset']}" for about in descriptions if about.get("unreadable")]
     note = f"Left out, since they cannot be read: {', '.join(left)}."
-    return replace(made, notes=(*made.notes, note)) if left else made
+    return replace(laid_out, notes=(*laid_out.notes, note)) if left else laid_out
 
 
 def named(
@@ -119,10 +119,10 @@ def named(
         known = (*layouts, *with_intervals, *concluded, SCORES)
         raise UnknownNameError("table", name, known, where=f"suite {suite.name}")
     if run is not None and layout.kind not in OF_SCORES:
-        made = run_table(run, layout)
-        if made is None:
+        of_run = run_table(run, layout)
+        if of_run is None:
             raise UsageError(f"table {name}: {run.folder} has nothing for a table of kind {layout.kind!r}")
-        return with_unreadable(made, descriptions or ())
+        return with_unreadable(of_run, descriptions or ())
     marks = None if run is None else marks_of(run.folder)
     return table(
         scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name in with_intervals, marks=marks
@@ -162,8 +162,8 @@ def wins_tables(scores: pd.DataFrame, suite: SuiteCard) -> list[Table]:
 
 def judgement_tables(run: Run) -> list[Table]:
     """Lay out the analyses that a suite asks for and that it does not lay out itself."""
-    made = (run_table(run, layout) for layout in layouts_of(run.suite))
-    return [table for table in made if table is not None]
+    tables = (run_table(run, layout) for layout in layouts_of(run.suite))
+    return [table for table in tables if table is not None]
 
 
 def suite_tables(
@@ -180,8 +180,8 @@ def suite_tables(
     for layout in suite.tables:
         if layout.kind in OF_SCORES:
             tables.append(table(scores, suite, layout, paper=paper, descriptions=descriptions, marks=marks))
-        elif run is not None and (made := run_table(run, layout)) is not None:
-            tables.append(with_unreadable(made, descriptions or ()))
+        elif run is not None and (of_run := run_table(run, layout)) is not None:
+            tables.append(with_unreadable(of_run, descriptions or ()))
     return tables
 
 
