@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from xrbench import compare
-from xrbench.compare.across_runs import placed, signed_lines, signed_row
+from xrbench.compare.across_runs import rank_over_settings, signed_lines, signed_row
 from xrbench.metrics import Better
 
 A, B = [0.20, 0.21, 0.22, 0.23], [0.10, 0.21, 0.12, 0.33]
@@ -33,7 +33,7 @@ def test_without_a_direction_nothing_is_won() -> None:
 @pytest.mark.parametrize(("better", "first"), [("higher", "plain"), ("lower", "fancy")])
 def test_rank_1_is_the_best(better: Better, first: str) -> None:
     table = pd.DataFrame({"plain": [0.2, 0.3, 0.25], "fancy": [0.1, 0.15, 0.2]})
-    ranking = placed(table, "Edema", better, 0.05).ranking
+    ranking = rank_over_settings(table, "Edema", better, 0.05).ranking
     assert ranking is not None
     assert (ranking.methods[0], ranking.mean_ranks[0]) == (first, 1.0)
 

@@ -1,6 +1,6 @@
-"""What each setting can tell apart: every two methods on the same patients, and the smallest difference that would show.
+"""Differences of every two methods in each setting, paired over patients, and the smallest detectable difference.
 
-No figure is called the best of a column by less than this.
+Tables mark a value as the best of a column only where it is ahead by at least that.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ Family = tuple[Line, Line, str, list[Pair]]
 def families(material: Material) -> list[Family]:
     """Pair the cells of every two methods (or models), setting by setting: challenger, baseline, setting, pairs of cells.
 
-    Cells of one seed face each other; an ensemble and a model that is used as it comes, which stands in every setting with its
-    test set, face all seeds. Cells on images that the weights have seen are left out.
+    Cells of one seed are paired; an ensemble and a pretrained model, which belongs to every setting with its test set, are
+    paired with all seeds. Cells on images that the weights have seen are left out.
     """
     cells = [cell for cell in material.cells("external") if not cell.seen]
     places = dict.fromkeys((cell.setting, cell.test) for cell in cells if cell.train)
     places |= dict.fromkeys(("", cell.test) for cell in cells if cell.test not in {test for _, test in places})
-    found = []
+    pairs_of_methods = []
     for setting, test in places:
-        there: dict[Line, list[RunCell]] = {}
+        by_line: dict[Line, list[RunCell]] = {}
         for cell in cells:
             if cell.test == test and cell.setting in (setting, ""):
-                there.setdefault(cell.line, []).append(cell)
-        for baseline, challenger in combinations(there, 2):
+                by_line.setdefault(cell.line, []).append(cell)
+        for baseline, challenger in combinations(by_line, 2):
             pairs = [
                 Pair(a, b)
-                for a in there[baseline]
-                for b in there[challenger]
+                for a in by_line[baseline]
+                for b in by_line[challenger]
                 if a.seed == b.seed or not a.train or not b.train or a.is_ensemble or b.is_ensemble
             ]
-            found += [(challenger, baseline, setting, pairs)] if pairs else []
-    return found
+            pairs_of_methods += [(challenger, baseline, setting, pairs)] if pairs else []
+    return pairs_of_methods
 
 
 def metrics_of(material: Material) -> tuple[str, ...]:
-    """Name the metrics whose figures stand in the suite's tables of settings; else the first metric."""
+    """Name the metrics of the suite's tables of settings; without such tables the first metric."""
     named = (layout.metric for layout in material.suite.tables if layout.kind == "settings")
     measured = set(material.suite.metrics)
     return tuple(dict.fromkeys(name for name in named if name in measured)) or (material.metric,)
@@ -73,17 +73,17 @@ def rows_of(material: Material, family: Family) -> list[Row]:
     first = pairs[0]
     head = {"setting": setting, "challenger": challenger[0], "baseline": baseline[0], "protocol": "external"}
     head |= {"model": challenger[1], "other": baseline[1], **_trained(first.b if first.b.train else first.a)}
-    found: list[Row] = []
+    table: list[Row] = []
     for metric in metrics_of(material):
         how = Settings(metric, 0.0, material.level, replicates=1)
         try:
             part = section("", pairs, material.results, material.results, labels_of(material.results), how)
         except XrbenchError as error:
-            found.append({**head, **nothing(str(error), metric=metric, label="")})
+            table.append({**head, **nothing(str(error), metric=metric, label="")})
             continue
-        how_known = "jackknife" if part.paired else "normal"
-        found += [{**head, **_row(row, metric, material.level), "interval": how_known} for row in part.rows]
-    return found
+        interval = "jackknife" if part.paired else "normal"
+        table += [{**head, **_row(row, metric, material.level), "interval": interval} for row in part.rows]
+    return table
 
 
 def _trained(cell: RunCell) -> dict[str, Any]:
@@ -105,9 +105,9 @@ def detectable(rows: pd.DataFrame, name_of: Callable[[str, str], str]) -> dict[t
         rows: The rows of this analysis.
         name_of: Names a line by its method and model.
     """
-    found = {}
+    differences = {}
     for row in records(rows):
         lines = (name_of(row["challenger"], row["model"]), name_of(row["baseline"], row["other"]))
         for a, b in (lines, lines[::-1]):
-            found[row["setting"], row["metric"], row["label"], a, b] = float(row["detectable"])
-    return found
+            differences[row["setting"], row["metric"], row["label"], a, b] = float(row["detectable"])
+    return differences

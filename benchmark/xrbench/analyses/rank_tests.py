@@ -1,18 +1,27 @@
-"""Do methods differ over settings? Ranks with Friedman's and Nemenyi's tests, and signed ranks of the declared pairs.
+"""Tests of methods over settings: ranks with Friedman's and Nemenyi's tests, and signed ranks of the declared pairs.
 
-Both look only at external test sets that the weights have not seen, and at settings in which every method that takes part has a
-value. They treat settings as independent, which settings that share hospitals are not.
+Both use only external test sets that the weights have not seen, and settings in which every method that takes part has a value.
+They take settings as independent, which settings that share hospitals are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import ascii_lowercase
 
 from xrbench import statistics
 from xrbench.analyses.inputs import Material
 from xrbench.analyses.rows import FIGURE, NAN, Row, nothing, repeats
 from xrbench.cards import Comparison
-from xrbench.compare.across_runs import SHARED, Placed, SignedRow, fair, placed, signed_row, table_of
+from xrbench.compare.across_runs import (
+    SHARED,
+    RankedMethods,
+    SignedRow,
+    rank_over_settings,
+    settings_by_method,
+    signed_row,
+    unseen_external,
+)
 
 RANK_COLUMNS = (
     *("method", "protocol", *FIGURE, "mean_rank", "group", "statistic", "p"),
@@ -34,34 +43,34 @@ def rows_of(material: Material, *, significance: float | None = None) -> Iterato
     level = 1 - material.level if significance is None else significance
     for metric, label in _figures(material):
         about = {"metric": metric, "label": label, "protocol": "external", "significance": level}
-        found = placed(table_of(material.results.scores, metric, label), label, material.spec(metric).better, level)
-        yield from ({**about, **row} for row in _ranked(found))
+        table = settings_by_method(material.results.scores, metric, label)
+        ranked = rank_over_settings(table, label, material.spec(metric).better, level)
+        yield from ({**about, **row} for row in _of_methods(ranked))
 
 
-def _ranked(found: Placed) -> Iterator[Row]:
-    for name in found.without:
+def _of_methods(ranked: RankedMethods) -> Iterator[Row]:
+    for name in ranked.without:
         yield nothing("no setting has a value", method=name)
-    if found.ranking is None:
-        yield {**nothing(found.reason), "n_methods": len(found.means)}
+    ranking = ranked.ranking
+    if ranking is None:
+        yield {**nothing(ranked.reason), "n_methods": len(ranked.means)}
         return
-    dropped = f"; {found.dropped} settings left out, where a method has no value" if found.dropped else ""
-    for at, (method, rank) in enumerate(zip(found.ranking.methods, found.ranking.mean_ranks, strict=True)):
-        letters = (LETTERS[n % len(LETTERS)] for n, (a, b) in enumerate(found.ranking.groups) if a <= at <= b)
+    dropped = f"; {ranked.dropped} settings left out, where a method has no value" if ranked.dropped else ""
+    for position, (method, rank) in enumerate(zip(ranking.methods, ranking.mean_ranks, strict=True)):
+        # Methods are sorted by rank, so a group of methods that do not differ is an interval of positions.
+        groups = (number for number, (first, last) in enumerate(ranking.groups) if first <= position <= last)
         yield {
             "method": method,
-            "value": found.means[method],
+            "value": ranked.means[method],
             "mean_rank": rank,
-            "statistic": found.ranking.statistic,
-            "p": found.ranking.p,
-            "critical_difference": found.ranking.critical_difference,
-            "group": "".join(letters),
-            "n_settings": found.ranking.n_settings,
-            "n_methods": len(found.ranking.methods),
+            "statistic": ranking.statistic,
+            "p": ranking.p,
+            "critical_difference": ranking.critical_difference,
+            "group": "".join(ascii_lowercase[number % len(ascii_lowercase)] for number in groups),
+            "n_settings": ranking.n_settings,
+            "n_methods": len(ranking.methods),
             "caution": SHARED + dropped,
         }
-
-
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def signed_rows(material: Material) -> list[Row]:
@@ -71,29 +80,33 @@ def signed_rows(material: Material) -> list[Row]:
         One row a comparison and label (and their mean): challenger minus baseline with the t-interval of its mean, wins, ties and
         losses, the signed-rank statistic with its p-value, and the smallest p-value that so many settings can give.
     """
-    found = [row for one in material.suite.comparisons for row in _compared(material, one)]
-    adjusted = statistics.adjust([row.get("p", NAN) for row in found], material.suite.adjustment)
-    return [{**row, "p_adjusted": float(p)} for row, p in zip(found, adjusted, strict=True)]
+    rows = [row for comparison in material.suite.comparisons for row in _compared(material, comparison)]
+    adjusted = statistics.adjust([row.get("p", NAN) for row in rows], material.suite.adjustment)
+    return [{**row, "p_adjusted": float(p)} for row, p in zip(rows, adjusted, strict=True)]
 
 
-def _compared(material: Material, one: Comparison) -> Iterator[Row]:
-    about = {name: getattr(one, name) for name in ("challenger", "baseline", "question", "margin", "metric")}
+def _compared(material: Material, comparison: Comparison) -> Iterator[Row]:
+    about = {name: getattr(comparison, name) for name in ("challenger", "baseline", "question", "margin", "metric")}
     about |= {"protocol": "external", "level": material.level}
-    scores = material.results.scores
-    models = [set(scores.loc[scores["method"] == name, "model"]) for name in (one.challenger, one.baseline)]
-    labels = [label for metric, label in _figures(material) if metric == one.metric]
-    gone = [name for name, there in zip((one.challenger, one.baseline), models, strict=True) if not there]
-    if gone or not labels:
-        why = f"not measured: {', '.join(gone)}" if gone else f"{one.metric} is not among the metrics of the suite"
-        yield {**about, **nothing(why), "label": ""}
+    scores, metric, pair = material.results.scores, comparison.metric, [comparison.baseline, comparison.challenger]
+    models = {name: set(scores.loc[scores["method"] == name, "model"]) for name in reversed(pair)}
+    labels = [label for name, label in _figures(material) if name == metric]
+    unmeasured = [name for name, of_method in models.items() if not of_method]
+    if unmeasured or not labels:
+        missing = f"not measured: {', '.join(unmeasured)}"
+        yield {
+            **about,
+            **nothing(missing if unmeasured else f"{metric} is not among the metrics of the suite"),
+            "label": "",
+        }
         return
-    for model in sorted(models[0] & models[1]) or [""]:
-        mine = scores[scores["model"] == model] if model else scores
+    # Methods without a model in common are compared as they are.
+    for model in sorted(set.intersection(*models.values())) or [""]:
+        of_model = scores[scores["model"] == model] if model else scores
         for label in labels:
-            table = table_of(mine, one.metric, label)
-            pair = table.reindex(columns=[one.baseline, one.challenger]).dropna()
-            a, b = pair[one.baseline].tolist(), pair[one.challenger].tolist()
-            row = signed_row("", label, a, b, material.level, better=material.spec(one.metric).better)
+            values = settings_by_method(of_model, metric, label).reindex(columns=pair).dropna()
+            a, b = (values[name].tolist() for name in pair)
+            row = signed_row("", label, a, b, material.level, better=material.spec(metric).better)
             yield {**about, "model": model, "label": label, **_signed(row)}
 
 
@@ -104,6 +117,6 @@ def _signed(row: SignedRow) -> Row:
 
 
 def _figures(material: Material) -> list[tuple[str, str]]:
-    rows = fair(material.results.scores)[["metric", "label"]].drop_duplicates()
+    rows = unseen_external(material.results.scores)[["metric", "label"]].drop_duplicates()
     labels = material.suite.labels
     return [(metric, label) for metric, label in rows.itertuples(index=False) if not repeats(label, labels)]

@@ -1,8 +1,6 @@
-"""Other readings of uncertain and blank labels: the truth that each makes of the published states, from stored predictions."""
+"""Truth under other label policies, from the published states that are stored with the predictions."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +12,16 @@ from xrbench.errors import MeasureError
 
 RAW, TRUTH = "raw:", "truth:"
 WHEN_HEALTHY = "negative-when-no-finding"
+AS_JUDGED = "as judged"
+"""The policy under which the suite itself is judged."""
 
 
 def truth_under(frame: pd.DataFrame, suite: SuiteCard, rule: PolicyRule) -> npt.NDArray[np.float64]:
-    """Apply a label policy to the published states that stand beside the predictions.
+    """Apply a label policy to the published states of labels.
 
-    The policy "a blank is negative where the film is read as No Finding" needs to know which films are. That is in the column
-    ``raw:No Finding``, or follows from the stored truth where the suite itself reads blanks so: there a blank became 0 just in
-    those films. Where neither is so, nothing is guessed.
+    The policy "a blank is negative where the image is read as No Finding" needs to know which images are. That is in the column
+    ``raw:No Finding``, or follows from the stored truth where the suite itself has this policy: there a blank became 0 exactly in
+    those images. Otherwise it is an error.
 
     Args:
         frame: Predictions with ``raw:<label>`` columns.
@@ -32,7 +32,7 @@ def truth_under(frame: pd.DataFrame, suite: SuiteCard, rule: PolicyRule) -> npt.
         1, 0 or NaN, shape (n, labels).
 
     Raises:
-        MeasureError: The published states are not there, or the films read as No Finding are not known.
+        MeasureError: The published states are missing, or the images read as No Finding are not known.
 
     >>> suite = SuiteCard(title="", labels=("Edema",))
     >>> frame = pd.DataFrame({"raw:Edema": [1.0, 0.0, -1.0, np.nan], "dataset": "here"})
@@ -42,30 +42,30 @@ def truth_under(frame: pd.DataFrame, suite: SuiteCard, rule: PolicyRule) -> npt.
     for label in suite.labels:
         if f"{RAW}{label}" not in frame.columns:
             raise MeasureError(f"no column '{RAW}{label}': the published states of labels are not in the predictions")
-    found = np.full((len(frame), len(suite.labels)), np.nan)
+    truth = np.full((len(frame), len(suite.labels)), np.nan)
     datasets = frame["dataset"].astype(str).to_numpy() if "dataset" in frame.columns else np.zeros(len(frame))
     for name in pd.unique(datasets):
         rows = np.flatnonzero(datasets == name)
         part = frame.iloc[rows]
         for number, label in enumerate(suite.labels):
-            found[rows, number] = _of_label(part, label, suite, rule)
-    return found
+            truth[rows, number] = _of_label(part, label, suite, rule)
+    return truth
 
 
 def _of_label(part: pd.DataFrame, label: str, suite: SuiteCard, rule: PolicyRule) -> npt.NDArray[np.float64]:
-    """Read one label of one dataset; a label that a dataset never mentions is one that it does not have."""
+    """Apply the policy to one label of one dataset; a label that a dataset never mentions is unknown in all its images."""
     states = part[f"{RAW}{label}"]
     if states.isna().all():
         return np.full(len(part), np.nan)
-    standing = pd.DataFrame({label: states.to_numpy(np.float32)})
+    published = pd.DataFrame({label: states.to_numpy(np.float32)})
     if _choice(rule.blank, label) == WHEN_HEALTHY:
-        standing[policies.NO_FINDING] = _healthy(part, label, suite)
-    read = policies.truth(standing, [label], uncertain=rule.uncertain, blank=rule.blank)
-    return np.asarray(read[:, 0], np.float64)
+        published[policies.NO_FINDING] = _healthy(part, label, suite)
+    truth = policies.truth(published, [label], uncertain=rule.uncertain, blank=rule.blank)
+    return np.asarray(truth[:, 0], np.float64)
 
 
 def _healthy(part: pd.DataFrame, label: str, suite: SuiteCard) -> npt.NDArray[np.float64]:
-    """Give 1 for films read as No Finding, as far as blanks of this label depend on it."""
+    """Find the images read as No Finding (1, else 0), as far as blanks of this label depend on it."""
     column = f"{RAW}{policies.NO_FINDING}"
     if column in part.columns:
         return np.asarray((part[column] == 1).to_numpy(np.float64))
@@ -81,12 +81,3 @@ def _choice(policy: str | dict[str, str] | object, label: str) -> str:
     if isinstance(policy, dict):
         return str(policy.get(label, policy.get(policies.EVERY_OTHER, "")))
     return str(policy)
-
-
-def names_of(rules: Sequence[PolicyRule]) -> tuple[str, ...]:
-    """Name the policies that are set beside each other, the suite's own first."""
-    return (AS_JUDGED, *(rule.name for rule in rules))
-
-
-AS_JUDGED = "as judged"
-"""The policy under which the suite itself is judged."""

@@ -14,7 +14,7 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.analyses.inputs import HELD_OUT, Material
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing, repeats, within
-from xrbench.compare.across_runs import fair, setting_means
+from xrbench.compare.across_runs import setting_means, unseen_external
 from xrbench.errors import XrbenchError
 from xrbench.runs.run_cell import RunCell
 
@@ -78,7 +78,7 @@ def _two_level(material: Material, family: Sequence[RunCell], metric: str) -> It
 def over_settings(material: Material) -> list[Row]:
     """Average over settings, each being the mean over its seeds: external test sets that the weights have not seen."""
     found = []
-    for (method, model), mine in fair(material.results.scores).groupby(["method", "model"], sort=False):
+    for (method, model), mine in unseen_external(material.results.scores).groupby(["method", "model"], sort=False):
         for (metric, label), rows in mine.groupby(["metric", "label"], sort=False):
             if repeats(str(label), material.suite.labels):
                 continue

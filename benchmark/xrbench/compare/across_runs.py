@@ -1,7 +1,7 @@
-"""Over settings instead of patients: who is ahead in how many settings, and could that be chance?
+"""Tests over settings instead of patients: signed ranks of two methods, and ranks of all methods.
 
-External test sets that the weights have not seen, one figure a setting: the mean over its seeds. These tests take settings as
-independent, which settings that share hospitals are not: they stand beside the paired comparison, not in its place.
+They use external test sets that the weights have not seen, with one figure a setting: the mean over its seeds. They take settings as
+independent, which settings that share hospitals are not, so they complement the paired comparison and do not replace it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from xrbench.rendering.numbers import p_text, signed, signed_interval
 from xrbench.rendering.text import aligned
 
 SHARED = "settings that share hospitals are not independent, as these tests take them to be"
-FEW = 2
+MINIMUM = 2
 """Settings below which nothing is tested."""
 
 
 @dataclass(frozen=True)
 class SignedRow:
-    """One label of two methods over settings.
+    """Difference of two methods over settings, for one label.
 
     Attributes:
         title: What is subtracted from what.
@@ -58,13 +58,13 @@ class SignedRow:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """The methods of one metric and label, ranked over settings.
+class RankedMethods:
+    """Ranks of the methods over settings, for one metric and label.
 
     Attributes:
         label: The label, or ``mean``.
-        ranking: Friedman's and Nemenyi's tests; None when they cannot be made.
-        means: Method -> mean figure over the settings that were used.
+        ranking: Friedman's and Nemenyi's tests; None where they are not defined.
+        means: Method -> mean over the settings that were used.
         without: Methods without a value in any setting.
         dropped: Settings left out because a method has no value.
         reason: Why there is no ranking; else empty.
@@ -78,7 +78,7 @@ class Placed:
     reason: str = ""
 
 
-def fair(scores: pd.DataFrame) -> pd.DataFrame:
+def unseen_external(scores: pd.DataFrame) -> pd.DataFrame:
     """Select the scores on external test sets that the weights have not seen."""
     return scores[(scores["protocol"] == "external") & ~scores["seen"]]
 
@@ -86,31 +86,31 @@ def fair(scores: pd.DataFrame) -> pd.DataFrame:
 def setting_means(rows: pd.DataFrame) -> pd.Series:
     """Average one method's figures over the seeds of each setting; settings without a value are left out.
 
-    A model that is used as it comes has no settings: its test sets take their place.
+    A pretrained model has no settings: its test sets take their place.
     """
     name = rows["setting"].where(rows["setting"] != "", rows["test"])
     return rows.assign(setting=name).groupby("setting", sort=False)["value"].mean().dropna()
 
 
-def table_of(scores: pd.DataFrame, metric: str, label: str) -> pd.DataFrame:
-    """Lay out one metric and label: a row a setting, a column a method, each figure the mean over seeds.
+def settings_by_method(scores: pd.DataFrame, metric: str, label: str) -> pd.DataFrame:
+    """Tabulate one metric and label: one row a setting, one column a method, each value the mean over seeds.
 
-    A model that is used as it comes has the same figure in all settings with one test set. A method with several models has a
-    column for each.
+    A pretrained model has the same value in all settings with the same test set. A method with several models has a column for
+    each.
     """
-    rows = fair(scores)
+    rows = unseen_external(scores)
     rows = rows[(rows["metric"] == metric) & (rows["label"] == label)]
     trained = rows[rows["train"] != ""]
     tests = dict(zip(trained["setting"], trained["test"], strict=True))
-    models = {str(method): mine["model"].nunique() for method, mine in rows.groupby("method")}
+    models = rows.groupby("method")["model"].nunique().to_dict()
     columns = {}
-    for (method, model), mine in rows.groupby(["method", "model"], sort=False):
-        name = f"{method} ({model})" if models[str(method)] > 1 else str(method)
-        if (mine["train"] == "").all() and tests:
-            by_test = mine.groupby("test")["value"].mean()
+    for (method, model), of_line in rows.groupby(["method", "model"], sort=False):
+        name = f"{method} ({model})" if models[method] > 1 else str(method)
+        if (of_line["train"] == "").all() and tests:
+            by_test = of_line.groupby("test")["value"].mean()
             columns[name] = pd.Series({setting: by_test.get(test, math.nan) for setting, test in tests.items()})
         else:
-            columns[name] = setting_means(mine)
+            columns[name] = setting_means(of_line)
     return pd.DataFrame(columns)
 
 
@@ -135,17 +135,18 @@ def signed_row(
     5
     """
     left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    kept = ~np.isnan(left + right)
-    left, right = left[kept], right[kept]
+    defined = ~np.isnan(left + right)
+    left, right = left[defined], right[defined]
+    # Equal values must tie although their last bits differ.
     difference = np.round(right - left, 12)
     spread = statistics.mean_and_spread(right - left, level=level)
     figures = (len(left), spread.mean, spread.low, spread.high, spread.sd)
     outcomes = _outcomes(difference, better)
-    if len(left) < FEW:
+    if len(left) < MINIMUM:
         reason = f"{len(left)} settings have both sides; two are wanted"
         return SignedRow(title, label, *figures, *outcomes, math.nan, math.nan, math.nan, reason=reason)
-    found = statistics.wilcoxon(left, right)
-    return SignedRow(title, label, *figures, *outcomes, found.statistic, found.p, found.smallest_p)
+    test = statistics.wilcoxon(left, right)
+    return SignedRow(title, label, *figures, *outcomes, test.statistic, test.p, test.smallest_p)
 
 
 def _outcomes(difference: FloatArray, better: Better) -> tuple[float, float, float]:
@@ -156,32 +157,34 @@ def _outcomes(difference: FloatArray, better: Better) -> tuple[float, float, flo
     return int((gain > 0).sum()), int((gain == 0).sum()), int((gain < 0).sum())
 
 
-def placed(table: pd.DataFrame, label: str, better: Better, significance: float) -> Placed:
-    """Rank the methods of one table of settings by methods.
+def rank_over_settings(table: pd.DataFrame, label: str, better: Better, significance: float) -> RankedMethods:
+    """Rank the methods over settings.
 
     Args:
-        table: As ``table_of`` makes it.
+        table: One row a setting, one column a method, see ``settings_by_method``.
         label: Its label.
         better: Direction of the metric.
-        significance: Chance of any false difference among all pairs.
+        significance: Family-wise error rate over all pairs of methods.
     """
-    kept = table.dropna(axis=1, how="all")
-    without = tuple(str(name) for name in table.columns if name not in kept.columns)
-    used = kept.dropna()
+    measured = table.dropna(axis=1, how="all")
+    without = tuple(str(name) for name in table.columns if name not in measured.columns)
+    used = measured.dropna()
     means = {str(name): float(value) for name, value in used.mean().items()}
-    dropped = len(kept) - len(used)
+    dropped = len(measured) - len(used)
     if better == "neither":
-        return Placed(label, None, means, without, dropped, "neither higher nor lower is better: there is no order")
+        return RankedMethods(
+            label, None, means, without, dropped, "neither higher nor lower is better: there is no order"
+        )
     try:
         ranking = statistics.rank_methods(
-            used.to_numpy(np.float64).reshape(len(used), kept.shape[1]),
-            [str(name) for name in kept.columns],
+            used.to_numpy(np.float64).reshape(len(used), measured.shape[1]),
+            [str(name) for name in measured.columns],
             significance=significance,
             higher_is_better=better == "higher",
         )
     except MeasureError as error:
-        return Placed(label, None, means, without, dropped, str(error))
-    return Placed(label, ranking, means, without, dropped)
+        return RankedMethods(label, None, means, without, dropped, str(error))
+    return RankedMethods(label, ranking, means, without, dropped)
 
 
 def signed_lines(rows: Sequence[SignedRow], adjustment: str) -> list[str]:
@@ -206,22 +209,22 @@ def signed_lines(rows: Sequence[SignedRow], adjustment: str) -> list[str]:
         )
         for row in rows
     ]
-    said = list(dict.fromkeys(row.reason for row in rows if row.reason))
-    return ["across settings, Wilcoxon's signed ranks", *aligned([heads, *texts], "lrrrrrrr"), *said]
+    reasons = list(dict.fromkeys(row.reason for row in rows if row.reason))
+    return ["across settings, Wilcoxon's signed ranks", *aligned([heads, *texts], "lrrrrrrr"), *reasons]
 
 
-def placed_lines(found: Sequence[Placed]) -> list[str]:
+def ranking_lines(rankings: Sequence[RankedMethods]) -> list[str]:
     """Write rankings for a terminal, one line a label."""
-    if not found:
+    if not rankings:
         return []
     heads = ("label", "settings", "mean ranks", "Friedman p", "critical difference")
     texts = []
-    for one in found:
-        if one.ranking is None:
-            texts.append((one.label, "", one.reason, "", ""))
+    for ranked in rankings:
+        if ranked.ranking is None:
+            texts.append((ranked.label, "", ranked.reason, "", ""))
             continue
-        names = zip(one.ranking.methods, one.ranking.mean_ranks, strict=True)
+        names = zip(ranked.ranking.methods, ranked.ranking.mean_ranks, strict=True)
         shown = ", ".join(f"{name} {rank:.2f}" for name, rank in names)
-        tested = (p_text(one.ranking.p), f"{one.ranking.critical_difference:.2f}")
-        texts.append((one.label, str(one.ranking.n_settings), shown, *tested))
+        test = (p_text(ranked.ranking.p), f"{ranked.ranking.critical_difference:.2f}")
+        texts.append((ranked.label, str(ranked.ranking.n_settings), shown, *test))
     return ["across settings, ranks (1 is best)", *aligned([heads, *texts], "lrlrr")]

@@ -9,7 +9,14 @@ from typing import Any
 
 from xrbench import cards
 from xrbench.compare import pairs as pairing
-from xrbench.compare.across_runs import SHARED, Placed, fair, placed, placed_lines, table_of
+from xrbench.compare.across_runs import (
+    SHARED,
+    RankedMethods,
+    rank_over_settings,
+    ranking_lines,
+    settings_by_method,
+    unseen_external,
+)
 from xrbench.compare.differences import adjusted, gap_of, section
 from xrbench.compare.pairs import Pair
 from xrbench.compare.rows import Row, Section, Settings
@@ -47,7 +54,7 @@ class Comparison:
     missing: tuple[str, ...] = ()
     unmeasured: tuple[str, ...] = ()
     fixture: bool = False
-    ranks: tuple[Placed, ...] = ()
+    ranks: tuple[RankedMethods, ...] = ()
 
     @property
     def rows(self) -> list[tuple[Section, Row]]:
@@ -69,7 +76,7 @@ class Comparison:
         lines = [STAMP] if self.fixture else []
         for part in self.sections:
             lines += ["", *section_lines(part, self.how, self.measured)]
-        lines += ["", *ranked] if (ranked := placed_lines(self.ranks)) else []
+        lines += ["", *ranked] if (ranked := ranking_lines(self.ranks)) else []
         lines += [f"caution: {SHARED}"] if self.how.across else []
         if self.missing:
             lines += ["", f"only in A ({self.a}): {', '.join(self.missing)}"]
@@ -177,13 +184,13 @@ def compare_methods(
     )
 
 
-def _ranks(results: Results, labels: Sequence[str], how: Settings) -> tuple[Placed, ...]:
+def _ranks(results: Results, labels: Sequence[str], how: Settings) -> tuple[RankedMethods, ...]:
     """Rank all methods of the results over settings, for every label that the metric has (and their mean)."""
-    there = fair(results.scores)
+    there = unseen_external(results.scores)
     measured = there.loc[there["metric"] == how.metric, "label"].drop_duplicates()
     better = parse_as(results.task, how.metric).better
     return tuple(
-        placed(table_of(results.scores, how.metric, label), str(label), better, 1 - how.level)
+        rank_over_settings(settings_by_method(results.scores, how.metric, label), str(label), better, 1 - how.level)
         for label in measured
         if len(labels) > 1 or label != pairing.MEAN
     )
