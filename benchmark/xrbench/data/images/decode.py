@@ -153,9 +153,9 @@ def _with_channels(array: Array, channels: int) -> Array:
 def error_line(error: BaseException) -> str:
     r"""Return an error's message as one short line, or its class when there is no message.
 
-    >>> one_line(OSError("image file\nis truncated"))
+    >>> error_line(OSError("image file\nis truncated"))
     'image file is truncated'
-    >>> one_line(KeyError())
+    >>> error_line(KeyError())
     'KeyError'
     """
     text = " ".join(str(error).split())
