@@ -89,6 +89,7 @@ def write_run(
                     store.write_predictions(out / "cells" / f"{key}.parquet", frame, {"key": key})
     card = small_suite_card()
     manifest = {
+        "format": store.MANIFEST_FORMAT,
         "suite": cards.plain(card),
         "settings": [cards.plain(setting) for setting in card.protocol.settings],
         "profile_name": "quick",

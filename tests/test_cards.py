@@ -47,57 +47,57 @@ def test_a_wrong_card_is_one_line_that_names_file_and_field(tmp_path: Path, text
 
 SUITE = 'title = "x"\n'
 TWO_PROFILES = SUITE + "[profiles.good]\nepochs = 3\n[profiles.bad]\n"
-JUDGEMENT = SUITE + "[judgement]\n"
+JUDGEMENT = SUITE + "[analyses]\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (TWO_PROFILES + "image_size = 0", "profiles.bad.image_size: wanted a number above 0, got 0"),
-        (TWO_PROFILES + "epochs = -1", "profiles.bad.epochs: wanted a number above 0, got -1"),
-        (TWO_PROFILES + "batch_size = 0", "profiles.bad.batch_size: wanted a number above 0, got 0"),
-        (TWO_PROFILES + "steps_per_epoch = -2", "profiles.bad.steps_per_epoch: wanted 0 or more, got -2"),
-        (TWO_PROFILES + "threads = -1", "profiles.bad.threads: wanted 0 or more, got -1"),
+        (TWO_PROFILES + "image_size = 0", "profiles.bad.image_size: expected a number above 0, got 0"),
+        (TWO_PROFILES + "epochs = -1", "profiles.bad.epochs: expected a number above 0, got -1"),
+        (TWO_PROFILES + "batch_size = 0", "profiles.bad.batch_size: expected a number above 0, got 0"),
+        (TWO_PROFILES + "steps_per_epoch = -2", "profiles.bad.steps_per_epoch: expected 0 or more, got -2"),
+        (TWO_PROFILES + "threads = -1", "profiles.bad.threads: expected 0 or more, got -1"),
         (
             TWO_PROFILES + "split = { test_fraction = 1.0 }",
-            "profiles.bad.split.test_fraction: wanted 0 <= test_fraction < 1, got 1.0",
+            "profiles.bad.split.test_fraction: expected 0 <= test_fraction < 1, got 1.0",
         ),
         (
             SUITE + '[protocol]\nconfigurations = [{ name = "a", train = ["b"], split = { valid_fraction = -0.1 } }]',
-            "protocol.configurations[0].split.valid_fraction: wanted 0 <= valid_fraction < 1, got -0.1",
+            "protocol.configurations[0].split.valid_fraction: expected 0 <= valid_fraction < 1, got -0.1",
         ),
-        (SUITE + "[interval]\nlevel = 1.0", "interval.level: wanted 0 < level < 1, got 1.0"),
-        (SUITE + "[interval]\nreplicates = 0", "interval.replicates: wanted a number above 0, got 0"),
+        (SUITE + "[interval]\nlevel = 1.0", "interval.level: expected 0 < level < 1, got 1.0"),
+        (SUITE + "[interval]\nreplicates = 0", "interval.replicates: expected a number above 0, got 0"),
         (
             SUITE + '[[comparisons]]\nchallenger = "a"\nbaseline = "b"\nmargin = -0.01',
-            "comparisons[0].margin: wanted 0 or more, got -0.01",
+            "comparisons[0].margin: expected 0 or more, got -0.01",
         ),
         (
             SUITE + '[[comparisons]]\nchallenger = "a"\nbaseline = "b"\nquestion = "equivalence"',
             "comparisons[0].margin: the question 'equivalence' wants a margin above 0",
         ),
-        (JUDGEMENT + "prevalences = [0.5, 1.0]", "judgement.prevalences[1]: wanted 0 < value < 1, got 1.0"),
+        (JUDGEMENT + "prevalences = [0.5, 1.0]", "analyses.prevalences[1]: expected 0 < value < 1, got 1.0"),
         (
             JUDGEMENT + "decision_thresholds = [-0.1]",
-            "judgement.decision_thresholds[0]: wanted 0 <= value < 1, got -0.1",
+            "analyses.decision_thresholds[0]: expected 0 <= value < 1, got -0.1",
         ),
         (
             JUDGEMENT + 'subgroups = [{ column = "sex", minimum = 0 }]',
-            "judgement.subgroups[0].minimum: wanted 1 or more, got 0",
+            "analyses.subgroups[0].minimum: expected 1 or more, got 0",
         ),
         (
             JUDGEMENT + 'subgroups = [{ column = "sex" }, { column = "age", bands = [60, 40] }]',
-            "judgement.subgroups[1].bands: wanted rising whole numbers above 0, where bands begin; got 60, 40",
+            "analyses.subgroups[1].bands: expected rising whole numbers above 0, where bands begin; got 60, 40",
         ),
         (
             JUDGEMENT + 'operating = ["sensitivity=0.9", "sensitivity=2"]',
-            "judgement.operating[1]: wanted sensitivity=SHARE or specificity=SHARE with 0 < SHARE <= 1",
+            "analyses.operating[1]: expected sensitivity=SHARE or specificity=SHARE with 0 < SHARE <= 1",
         ),
         (
-            JUDGEMENT + 'policies = [{ name = "as judged" }]',
-            "judgement.policies[0].name: 'as judged' is what the suite's own policy is called",
+            JUDGEMENT + 'policies = [{ name = "own policy" }]',
+            "analyses.policies[0].name: 'own policy' is what the suite's own policy is called",
         ),
-        (JUDGEMENT + 'policies = [{ name = "a" }, { name = "a" }]', "judgement.policies[0].name: 'a' stands twice"),
+        (JUDGEMENT + 'policies = [{ name = "a" }, { name = "a" }]', "analyses.policies[0].name: 'a' stands twice"),
     ],
 )
 def test_an_impossible_value_comes_with_its_field_its_range_and_what_came(
@@ -112,10 +112,10 @@ def test_an_impossible_value_comes_with_its_field_its_range_and_what_came(
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ("accumulate = 0", "accumulate: wanted a number above 0, got 0"),
-        ("l2_in_loss = -1.0", "l2_in_loss: wanted 0 or more, got -1.0"),
-        ("patience = -1", "patience: wanted 0 or more, got -1"),
-        ("epochs = -1", "epochs: wanted 0 or more, got -1"),
+        ("accumulate = 0", "accumulate: expected a number above 0, got 0"),
+        ("l2_in_loss = -1.0", "l2_in_loss: expected 0 or more, got -1.0"),
+        ("patience = -1", "patience: expected 0 or more, got -1"),
+        ("epochs = -1", "epochs: expected 0 or more, got -1"),
     ],
 )
 def test_impossible_values_of_methods(tmp_path: Path, field: str, message: str) -> None:
@@ -151,3 +151,26 @@ def test_cards_are_frozen(tmp_path: Path) -> None:
     card = cards.read(write(tmp_path, "m.toml", 'title = "x"'), cards.MethodCard)
     with pytest.raises(AttributeError):
         card.title = "y"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[judgement]\n", "field 'judgement' is now called 'analyses'"),
+        ('[[tables]]\nname = "t"\nkind = "regimes"', "tables[0].kind: 'regimes' is now called 'multiclass'"),
+        (
+            '[[figures]]\nname = "t"\nkind = "borderline"',
+            "figures[0].kind: 'borderline' is now called 'discordant-errors'",
+        ),
+        (
+            'metrics = ["auc", "alarms-per-1000@sensitivity=0.9"]',
+            "metrics: metric 'alarms-per-1000@sensitivity=0.9' is now called 'positive-calls-per-1000@sensitivity=0.9'",
+        ),
+    ],
+)
+def test_a_card_with_a_name_of_before_is_told_the_present_one(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'title = "x"\n{text}')
+    with pytest.raises(CardError) as caught:
+        cards.read(path, cards.SuiteCard)
+    assert str(caught.value) == f"{path}: {message}"

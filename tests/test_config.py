@@ -33,7 +33,7 @@ def test_a_wrong_file_names_file_and_field(tmp_path: Path) -> None:
 
 def test_a_variable_that_should_be_a_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XRBENCH_JOBS", "many")
-    with pytest.raises(UsageError, match="XRBENCH_JOBS: wanted a whole number of 1 or more, got 'many'"):
+    with pytest.raises(UsageError, match="XRBENCH_JOBS: expected a whole number of 1 or more, got 'many'"):
         resolve({}, folder=tmp_path)
 
 
@@ -45,7 +45,7 @@ def test_data_roots_are_common_or_of_one_dataset(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown dataset; did you mean 'nih'"):
         data_folders([f"nhi={tmp_path / 'a'}"], file_of(tmp_path), ["nih", "mimic"])
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UsageError, match="is a file; a folder is wanted"):
+    with pytest.raises(UsageError, match="is a file; a folder is expected"):
         data_folders([str(tmp_path / "file")], file_of(tmp_path), ["nih"])
     with pytest.raises(UsageError, match="no such folder"):
         data_folders([str(tmp_path / "absent")], file_of(tmp_path), ["nih"])

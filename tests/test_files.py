@@ -50,7 +50,7 @@ def test_the_old_content_can_be_kept(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
-    with pytest.raises(IsADirectoryError, match="is a folder; a file is wanted"):
+    with pytest.raises(IsADirectoryError, match="is a folder; a file is expected"):
         write_atomic(tmp_path / "f", b"x")
 
 

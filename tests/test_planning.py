@@ -52,7 +52,7 @@ def test_plan_counts_and_what_is_shared(catalogue: Catalogue) -> None:
     by_protocol = {
         kind: [c for c in plan.cells if c.protocol == kind] for kind in ("external", "internal", "validation")
     }
-    # two trained methods in six settings, and the model used as it comes once a test dataset (padchest, chexpert, nih, mimic)
+    # two trained methods in six settings, and the model used without training once a test dataset (padchest, chexpert, nih, mimic)
     assert len(by_protocol["external"]) == 12 + 4
     assert len(by_protocol["internal"]) == 24
     assert len(by_protocol["validation"]) == 12
@@ -111,7 +111,7 @@ def test_seeds_replace_those_of_the_settings(catalogue: Catalogue) -> None:
         ("method=balanced-batchin", "unknown method 'balanced-batchin'; did you mean 'balanced-batching'"),
         ("seed=5", "no seed '5'; known: 0, 1, 2, 3, 42, 99"),
         ("test=padchst", "no test 'padchst'; did you mean 'padchest'"),
-        ("balanced-batching", "wanted field=value"),
+        ("balanced-batching", "expected field=value"),
     ],
 )
 def test_only_that_matches_nothing_says_what_there_is(catalogue: Catalogue, only: str, words: str) -> None:
@@ -125,7 +125,7 @@ def test_missing_datasets_leave_the_settings_that_need_them(catalogue: Catalogue
     rest = without_datasets(plan, ["mimic"])
     assert rest.settings == ()
     assert {cell.test for cell in rest.cells} == {"padchest", "chexpert", "nih"}, (
-        "only the model used as it comes is left"
+        "only the model used without training is left"
     )
     twelve = make_plan(catalogue.suite("ood-cxr-all-pairs"), catalogue, profile="paper")
     assert without_datasets(twelve, []).cells == twelve.cells

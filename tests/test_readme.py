@@ -110,7 +110,7 @@ def test_the_public_face_is_what_it_is() -> None:
     assert xrbench.__all__ == [
         "XrbenchError",
         "__version__",
-        "judge",
+        "analyse",
         "metrics",
         "plan",
         "run",

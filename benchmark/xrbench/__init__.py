@@ -1,6 +1,6 @@
 """Does a medical-image classifier hold up on another hospital's images, and is that difference real?
 
-The public interface is small and imports nothing heavy until it is used: ``suite``, ``plan``, ``run``, ``score``, ``judge``,
+The public interface is small and imports nothing heavy until it is used: ``suite``, ``plan``, ``run``, ``score``, ``analyse``,
 ``table``, and the modules ``metrics`` and ``statistics``.
 """
 
@@ -12,13 +12,13 @@ from xrbench.version import __version__
 
 if TYPE_CHECKING:
     from xrbench import metrics, statistics
-    from xrbench.api import judge, plan, run, score, suite, table
+    from xrbench.api import analyse, plan, run, score, suite, table
     from xrbench.errors import XrbenchError
 
 __all__ = [
     "XrbenchError",
     "__version__",
-    "judge",
+    "analyse",
     "metrics",
     "plan",
     "run",
@@ -28,7 +28,7 @@ __all__ = [
     "table",
 ]
 
-_PUBLIC = dict.fromkeys(("judge", "plan", "run", "score", "suite", "table"), "xrbench.api")
+_PUBLIC = dict.fromkeys(("analyse", "plan", "run", "score", "suite", "table"), "xrbench.api")
 _PUBLIC["XrbenchError"] = "xrbench.errors"
 
 

@@ -1,11 +1,11 @@
-"""The Python interface: suite, plan, run, score, judge, table, in this order, as on the command line.
+"""The Python interface: suite, plan, run, score, analyse, table, in this order, as on the command line.
 
 import xrbench as xr
 suite = xr.suite("ood-cxr", profile="quick")
 plan = xr.plan(suite)                          # no data root: the synthetic fixture
 results = xr.run(plan, out="runs")
 scores = xr.score(results)
-findings = xr.judge(results)                   # what the suite's [judgement] asks for, one frame each
+findings = xr.analyse(results)                   # what the suite's [analyses] asks for, one frame each
 print(xr.table(scores, suite, "table2").markdown())
 """
 
@@ -128,8 +128,8 @@ def score(results: RunResult | str | Path, *, reporter: Reporter | None = None) 
     return scoring.score_run(folder, reporter=reporter or Silent())
 
 
-def judge(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
-    """Compute the analyses that the suite of a scored run asks for, and write each into its folder ``judgement``.
+def analyse(results: RunResult | str | Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
+    """Compute the analyses that the suite of a scored run asks for, and write each into its folder ``analyses``.
 
     Returns:
         Name of the analysis (``operating``, ``subgroups``, ``ranks``, ...) -> one tidy frame.
@@ -137,7 +137,7 @@ def judge(results: RunResult | str | Path, *, reporter: Reporter | None = None) 
     from xrbench import analyses
 
     folder = results.folder if isinstance(results, RunResult) else Path(results)
-    return analyses.judge_run(folder, reporter=reporter or Silent())
+    return analyses.analyse_run(folder, reporter=reporter or Silent())
 
 
 def table(scores: pd.DataFrame, of: Suite, name: str, *, results: RunResult | str | Path | None = None) -> Table:

@@ -147,7 +147,7 @@ class Catalogue:
         if not parent:
             return values
         if not isinstance(parent, str):
-            raise CardError(f"{path}: extends: wanted the name of a suite, got {type(parent).__name__}")
+            raise CardError(f"{path}: extends: expected the name of a suite, got {type(parent).__name__}")
         return {**self._extended(parent, (*children, name)), **values}
 
     def _check_suite(self, card: cards.SuiteCard, where: str) -> None:
@@ -193,8 +193,8 @@ def _check_metrics(card: cards.SuiteCard, where: str) -> None:
 
     for field in ("labels", "metrics"):
         if not getattr(card, field):
-            raise CardError(f"{where}: {field}: at least one is wanted")
-    grouped = (metric for rule in card.judgement.subgroups for metric in rule.metrics)
+            raise CardError(f"{where}: {field}: at least one is expected")
+    grouped = (metric for rule in card.analyses.subgroups for metric in rule.metrics)
     others = (*(one.metric for one in card.comparisons), *(one.metric for one in card.tables), *grouped)
     for metric in (*card.metrics, *others):
         try:

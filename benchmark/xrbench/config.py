@@ -115,7 +115,9 @@ def data_folders(
             raise UsageError(f"data root of {name!r}: unknown dataset{suggestion(name, known)}")
     root = Path(default).expanduser() if default else None
     if root is not None and not root.is_dir():
-        raise UsageError(f"data root {root}: {'is a file; a folder is wanted' if root.exists() else 'no such folder'}")
+        raise UsageError(
+            f"data root {root}: {'is a file; a folder is expected' if root.exists() else 'no such folder'}"
+        )
     return root, {name: Path(path).expanduser() for name, path in folders.items()}
 
 
@@ -135,5 +137,5 @@ def _number(name: str, text: str, variable: str) -> Any:
     if name != "jobs":
         return text
     if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"{variable}: wanted a whole number of 1 or more, got {text!r}")
+        raise UsageError(f"{variable}: expected a whole number of 1 or more, got {text!r}")
     return int(text)

@@ -21,7 +21,7 @@ def write_atomic(path: Path, data: bytes | memoryview, *, keep: Path | None = No
         OSError: The disk is full or the folder cannot be written; the message names ``path``, and nothing is left behind.
     """
     if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder; a file is wanted", str(path))
+        raise IsADirectoryError(errno.EISDIR, "is a folder; a file is expected", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from xrbench import cards, scoring
-from xrbench.analyses import Material, judge
+from xrbench.analyses import Material
 from xrbench.compare.scores_io import Results, check_scores
 
 LABELS = ("Edema", "Effusion")
@@ -20,8 +20,8 @@ IMAGES = 160
 SKILLS = {"plain": 1.2, "fancy": 1.8, "ready": 1.5}
 
 
-def films(hospital: str) -> pd.DataFrame:
-    """Draw a hospital's patients (two films each), their sex and age, and what is published of two findings."""
+def images(hospital: str) -> pd.DataFrame:
+    """Draw a hospital's patients (two images each), their sex and age, and what is published of two findings."""
     rng = np.random.default_rng(ord(hospital))
     frame = pd.DataFrame({"image": [f"{hospital}{i}.png" for i in range(IMAGES)]})
     frame["patient_id"] = [f"p{i // 2}" for i in range(IMAGES)]
@@ -36,7 +36,7 @@ def films(hospital: str) -> pd.DataFrame:
 
 
 def scored(frame: pd.DataFrame, cell: str, skill: float) -> pd.DataFrame:
-    """Score films: better than chance by ``skill``, with noise of the film and a little of the cell."""
+    """Score images: better than chance by ``skill``, with noise of the image and a little of the cell."""
     noise = np.random.default_rng(sum(map(ord, frame["dataset"].iloc[0]))).normal(size=(len(frame), len(LABELS)))
     noise += np.random.default_rng(sum(map(ord, cell))).normal(0, 0.4, noise.shape)
     made = frame.copy()
@@ -73,7 +73,7 @@ def study(suite: cards.SuiteCard, *, seeds: tuple[int, ...] = (0, 1, 2), setting
                     "seen": test == "c",
                     "cell": f"ready/zoo/as-it-comes/{test}",
                 }
-                add(head, scored(films(test), head["cell"], SKILLS[method]), {})
+                add(head, scored(images(test), head["cell"], SKILLS[method]), {})
             continue
         for test in HOSPITALS[:settings]:
             train = [name for name in HOSPITALS if name != test]
@@ -81,11 +81,11 @@ def study(suite: cards.SuiteCard, *, seeds: tuple[int, ...] = (0, 1, 2), setting
                 fit = f"{method}/net/{'+'.join(train)}/valid-held-out/seed-{seed}"
                 head = {"method": method, "model": "net", "train": "+".join(train), "valid": "held-out", "seed": seed}
                 head |= {"setting": f"{'+'.join(train)}>held-out>{test}", "seen": False}
-                valid = scored(films("v").assign(dataset=train[0]), fit, SKILLS[method])
+                valid = scored(images("v").assign(dataset=train[0]), fit, SKILLS[method])
                 thresholds = scoring.thresholds_from(valid, suite)
                 cells = [("held-out", "validation", valid)]
-                cells += [(name, "internal", scored(films(name), fit, SKILLS[method] + 0.6)) for name in train]
-                cells.append((test, "external", scored(films(test), fit, SKILLS[method])))
+                cells += [(name, "internal", scored(images(name), fit, SKILLS[method] + 0.6)) for name in train]
+                cells.append((test, "external", scored(images(test), fit, SKILLS[method])))
                 for where, protocol, frame in cells:
                     last = "validation" if protocol == "validation" else where
                     add({**head, "test": where, "protocol": protocol, "cell": f"{fit}/{last}"}, frame, thresholds)
@@ -94,7 +94,7 @@ def study(suite: cards.SuiteCard, *, seeds: tuple[int, ...] = (0, 1, 2), setting
 
 @pytest.fixture(scope="session")
 def suite() -> cards.SuiteCard:
-    judgement = cards.Judgement(
+    analyses = cards.Analyses(
         operating=("sensitivity=0.9", "specificity=0.8"),
         prevalences=(0.02,),
         decision_thresholds=(0.3, 0.5),
@@ -116,7 +116,7 @@ def suite() -> cards.SuiteCard:
         metrics=("auc", "recall@specificity=0.9"),
         comparisons=(cards.Comparison(challenger="fancy", baseline="plain"),),
         tables=(cards.TableLayout(name="main", kind="settings"),),
-        judgement=judgement,
+        analyses=analyses,
     )
 
 

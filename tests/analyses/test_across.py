@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from xrbench import cards, statistics
-from xrbench.analyses import judge
+from xrbench.analyses import analyse
 from xrbench.analyses.domain_matrix import domains_of
 from xrbench.analyses.pairwise import detectable
 from xrbench.compare.scores_io import Results
@@ -124,7 +124,7 @@ def test_the_matrix_has_internal_figures_on_its_diagonal_only(found: Frames, res
         assert mine.loc[pair, "sd"] == pytest.approx(values.std(ddof=1))
         assert mine.loc[pair, "n_figures"] == len(values)
         assert mine.loc[pair, "protocol"] == protocol
-    assert "ready" not in set(table["method"]), "a model that is used as it comes has no training domain"
+    assert "ready" not in set(table["method"]), "a model that is used without training has no training domain"
 
 
 def test_a_named_training_set_is_a_domain_of_its_own() -> None:
@@ -155,7 +155,7 @@ def test_one_seed_and_two_settings_give_reasons_where_something_cannot_be_said(
     suite: cards.SuiteCard, make_study: Callable[..., Results]
 ) -> None:
     small = msgspec.structs.replace(suite, methods=("plain", "fancy"))
-    tables = judge(make_study(small, seeds=(0,), settings=2), small)
+    tables = analyse(make_study(small, seeds=(0,), settings=2), small)
     seeds = tables["seeds"][tables["seeds"]["over"] == "seeds"]
     assert seeds["low"].isna().all()
     assert set(seeds["reason"]) == {"interval: one seed cannot show how much seeds matter"}
@@ -170,7 +170,7 @@ def test_one_seed_and_two_settings_give_reasons_where_something_cannot_be_said(
 
 def test_one_setting_ranks_nobody(suite: cards.SuiteCard, make_study: Callable[..., Results]) -> None:
     small = msgspec.structs.replace(suite, methods=("plain",))
-    tables = judge(make_study(small, seeds=(0,), settings=1), small)
+    tables = analyse(make_study(small, seeds=(0,), settings=1), small)
     assert set(tables["ranks"]["reason"]) == {"a ranking wants two methods and two settings, not 1 and 1"}
     assert tables["signed-rank"]["reason"].tolist() == ["not measured: fancy"]
     assert tables["pairs"].empty
@@ -182,7 +182,7 @@ def test_one_setting_ranks_nobody(suite: cards.SuiteCard, make_study: Callable[.
 def test_a_single_label_does_not_stand_twice(suite: cards.SuiteCard, make_study: Callable[..., Results]) -> None:
     """The mean over one label would double every family of tests."""
     one = msgspec.structs.replace(suite, labels=("Edema",), methods=("plain", "fancy"))
-    tables = judge(make_study(one, seeds=(0, 1), settings=2), one)
+    tables = analyse(make_study(one, seeds=(0, 1), settings=2), one)
     for name, table in tables.items():
         assert set(table["label"]) == {"Edema"}, name
     groups = tables["subgroups"]

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from xrbench import cards
-from xrbench.analyses import judge
+from xrbench.analyses import analyse
 from xrbench.compare.scores_io import Results
 
 
@@ -37,7 +37,7 @@ def test_scores_that_are_no_probabilities_give_a_reason(results: Results, suite:
         frame = results.predictions(cell)
         return None if frame is None else frame.assign(**{"score:Edema": 5 * frame["score:Edema"]})
 
-    only = msgspec.structs.replace(suite, judgement=cards.Judgement(decision_thresholds=(0.5,)), tables=())
-    table = judge(Results(results.where, results.scores, logits, results.folder), only)["decision-curve"]
+    only = msgspec.structs.replace(suite, analyses=cards.Analyses(decision_thresholds=(0.5,)), tables=())
+    table = analyse(Results(results.where, results.scores, logits, results.folder), only)["decision-curve"]
     assert table["value"].isna().all()
     assert table["reason"].str.contains("outside 0..1").all()

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from xrbench import cards
-from xrbench.analyses import Material, judge
+from xrbench.analyses import Material, analyse
 from xrbench.analyses.label_policies import families
 from xrbench.analyses.relabelling import truth_under
 from xrbench.compare.scores_io import Results
@@ -30,7 +30,7 @@ def test_figures_are_of_the_truth_that_the_policy_makes(table: pd.DataFrame, res
     assert frame is not None
     raw = frame["raw:Edema"]
     truths = {
-        "as judged": raw.where(raw != -1),
+        "own policy": raw.where(raw != -1),
         "ones": raw.replace(-1, 1),
         "negative": raw.replace(-1, 0).fillna(0),
     }
@@ -51,8 +51,8 @@ def test_ranks_and_their_agreement(table: pd.DataFrame) -> None:
     ranks = values.rank(axis=1, ascending=False)
     for row in mine.to_dict("records"):
         assert row["rank"] == ranks.loc[row["policy"], row["method"]]
-        expected = stats.kendalltau(values.loc["as judged"], values.loc[row["policy"]]).statistic
-        if row["policy"] != "as judged":
+        expected = stats.kendalltau(values.loc["own policy"], values.loc[row["policy"]]).statistic
+        if row["policy"] != "own policy":
             assert row["tau"] == pytest.approx(expected)
     assert set(mine["n_methods"]) == {3}
 
@@ -72,7 +72,7 @@ def reading(blank: object, own: object, frame: pd.DataFrame) -> list[float]:
 
 
 def test_blanks_of_healthy_films_follow_from_the_suites_own_policy() -> None:
-    """The same films through the policy code with the published column, and from stored truth without it."""
+    """The same images through the policy code with the published column, and from stored truth without it."""
     published = pd.DataFrame({"Edema": [1.0, -1.0, np.nan, np.nan, 0.0], "No Finding": [0.0, 0.0, 1.0, np.nan, 0.0]})
     policy = {"uncertain": "ones", "blank": "negative-when-no-finding"}
     expected = labelling.truth(published, ["Edema"], **policy)[:, 0]  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_blanks_of_healthy_films_follow_from_the_suites_own_policy() -> None:
 
 def test_who_is_healthy_is_never_guessed() -> None:
     frame = pd.DataFrame({"raw:Edema": [1.0, np.nan], "truth:Edema": [1.0, np.nan], "dataset": "x"})
-    with pytest.raises(MeasureError, match="which films are read as 'No Finding' is not in the predictions") as raised:
+    with pytest.raises(MeasureError, match="which images are read as 'No Finding' is not in the predictions") as raised:
         reading("negative-when-no-finding", "ignore", frame)
     assert "\n" not in str(raised.value)
     with pytest.raises(MeasureError, match="no column 'raw:Edema'"):
@@ -99,7 +99,7 @@ def test_a_label_that_a_dataset_does_not_have_stays_unknown_there() -> None:
 
 
 def test_exclusive_classes_have_no_policies(results: Results, suite: cards.SuiteCard) -> None:
-    only = cards.Judgement(policies=suite.judgement.policies)
-    classes = msgspec.structs.replace(suite, task="multiclass", judgement=only, tables=())
-    table = judge(results, classes)["policies"]
+    only = cards.Analyses(policies=suite.analyses.policies)
+    classes = msgspec.structs.replace(suite, task="multiclass", analyses=only, tables=())
+    table = analyse(results, classes)["policies"]
     assert table["reason"].str.contains("follow from its class rule").all()

@@ -1,4 +1,4 @@
-"""A suite of exclusive classes: what is concluded of classes, and what has no meaning for them."""
+"""A suite of multi-class labels: what is concluded of classes, and what has no meaning for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASSES = ("Edema", "Effusion")
 
 
 def as_classes(_: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Make each film one of two classes, with scores that sum to 1."""
+    """Make each image one of two classes, with scores that sum to 1."""
     known = frame["truth:Edema"].notna()
     frame["truth:Effusion"] = (1 - frame["truth:Edema"]).where(known)
     frame["score:Effusion"] = 1 - frame["score:Edema"]
@@ -29,7 +29,7 @@ def as_classes(_: str, frame: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path]) -> Path:
     folder = make_run(tmp_path_factory.mktemp("classes"), {"plain": 1.5, "fancy": 2.5}, change=as_classes)
-    judgement = cards.Judgement(
+    analyses = cards.Analyses(
         operating=("sensitivity=0.9",),
         decision_thresholds=(0.5,),
         subgroups=(cards.SubgroupRule(column="sex", metrics=("auc", "accuracy", "class-recall")),),
@@ -41,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path])
         "task": "multiclass",
         "metrics": ["auc", "accuracy", "class-recall"],
         "comparisons": [cards.plain(cards.Comparison(challenger="fancy", baseline="plain", metric="accuracy"))],
-        "judgement": cards.plain(judgement),
+        "analyses": cards.plain(analyses),
         "tables": [cards.plain(cards.TableLayout(name="main", kind="settings", metric="accuracy"))],
     }
     store.write_json(folder / store.MANIFEST, manifest)
@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path])
 
 @pytest.fixture(scope="module")
 def found(run: Path) -> dict[str, pd.DataFrame]:
-    return analyses.judge_run(run)
+    return analyses.analyse_run(run)
 
 
 def test_the_declared_metric_of_all_classes_is_compared(found: dict[str, pd.DataFrame], run: Path) -> None:

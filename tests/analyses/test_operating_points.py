@@ -47,7 +47,7 @@ def test_the_threshold_is_that_of_validation_and_the_rest_is_counted(table: pd.D
         "specificity": specificity,
         "ppv": sick[called].mean(),
         "npv": (~sick)[~called].mean(),
-        "alarms-per-1000": 1000 * called.mean(),
+        "positive-calls-per-1000": 1000 * called.mean(),
         "prevalence": sick.mean(),
         "drift": recall - 0.9,
         "ppv,prevalence=0.02": recall * 0.02 / (recall * 0.02 + (1 - specificity) * 0.98),

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
 from xrbench import cards
-from xrbench.analyses import Material, judge
+from xrbench.analyses import Material, analyse
 from xrbench.analyses.subgroups import groups_of, rows_of
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
@@ -90,8 +90,8 @@ def test_wrong_columns_are_named_in_one_line(material: Material) -> None:
 
 def test_a_column_that_is_missing_is_a_reason_not_a_crash(results: Results, suite: cards.SuiteCard) -> None:
     rule = cards.SubgroupRule(column="scanner")
-    other = msgspec.structs.replace(suite, judgement=cards.Judgement(subgroups=(rule,)), tables=())
-    table = judge(results, other)["subgroups"]
+    other = msgspec.structs.replace(suite, analyses=cards.Analyses(subgroups=(rule,)), tables=())
+    table = analyse(results, other)["subgroups"]
     assert table["reason"].str.startswith("no column 'scanner' in the predictions").all()
     assert set(table["column"]) == {"scanner"}
 

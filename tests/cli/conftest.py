@@ -1,4 +1,4 @@
-"""A small laboratory for the command line: three hospitals of 48 drawn films, a catalogue of its own, one finished run."""
+"""A small laboratory for the command line: three hospitals of 48 drawn images, a catalogue of its own, one finished run."""
 
 from __future__ import annotations
 
@@ -119,12 +119,12 @@ class Lab:
         return next((self.out / "tiny").iterdir())
 
 
-def draw_hospital(folder: Path, seed: int, *, films: int = 48) -> None:
-    """Draw films with two findings as bright squares, two films a patient."""
+def draw_hospital(folder: Path, seed: int, *, images: int = 48) -> None:
+    """Draw images with two findings as bright squares, two images a patient."""
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     rows = []
-    for number in range(films):
+    for number in range(images):
         findings = rng.random(2) < 0.5
         pixels = rng.normal(100 + 5 * seed, 20, (40, 40))
         pixels[5:15, 5:15] += 60 * findings[0]

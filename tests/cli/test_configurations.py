@@ -1,4 +1,4 @@
-"""Named training sets, exclusive classes and ensembles, from the command line to the scores."""
+"""Named training sets, multi-class labels and ensembles, from the command line to the scores."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ METHODS = {
     "all-of": 'title = "All"\nensemble = "one-of"',
 }
 SQUARE = (10, 12, 22, 26)
-"""Left, top, right and bottom of the finding in films of 40 x 40 pixels."""
+"""Left, top, right and bottom of the finding in images of 40 x 40 pixels."""
 
 
 def write_suite(lab: Lab, name: str, text: str) -> None:
@@ -110,7 +110,7 @@ def shown(capsys: pytest.CaptureFixture[str], lab: Lab, folder: Path, *more: str
 
 @pytest.fixture(scope="module")
 def classes(first_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """Two members and their ensemble, on exclusive classes, measured."""
+    """Two members and their ensemble, on multi-class labels, measured."""
     root = tmp_path_factory.mktemp("classes")
     shutil.copytree(first_lab.catalogue, root / "lab", ignore=shutil.ignore_patterns("__pycache__"))
     lab = type(first_lab)(root / "lab", first_lab.data, root / "runs")
@@ -338,7 +338,7 @@ def test_maps_are_measured_against_boxes(boxed: Lab, tmp_path: Path, capsys: pyt
         (["--only", "methd=plain"], "--only methd=plain: unknown field 'methd'; did you mean 'method'?"),
         (["--images", "none.txt"], "--images none.txt: cannot be read: No such file or directory"),
         (["--count", "0"], "0 is not in the range x>=1"),
-        (["--device", "abacus"], "--device abacus: wanted cpu, cuda, cuda:0, mps or auto"),
+        (["--device", "abacus"], "--device abacus: expected cpu, cuda, cuda:0, mps or auto"),
     ],
 )
 def test_wrong_words_are_one_line(done: Lab, said: Said, words: list[str], message: str) -> None:

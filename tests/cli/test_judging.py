@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.train
 
 ASKED = """
-[judgement]
+[analyses]
 operating = ["sensitivity=0.9"]
 across = ["matrix", "ranks"]
-[[judgement.subgroups]]
+[[analyses.subgroups]]
 column = "sex"
 minimum = 2
 [[figures]]
@@ -45,10 +45,10 @@ def test_a_card_that_asks_for_more_is_judged_without_training_again(
     assert measured.run() == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
     suite = json.loads((measured.folder / "manifest.json").read_text())["suite"]
-    assert suite["judgement"]["operating"] == ["sensitivity=0.9"], "the manifest knows the card as it is now"
-    made = {path.stem for path in (measured.folder / "judgement").glob("*.csv")}
+    assert suite["analyses"]["operating"] == ["sensitivity=0.9"], "the manifest knows the card as it is now"
+    made = {path.stem for path in (measured.folder / "analyses").glob("*.csv")}
     assert made == {"pairs", "operating", "subgroups", "matrix", "ranks"}
-    groups = pd.read_csv(measured.folder / "judgement" / "subgroups.csv")
+    groups = pd.read_csv(measured.folder / "analyses" / "subgroups.csv")
     assert set(groups["group"]) == {"F", "M"}
     assert set(groups["protocol"]) == {"external", "internal"}
     page = (measured.folder / "README.md").read_text()
@@ -66,9 +66,9 @@ def test_a_card_that_asks_for_more_is_judged_without_training_again(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ('[judgement]\noperating = ["recall=0.9"]', "judgement.operating[0]: wanted sensitivity=SHARE"),
-        ('[[judgement.subgroups]]\ncolumn = "sex"\nmetrics = ["auroc"]', "unknown metric 'auroc'; did you mean 'auc'?"),
-        ('[judgement]\nacros = ["ranks"]', "unknown field `acros`"),
+        ('[analyses]\noperating = ["recall=0.9"]', "analyses.operating[0]: expected sensitivity=SHARE"),
+        ('[[analyses.subgroups]]\ncolumn = "sex"\nmetrics = ["auroc"]', "unknown metric 'auroc'; did you mean 'auc'?"),
+        ('[analyses]\nacros = ["ranks"]', "unknown field `acros`"),
         ('[[tables]]\nname = "t"\nkind = "rank"', "unknown kind of table 'rank'; did you mean 'ranks'?"),
         ('[[figures]]\nname = "f"\nkind = "critical-differences"', "did you mean 'critical-difference'?"),
     ],

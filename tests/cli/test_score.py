@@ -113,7 +113,7 @@ def test_two_files_of_one_name_are_two_sites(capsys: pytest.CaptureFixture[str],
     found = judged(capsys, "b/p.csv", "--compare", "a/p.csv")
     assert found["site"].unique().tolist() == ["a/p.csv", "b/p.csv"]
     assert cli.invoke(["score", "a/p.csv", "--compare", "a/p.csv"]) == 3
-    assert "is the table that is judged; another site's is wanted" in capsys.readouterr().err
+    assert "is the table that is judged; another site's is expected" in capsys.readouterr().err
 
 
 def test_logits_rank_alike_and_are_put_through_the_logistic_function(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,8 +146,8 @@ def test_logits_rank_alike_and_are_put_through_the_logistic_function(capsys: pyt
             lambda t: t[["image"]],
             "no label has both truth and score; scores: none; truth: Effusion, Edema",
         ),
-        ("site_b.csv", cell(7, "Edema", "2"), "site_b.csv: row 7: truth 2 for Edema: wanted 1, 0 or nothing"),
-        ("site_b.csv", cell(7, "Edema", "-1"), "truth -1 for Edema: wanted 1, 0 or nothing; decide what uncertain"),
+        ("site_b.csv", cell(7, "Edema", "2"), "site_b.csv: row 7: truth 2 for Edema: expected 1, 0 or nothing"),
+        ("site_b.csv", cell(7, "Edema", "-1"), "truth -1 for Edema: expected 1, 0 or nothing; decide what uncertain"),
         ("site_b.csv", cell(7, "patient_id", ""), "site_b.csv: row 7: no patient id, other rows have one"),
     ],
 )
@@ -168,13 +168,13 @@ def test_a_wrong_table_is_one_line(
         (("--metric", "recall@specificity=0.9"), "--metric recall@specificity=0.9: needs --compare"),
         (
             ("--target", "sensitvity=0.9"),
-            "wanted sensitivity=SHARE, specificity=SHARE or threshold=SCORE; did you mean",
+            "expected sensitivity=SHARE, specificity=SHARE or threshold=SCORE; did you mean",
         ),
         (("--target", "threshold=high"), "--target threshold=high: 'high' is not a number"),
         (("--metric", "auroc"), "unknown metric 'auroc'; did you mean 'auc'?"),
         (("--compare-labels", "site_a.csv"), "there is no --compare: leave out --compare-labels"),
         (("--replicates", "5"), "Invalid value for '--replicates'"),
-        (("--html", "."), ".: is a folder; a file is wanted"),
+        (("--html", "."), ".: is a folder; a file is expected"),
         (("--csv", "site_a.csv/x.csv"), "site_a.csv"),
     ],
 )
@@ -373,10 +373,10 @@ def test_the_words_for_intervals_are_those_of_the_library() -> None:
     ("words", "message"),
     [
         (("--subgroup", "sexe"), "site_b.csv: no column 'sexe' to group patients by; did you mean 'Sex'?"),
-        (("--subgroup", "age=40,18"), "--subgroup age=40,18: wanted rising whole numbers above 0, where bands begin"),
+        (("--subgroup", "age=40,18"), "--subgroup age=40,18: expected rising whole numbers above 0, where bands begin"),
         (("--subgroup", "age=18,old"), "--subgroup age=18,old: 'old' is not a number"),
         (("--subgroup", "sex=18"), "--subgroup sex: column 'sex': 'M' is not a number, and bands are of numbers"),
-        (("--subgroup", "=18"), "--subgroup =18: wanted COLUMN, or COLUMN=NUMBER,NUMBER,..."),
+        (("--subgroup", "=18"), "--subgroup =18: expected COLUMN, or COLUMN=NUMBER,NUMBER,..."),
         (("--minimum", "3"), "--minimum: says how small a group may be; add --subgroup COLUMN"),
         (("--prevalence", "0.1"), "--prevalence 0.1: predictive values are of an operating point; add --target"),
         (("--prevalence", "2"), "2.0 is not in the range 0<x<1"),
@@ -401,12 +401,12 @@ def test_a_run_is_judged_by_its_own_suite(done: Lab, said: Said, capsys: pytest.
         assert done.invoke("score", done.out, *words) == 3
         assert f"a run is judged again by its own suite and data: leave out {words[0]}" in said()
     manifest = json.loads((done.folder / "manifest.json").read_text())
-    manifest["suite"]["judgement"]["subgroups"] = [{"column": "sex", "bands": [], "minimum": 2, "metrics": []}]
-    manifest["suite"]["judgement"]["across"] = ["ranks"]
+    manifest["suite"]["analyses"]["subgroups"] = [{"column": "sex", "bands": [], "minimum": 2, "metrics": []}]
+    manifest["suite"]["analyses"]["across"] = ["ranks"]
     (done.folder / "manifest.json").write_text(json.dumps(manifest))
     capsys.readouterr()
     assert done.invoke("score", done.out, "--quiet") == 0
     text = capsys.readouterr().out
-    assert f"pairs, subgroups, ranks written to {done.folder / 'judgement'}" in text
+    assert f"pairs, subgroups, ranks written to {done.folder / 'analyses'}" in text
     assert "The worst group of patients of every test set" in text
-    assert sorted(path.stem for path in (done.folder / "judgement").glob("*.csv")) == ["pairs", "ranks", "subgroups"]
+    assert sorted(path.stem for path in (done.folder / "analyses").glob("*.csv")) == ["pairs", "ranks", "subgroups"]

@@ -30,11 +30,11 @@ def edit(path: Path, row: int, column: str, cell: str) -> None:
 @pytest.mark.parametrize(
     ("row", "column", "cell", "expected"),
     [
-        (5, "Edema", "7", "row 5, column 'Edema': wanted 1, 0, -1 or blank, got '7'"),
-        (6, "Edema", "yes", "row 6, column 'Edema': wanted 1, 0, -1 or blank, got 'yes'"),
-        (7, "age", "old", "row 7, column 'age': wanted an age such as 57 or 057Y, got 'old'"),
-        (8, "sex", "Q", "row 8, column 'sex': wanted a sex such as F or male, got 'Q'"),
-        (9, "image", "", "row 9, column 'image': wanted an image id, got ''"),
+        (5, "Edema", "7", "row 5, column 'Edema': expected 1, 0, -1 or blank, got '7'"),
+        (6, "Edema", "yes", "row 6, column 'Edema': expected 1, 0, -1 or blank, got 'yes'"),
+        (7, "age", "old", "row 7, column 'age': expected an age such as 57 or 057Y, got 'old'"),
+        (8, "sex", "Q", "row 8, column 'sex': expected a sex such as F or male, got 'Q'"),
+        (9, "image", "", "row 9, column 'image': expected an image id, got ''"),
         (5, "image", "000.png", "image '000.png' stands in rows 2 and 5; an id must be unique"),
     ],
 )
@@ -125,7 +125,7 @@ def test_images_that_are_listed_but_absent_stop_the_run(lab: Lab, said: Said) ->
 
 @pytest.fixture
 def hurt(lab: Lab) -> Lab:
-    """A laboratory where two films of the first patients are cut off and one is not there."""
+    """A laboratory where two images of the first patients are cut off and one is not there."""
     images = lab.data / "east" / "images"
     for name in ("005.png", "006.png"):
         (images / name).write_bytes((images / name).read_bytes()[:100])
@@ -189,4 +189,4 @@ def test_describe_and_check_tell_what_is_wrong(hurt: Lab, said: Said, capsys: py
     assert hurt.invoke("data", "describe", "east", "--where", "sx=F", *words) == 3
     assert "east: where: no column 'sx'; did you mean 'sex'?" in said()
     assert hurt.invoke("data", "describe", "east", "--where", "sex", *words) == 3
-    assert "--where sex: wanted COLUMN=VALUE, such as view=PA" in said()
+    assert "--where sex: expected COLUMN=VALUE, such as view=PA" in said()

@@ -67,9 +67,9 @@ WRONG_OPTIONS = [
     (["--only", "method=plan"], "--only: unknown method 'plan'; did you mean 'plain'?"),
     (["--only", "model=tiny-nett"], "--only: unknown model 'tiny-nett'; did you mean 'tiny-net'?"),
     (["--only", "test=noth"], "nothing of suite tiny matches: no test 'noth'; did you mean 'north'?"),
-    (["--only", "seed"], "--only seed: wanted field=value, such as method=balanced-batching"),
+    (["--only", "seed"], "--only seed: expected field=value, such as method=balanced-batching"),
     (["--data-root", "nowhere"], "data root nowhere: no such folder"),
-    (["--data-root", __file__], "is a file; a folder is wanted"),
+    (["--data-root", __file__], "is a file; a folder is expected"),
     (["--data-root", "eat=nowhere"], "data root of 'eat': unknown dataset; did you mean 'east'?"),
     (["--data-root", "east=nowhere"], "data root of east: nowhere: no such folder"),
     (["--data-root", f"east={__file__}"], "not a folder"),
@@ -109,7 +109,7 @@ def test_a_file_for_out_is_refused_before_a_fixture_is_drawn(first_lab: Lab, tmp
 
 
 @pytest.mark.train
-@pytest.mark.parametrize(("name", "expected"), [("cdua", "wanted cpu, cuda"), ("cuda:9", "PyTorch sees")])
+@pytest.mark.parametrize(("name", "expected"), [("cdua", "expected cpu, cuda"), ("cuda:9", "PyTorch sees")])
 def test_an_unknown_device_is_refused_even_if_nothing_is_left_to_do(
     name: str, expected: str, done: Lab, said: Said
 ) -> None:
@@ -120,8 +120,8 @@ def test_an_unknown_device_is_refused_even_if_nothing_is_left_to_do(
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
-        ("JOBS", "0", "XRBENCH_JOBS: wanted a whole number of 1 or more, got '0'"),
-        ("JOBS", "two", "XRBENCH_JOBS: wanted a whole number of 1 or more, got 'two'"),
+        ("JOBS", "0", "XRBENCH_JOBS: expected a whole number of 1 or more, got '0'"),
+        ("JOBS", "two", "XRBENCH_JOBS: expected a whole number of 1 or more, got 'two'"),
         ("DATA_ROOT", "nowhere", "data root nowhere: no such folder"),
         ("PATH", "nowhere", "catalogue nowhere: no such folder"),
         ("OUT", __file__, "is a file; results need a folder"),
@@ -139,7 +139,7 @@ def test_a_wrong_variable(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("jobs = 0", "xrbench.toml: jobs: wanted 1 or more, got 0"),
+        ("jobs = 0", "xrbench.toml: jobs: expected 1 or more, got 0"),
         ('jobs = "two"', "xrbench.toml: Expected `int | null`, got `str` - at `$.jobs`"),
         ("jobz = 2", "xrbench.toml: Object contains unknown field `jobz`; did you mean 'jobs'?"),
         ("out =", "xrbench.toml: not TOML: "),
@@ -178,13 +178,18 @@ def test_settings_say_what_holds_and_why(
         ("suites/tiny", "labels = ", "lables = ", "tiny.toml: Object contains unknown field `lables`"),
         ("suites/tiny", '["Effusion", "Edema"]', '"Edema"', "tiny.toml: Expected `array`, got `str` - at `$.labels`"),
         ("suites/tiny", '"Edema"]', '"Edoema"]', "labels: unknown pathology 'Edoema'; did you mean 'Edema'?"),
-        ("suites/tiny", '["Effusion", "Edema"]', "[]", "tiny.toml: labels: at least one is wanted"),
-        ("suites/tiny", '["tiny-net"]', "[]", "suite tiny, profile quick: models: at least one is wanted"),
+        ("suites/tiny", '["Effusion", "Edema"]', "[]", "tiny.toml: labels: at least one is expected"),
+        ("suites/tiny", '["tiny-net"]', "[]", "suite tiny, profile quick: models: at least one is expected"),
         ("suites/tiny", '["plain", "fancy"]', '["plain", "plain"]', "tiny.toml: methods: 'plain' stands twice"),
         ("suites/tiny", "auc", "acu", "tiny.toml: metrics: unknown metric 'acu'; did you mean 'auc'?"),
         ("suites/tiny", "=0.9", "=1.9", "specificity 1.9 is outside 0..1"),
         ("suites/tiny", "epochs = 1", 'epochs = "one"', "Expected `int`, got `str` - at `$.profiles[...].epochs`"),
-        ("suites/tiny", "epochs = 1", "epochs = 0", "tiny.toml: profiles.quick.epochs: wanted a number above 0, got 0"),
+        (
+            "suites/tiny",
+            "epochs = 1",
+            "epochs = 0",
+            "tiny.toml: profiles.quick.epochs: expected a number above 0, got 0",
+        ),
         (
             "suites/tiny",
             "epochs = 1",
@@ -195,7 +200,7 @@ def test_settings_say_what_holds_and_why(
             "suites/tiny",
             '"east", "west", "north"]',
             '"east"]',
-            "protocol.train_size: wanted 1 to 0 of 1 datasets, got 2",
+            "protocol.train_size: expected 1 to 0 of 1 datasets, got 2",
         ),
         (
             "suites/tiny",

@@ -427,7 +427,7 @@ def broken_runs(good: Path, tmp_path: Path, make_run: MakeRun) -> Mapping[str, C
         "holds no scores.csv and no folder of a run of suite 'small'": lambda: run(good, tmp_path, gate=True),
         "column 'value' missing": lambda: run(good, scores(text.replace(",value,", ",auc,", 1)), gate=True),
         "stands twice": lambda: run(good, scores(text + first + "\n"), gate=True),
-        "row 2, column 'value': wanted a number, got 'x'": lambda: run(
+        "row 2, column 'value': expected a number, got 'x'": lambda: run(
             scores(
                 "method,model,train,valid,test,protocol,seed,label,metric,value,low,high,cell\nm,n,t,v,e,external,0,l,auc,x,,,c\n"
             ),
@@ -440,9 +440,9 @@ def broken_runs(good: Path, tmp_path: Path, make_run: MakeRun) -> Mapping[str, C
         "not a readable Parquet file": lambda: run(good, cut_short(), gate=True),
         "--gate compares two runs": lambda: run(good, gate=True),
         "--methods compares methods of one run": lambda: run(good, good, methods="a,b"),
-        "wanted CHALLENGER,BASELINE": lambda: run(good, methods="a"),
+        "expected CHALLENGER,BASELINE": lambda: run(good, methods="a"),
         "unknown method 'fency'; did you mean 'fancy'": lambda: run(good, methods="fency,plain"),
-        "--margin: wanted 0 or more, got -1": lambda: run(good, good, margin=-1),
+        "--margin: expected 0 or more, got -1": lambda: run(good, good, margin=-1),
         "unknown metric 'acu'": lambda: run(good, metric="acu"),
         "nothing in": lambda: run(good, good, only=["method=none"]),
         "the suite declares no comparisons": lambda: run(scores(text)),

@@ -1,4 +1,4 @@
-"""The rule chooses the same images every time, whatever the order of rows, and half of them were called wrongly."""
+"""The rule chooses the same images every time, whatever the order of rows, and half of them were misclassified."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_list_of_images_has_one_a_line(tmp_path: Path) -> None:
     path.write_text("\ufeffi1\n\n# a remark\n there/i2 \ni1\n", encoding="utf-8")
     assert read_list(path) == ("i1", "there/i2")
     path.write_text("# nothing\n")
-    with pytest.raises(UsageError, match="names no image; wanted one id a line"):
+    with pytest.raises(UsageError, match="names no image; expected one id a line"):
         read_list(path)
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_list(tmp_path / "none.txt")

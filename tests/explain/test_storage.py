@@ -18,11 +18,11 @@ from xrbench.explain.storage import TEXT, Explained, clear, read, write
 
 
 def explained(**about: str) -> Explained:
-    index = pd.DataFrame({name: ["", "007"] for name in TEXT}).assign(film=[0, 0], map=[0, 1], score=[0.25, 0.75])
+    index = pd.DataFrame({name: ["", "007"] for name in TEXT}).assign(pixels=[0, 0], map=[0, 1], score=[0.25, 0.75])
     rng = np.random.default_rng(0)
     maps = tuple(rng.random((4, 4)).astype(np.float32) for _ in range(2))
-    film = rng.integers(0, 256, (4, 4), np.uint8)
-    return Explained(index, (film,), maps, pd.DataFrame(), pd.DataFrame(), about)
+    image = rng.integers(0, 256, (4, 4), np.uint8)
+    return Explained(index, (image,), maps, pd.DataFrame(), pd.DataFrame(), about)
 
 
 def test_an_explanation_survives_the_disk(tmp_path: Path) -> None:

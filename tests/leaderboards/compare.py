@@ -37,6 +37,7 @@ class Renames:
 
     Attributes:
         words: Old -> new.
+        kept: Phrases in which nothing is renamed, such as a paper's own words.
         found: Old -> how often it was replaced so far.
 
     Raises:
@@ -50,6 +51,7 @@ class Renames:
     """
 
     words: Mapping[str, str]
+    kept: Sequence[str] = ()
     found: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -72,7 +74,8 @@ class Renames:
         >>> Renames({"n_films": "n_images"}).apply(r"n\_films, n_films_left, n_films", escaped=True)
         'n\\_images, n_films_left, n_images'
         """
-        rows = {old: (old, new) for old, new in self.words.items()}
+        rows = {phrase: (phrase, phrase) for phrase in self.kept}
+        rows |= {old: (old, new) for old, new in self.words.items()}
         if escaped:
             rows |= {_escape(old): (old, _escape(new)) for old, new in self.words.items() if "_" in old}
         if not rows:
@@ -103,7 +106,7 @@ class Renames:
 
     def unused(self) -> list[str]:
         """List the rows that were never found."""
-        return [old for old in self.words if not self.found[old]]
+        return [old for old in (*self.words, *self.kept) if not self.found[old]]
 
 
 def _escape(word: str) -> str:
@@ -112,7 +115,8 @@ def _escape(word: str) -> str:
 
 def read_renames(path: Path = RENAMES) -> Renames:
     """Read the table."""
-    return Renames(tomllib.loads(path.read_text(encoding="utf-8"))["words"])
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    return Renames(table["words"], table["keep"]["phrases"])
 
 
 def read_files(path: Path) -> Files:

@@ -12,7 +12,7 @@ and ``xrbench report`` are called on it. One process, no clock, no unseeded gene
 
 A leaderboard keeps less than its run, so that some things are not made again:
 
-* ``judgement/subgroups.csv`` needs sex and age of each patient, and ``judgement/policies.csv`` the published states of each label.
+* ``analyses/subgroups.csv`` needs sex and age of each patient, and ``analyses/policies.csv`` the published states of each label.
   Neither is published with the predictions: both files are copied from the leaderboard folder, and the page is made with them.
   ``--more`` makes both, and a decision curve, of sex, age and states that follow from ids: ``stand-in/*.csv`` says nothing of anybody,
   but the same code must write the same bytes.
@@ -48,7 +48,6 @@ from xrbench.report.tables import build
 from xrbench.runs import store
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
-RUN_FORMAT = "xrbench-run-1"
 COPIED = ("subgroups", "policies")
 """Analyses that need more of each image than is published."""
 FORMS = ("csv", "md", "tex")
@@ -67,7 +66,7 @@ HEAD = (
     "key",
 )
 """Columns of the scores that describe a cell; ``train`` is a list in a manifest."""
-STAND_IN = cards.Judgement(
+STAND_IN = cards.Analyses(
     decision_thresholds=(0.1, 0.3, 0.5),
     subgroups=(cards.SubgroupRule(column="sex"), cards.SubgroupRule(column="age", bands=(30.0, 60.0))),
     policies=(cards.PolicyRule(name="ones", uncertain="ones"), cards.PolicyRule(name="zeros", uncertain="zeros")),
@@ -91,7 +90,7 @@ def remake(board: Path, out: Path, catalogue: Catalogue, *, more: bool = False) 
     with tempfile.TemporaryDirectory() as temporary:
         run = lay_out(board, Path(temporary))
         scoring.score_run(run)
-        analyses.judge_run(run)
+        analyses.analyse_run(run)
         for name in COPIED:
             made = run / analyses.FOLDER / f"{name}.csv"
             if made.is_file():
@@ -124,7 +123,7 @@ def lay_out(board: Path, out: Path) -> Path:
         entries.append({**entry, "file": f"../../cells/{entry['key']}.parquet"})
     manifest = {
         **{name: value for name, value in meta.items() if name not in ("date", "failed", "caveats", "comparisons")},
-        "format": RUN_FORMAT,
+        "format": store.MANIFEST_FORMAT,
         "missing": dict.fromkeys(meta["missing"], ""),
         "fits": [],
         "cells": entries,
@@ -153,8 +152,8 @@ def judge_stand_ins(run: Path, written: Path) -> None:
         assert frame is not None
         return with_stand_ins(frame)
 
-    suite = msgspec.structs.replace(results.card, tables=(), judgement=STAND_IN)
-    for name, frame in analyses.judge(dataclasses.replace(results, predictions=load), suite).items():
+    suite = msgspec.structs.replace(results.card, tables=(), analyses=STAND_IN)
+    for name, frame in analyses.analyse(dataclasses.replace(results, predictions=load), suite).items():
         store.write_csv(written / "stand-in" / f"{name}.csv", frame)
 
 

@@ -78,7 +78,7 @@ def test_the_archive_holds_every_leaderboard() -> None:
     assert {name.split("/")[0] for name in before} == set(BOARDS)
     for name in BOARDS:
         made = {file.split("/")[1] for file in before if file.startswith(f"{name}/")}
-        assert made >= {"README.md", "judgement", "meta.json", "predictions.csv", "scores.csv", "tables"}
+        assert made >= {"README.md", "analyses", "meta.json", "predictions.csv", "scores.csv", "tables"}
 
 
 @pytest.mark.parametrize(

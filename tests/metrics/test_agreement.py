@@ -75,7 +75,7 @@ def test_mcc_is_said_to_be_undefined_and_why() -> None:
 def test_mcc_below_0_has_an_interval_within_its_range() -> None:
     rng = np.random.default_rng(2)
     truth = np.repeat([0.0, 1.0], 200)
-    score = np.where(rng.random(400) < 0.1, truth, 1 - truth)  # nine of ten are called wrongly
+    score = np.where(rng.random(400) < 0.1, truth, 1 - truth)  # nine of ten are misclassified
     row = statistics.estimate(truth, score, labels=["Edema"], metrics=["mcc@threshold=0.5"])[0]
     assert row.interval == "jackknife"
     assert -1 < row.low < row.value < row.high < -0.4

@@ -19,11 +19,11 @@ def test_operating_points_are_read() -> None:
     [
         ("acu", UnknownNameError, "did you mean 'auc'"),
         ("sensitivity@specificity=0.9", UsageError, "did you mean 'recall'"),
-        ("recall", UsageError, "wanted one operating point"),
+        ("recall", UsageError, "expected one operating point"),
         ("recall@specifity=0.9", UsageError, "did you mean 'specificity'"),
         ("recall@specificity=high", UsageError, "wants a number"),
         ("recall@specificity=90", UsageError, "outside 0..1"),
-        ("recall@specificity=0.9,threshold=0.5", UsageError, "wanted one operating point"),
+        ("recall@specificity=0.9,threshold=0.5", UsageError, "expected one operating point"),
         ("recall@specificity=0.9,specificity=0.8", UsageError, "given twice"),
         ("auc@specificity=0.9", UsageError, "no operating point"),
         ("recall@specificity=0.9,prevalence=0.1", UsageError, "no option 'prevalence'"),
@@ -54,7 +54,7 @@ def test_a_threshold_from_validation_must_be_given() -> None:
         ("balanced-accuracy", UsageError, "did you mean 'macro-recall'"),
         ("recall@threshold=0.5", UsageError, "no room for an operating point; write 'class-recall'"),
         ("accuracy@specificity=0.9", UsageError, "no room for an operating point; write 'accuracy'"),
-        ("net-benefit@threshold=0.1", UnknownNameError, "unknown metric of exclusive classes 'net-benefit'"),
+        ("net-benefit@threshold=0.1", UnknownNameError, "unknown multi-class metric 'net-benefit'"),
     ],
 )
 def test_wrong_names_of_exclusive_classes_are_refused(name: str, error: type[Exception], words: str) -> None:

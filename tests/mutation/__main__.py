@@ -97,9 +97,9 @@ def _run(setup: Setup, here: Path, options: argparse.Namespace) -> int:
     sample = read_sample(here / "sample.csv")
     before = _results(here / "result.csv")
     equivalent = _equivalent(here / "equivalent.toml", sample)
-    wanted = options.only or [""]
+    expected = options.only or [""]
     named = {m.id: f"{m.id} {m.file} {setup.target_of(m.file).name}" for m in sample}
-    chosen = [m for m in sample if any(text in named[m.id] for text in wanted)]
+    chosen = [m for m in sample if any(text in named[m.id] for text in expected)]
     if options.survivors:
         chosen = [m for m in chosen if before.get(m.id, ("", ""))[0] not in FOUND and m.id not in equivalent]
     if options.limit and len(chosen) > options.limit:

@@ -30,7 +30,7 @@ BUILD_TARGET = 2
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay out 40 films of 1024 px as NIH does: copies of real ones, or drawn noise of a film's smoothness."""
+    """Lay out 40 images of 1024 px as NIH does: copies of real ones, or drawn noise of an image's smoothness."""
     root = tmp_path_factory.mktemp("nih")
     real = sorted((Path(__file__).parents[2].parent / "shared/realdata/native/nih/images_001/images").glob("*.png"))
     names = [f"{number:08d}_000.png" for number in range(COUNT)]

@@ -54,7 +54,7 @@ def took(run: Callable[[], object], times: int = 1) -> Took:
 def films(
     images: int, patients: int, labels: int, models: int = 1, seed: int = 0
 ) -> tuple[Floats, list[Floats], npt.NDArray[np.int64]]:
-    """Draw truth, scores of several models, and patients in the order of their films."""
+    """Draw truth, scores of several models, and patients in the order of their images."""
     rng = np.random.default_rng(seed)
     patient = np.sort(rng.integers(0, patients, images))
     truth = (rng.random((images, labels)) < 0.1).astype(float)

@@ -190,7 +190,7 @@ def findings() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture
 def exclusive() -> Callable[..., pd.DataFrame]:
-    """Make predictions of exclusive classes: ``exclusive("c", classes, truth, called)``, wholly sure unless told how sure."""
+    """Make predictions of multi-class labels: ``exclusive("c", classes, truth, called)``, wholly sure unless told how sure."""
 
     def make(
         dataset: str,

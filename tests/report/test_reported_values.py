@@ -242,7 +242,7 @@ def test_older_tables_have_one_member_and_no_configuration(paper: Reported) -> N
     ("table", "message"),
     [
         ("about,split,label,quantity,value\nNIHH,all,,images,1\n", "'NIHH' is not among the datasets or models"),
-        ("about,split,label,quantity,value\nNIH,all,,images,x\n", "row 2, column 'value': wanted a number, got 'x'"),
+        ("about,split,label,quantity,value\nNIH,all,,images,x\n", "row 2, column 'value': expected a number, got 'x'"),
         ("image,model,label,truth,score,assessment\n1,Nett,Edema,1,0.5,\n", "'Nett' is not among the models"),
     ],
 )

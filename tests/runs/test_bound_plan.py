@@ -80,7 +80,7 @@ def test_rows_are_counted_and_keys_follow_pixels(catalogue: Catalogue, tmp_path:
         hospital(tmp_path / "data", name)
     first = bound(catalogue, tmp_path / "data")
     parts = first.parts[first.plan.fits[0].name]
-    # 12 patients with two films each: ceil(12/4) = 3 for test, ceil(9/4) = 3 for validation, 6 train
+    # 12 patients with two images each: ceil(12/4) = 3 for test, ceil(9/4) = 3 for validation, 6 train
     assert [len(rows) for rows in parts.train.values()] == [12, 12]
     assert [len(rows) for rows in parts.valid.values()] == [6, 6]
     assert [len(rows) for rows in parts.internal.values()] == [6, 6]

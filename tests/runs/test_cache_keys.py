@@ -200,7 +200,7 @@ def test_what_can_be_added_to_a_run_or_is_judged_later_does_not_change_its_key()
         "interval": cards.Interval(level=0.9),
         "comparisons": (cards.Comparison(challenger="a", baseline="b"),),
         "adjustment": "bh",
-        "judgement": cards.Judgement(across=("ranks",)),
+        "analyses": cards.Analyses(across=("ranks",)),
         "tables": (),
         "figures": (cards.FigureLayout(name="f", kind="roc"),),
         "profiles": {},

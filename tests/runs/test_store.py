@@ -39,7 +39,7 @@ def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_another_specification_is_refused_naming_the_field(tmp_path: Path) -> None:
     store.write_predictions(tmp_path / "p", frame(), {"key": "k"})
-    with pytest.raises(StoreError, match="field key: wanted other, got k"):
+    with pytest.raises(StoreError, match="field key: expected other, got k"):
         store.read_predictions(tmp_path / "p", key="other")
 
 
@@ -84,5 +84,14 @@ def test_json_holds_no_nan(tmp_path: Path) -> None:
     store.write_json(tmp_path / "m.json", {"a": float("nan"), "b": [1.5, {"c": float("nan")}]})
     assert store.read_json(tmp_path / "m.json") == {"a": None, "b": [1.5, {"c": None}]}
     (tmp_path / "bad.json").write_text("[1]")
-    with pytest.raises(StoreError, match="wanted a JSON object, got list"):
+    with pytest.raises(StoreError, match="expected a JSON object, got list"):
         store.read_json(tmp_path / "bad.json")
+
+
+def test_a_run_folder_of_before_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / store.MANIFEST).write_text('{"format": "xrbench-run-1", "suite": {}}')
+    with pytest.raises(
+        StoreError, match=r"format 'xrbench-run-1', expected 'xrbench-run-2'\); run the suite again"
+    ) as caught:
+        store.read_manifest(tmp_path)
+    assert "\n" not in str(caught.value)

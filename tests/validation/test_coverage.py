@@ -65,11 +65,11 @@ def outside(rows: Any, low: float = LOW, high: float = HIGH) -> list[str]:
 def test_the_whole_grid_was_simulated(table: Any) -> None:
     columns = ["what", "patients", "prevalence", "truth", "icc", "purity"]
     found = set(table[columns].itertuples(index=False, name=None))
-    wanted = set()
+    expected = set()
     for scene in simulate.scenes():
         truth = "-".join(map(str, scene.truth)) + (f" share {scene.share}" if scene.share != 0.5 else "")
-        wanted.add((scene.what, scene.patients, scene.prevalence, truth, scene.icc, scene.purity))
-    assert {tuple(map(str, row)) for row in found} == {tuple(map(str, row)) for row in wanted}
+        expected.add((scene.what, scene.patients, scene.prevalence, truth, scene.icc, scene.purity))
+    assert {tuple(map(str, row)) for row in found} == {tuple(map(str, row)) for row in expected}
     assert table["simulations"].min() >= 500
 
 

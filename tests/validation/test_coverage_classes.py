@@ -1,4 +1,4 @@
-"""Do 95 % intervals of exclusive classes hold the true figure 95 times in 100, with as few as 20 patients of a class?"""
+"""Do 95 % intervals of multi-class labels hold the true figure 95 times in 100, with as few as 20 patients of a class?"""
 
 from __future__ import annotations
 

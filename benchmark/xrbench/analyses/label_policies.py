@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from xrbench import statistics
 from xrbench.analyses.inputs import HELD_OUT, Material, Sample
-from xrbench.analyses.relabelling import AS_JUDGED, truth_under
+from xrbench.analyses.relabelling import OWN_POLICY, truth_under
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.errors import MeasureError
 from xrbench.runs.run_cell import HEAD, RunCell
@@ -86,8 +86,8 @@ def _truths(material: Material, sample: Sample) -> dict[str, npt.NDArray[np.floa
     suite = material.suite
     if suite.task == "multiclass":
         raise MeasureError(OF_CLASSES)
-    others = {rule.name: truth_under(sample.frame, suite, rule) for rule in suite.judgement.policies}
-    return {AS_JUDGED: sample.truth, **others}
+    others = {rule.name: truth_under(sample.frame, suite, rule) for rule in suite.analyses.policies}
+    return {OWN_POLICY: sample.truth, **others}
 
 
 def _aligned(samples: Mapping[str, Sample]) -> dict[str, npt.NDArray[np.float64]]:
@@ -118,7 +118,7 @@ def _rank(one: statistics.PolicySensitivity, policy: str, line: str) -> Row:
 
 
 def _agreement(one: statistics.PolicySensitivity, policy: str, methods: int) -> Row:
-    pair = (AS_JUDGED, policy)
+    pair = (OWN_POLICY, policy)
     tau = one.tau.get(pair, one.tau.get(pair[::-1], NAN))
     known = {"tau": tau, "lowest_tau": one.lowest_tau, "n_methods": methods}
     # One method is always the best of one.

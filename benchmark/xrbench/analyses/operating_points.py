@@ -1,6 +1,6 @@
 """Operating points: a threshold fixed on validation images, and what it means on every test set.
 
-The threshold of a fit is chosen on the validation cell of that fit and from nowhere else. A model that is used as it comes, or a
+The threshold of a fit is chosen on the validation cell of that fit and from nowhere else. A model that is used without training, or a
 fit that selects no epoch, has no validation cell: there is then no operating point, and the row says so.
 """
 
@@ -38,7 +38,7 @@ def rows_of(
         options: Of the intervals; see ``statistics.Options``.
 
     Returns:
-        One row a target, label and figure: ``recall``, ``specificity``, ``ppv``, ``npv``, ``alarms-per-1000``, predictive values
+        One row a target, label and figure: ``recall``, ``specificity``, ``ppv``, ``npv``, ``positive-calls-per-1000``, predictive values
         at the stated prevalences (``ppv,prevalence=0.02``), ``prevalence`` of the test set, and ``drift``: the targeted figure
         minus its target.
 

@@ -34,9 +34,9 @@ from xrbench.runs import store
 from xrbench.runs.run_cell import RunCell
 from xrbench.scoring import NO_VALIDATION
 
-FOLDER = "judgement"
+FOLDER = "analyses"
 JUDGED = (*HELD_OUT, "resubstitution")
-"""Protocols whose cells are judged one by one; each row names its own."""
+"""Protocols whose cells are analysed one by one; each row names its own."""
 
 Step = Callable[[], list[rows.Row]]
 
@@ -56,12 +56,12 @@ class Analysis:
     steps: Callable[[Material], Iterator[Step]]
 
 
-def judge(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
+def analyse(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
     """Make every analysis that a suite asks for.
 
     Args:
         results: Scores with predictions.
-        suite: Its ``judgement`` says what is asked.
+        suite: Its ``analyses`` says what is asked.
         reporter: Where progress goes.
 
     Returns:
@@ -70,7 +70,7 @@ def judge(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | None
     material, say = Material(results, suite), reporter or Silent()
     work = {name: list(ANALYSES[name].steps(material)) for name in asked(suite)}
     made = {}
-    with say.bar("judgement", sum(map(len, work.values()))) as bar:
+    with say.bar("analyses", sum(map(len, work.values()))) as bar:
         for name, steps in work.items():
             found: list[rows.Row] = []
             for step in steps:
@@ -80,8 +80,8 @@ def judge(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | None
     return made
 
 
-def judge_run(folder: Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
-    """Make every analysis that a run's suite asks for, and write each as ``judgement/NAME.csv`` beside its scores.
+def analyse_run(folder: Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
+    """Make every analysis that a run's suite asks for, and write each as ``analyses/NAME.csv`` beside its scores.
 
     Args:
         folder: A scored run folder.
@@ -97,7 +97,7 @@ def judge_run(folder: Path, *, reporter: Reporter | None = None) -> dict[str, pd
     if not (folder / store.SCORES).is_file():
         raise StoreError(f"{folder}: no {store.SCORES}; score the run first: xrbench score {folder}")
     suite = msgspec.convert(manifest["suite"], cards.SuiteCard)
-    made = judge(open_results(folder), suite, reporter=reporter)
+    made = analyse(open_results(folder), suite, reporter=reporter)
     for old in sorted((folder / FOLDER).glob("*.csv")):
         if old.stem in ANALYSES and old.stem not in made:
             old.unlink()
@@ -162,8 +162,8 @@ def _operating_of(material: Material, cell: RunCell) -> list[rows.Row]:
     return operating_points.rows_of(
         material.validation(cell),
         material.sample(cell.cell),
-        targets=material.suite.judgement.operating,
-        prevalences=material.suite.judgement.prevalences,
+        targets=material.suite.analyses.operating,
+        prevalences=material.suite.analyses.prevalences,
         **material.options,
     )
 
@@ -176,14 +176,14 @@ def _decision_curve(material: Material) -> Iterator[Step]:
 def _decision_curve_of(material: Material, cell: RunCell) -> list[rows.Row]:
     return decision_curves.rows_of(
         material.sample(cell.cell),
-        thresholds=material.suite.judgement.decision_thresholds,
+        thresholds=material.suite.analyses.decision_thresholds,
         **material.options,
     )
 
 
 def _subgroups(material: Material) -> Iterator[Step]:
     for cell in material.cells(*JUDGED):
-        for rule in material.suite.judgement.subgroups:
+        for rule in material.suite.analyses.subgroups:
             for metric in rule.metrics or (material.metric,):
                 make = partial(_subgroups_of, material, cell, rule, metric)
                 yield _step(make, cell, column=rule.column, metric=metric)
@@ -235,18 +235,18 @@ def _once(make: Callable[[Material], Iterable[rows.Row]]) -> Callable[[Material]
 
 
 def _across(name: str) -> Callable[[cards.SuiteCard], bool]:
-    return lambda suite: name in suite.judgement.across
+    return lambda suite: name in suite.analyses.across
 
 
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
         "pairs": Analysis(lambda suite: any(one.kind == "settings" for one in suite.tables), pairwise.COLUMNS, _pairs),
-        "operating": Analysis(lambda suite: bool(suite.judgement.operating), operating_points.COLUMNS, _operating),
+        "operating": Analysis(lambda suite: bool(suite.analyses.operating), operating_points.COLUMNS, _operating),
         "decision-curve": Analysis(
-            lambda suite: bool(suite.judgement.decision_thresholds), decision_curves.COLUMNS, _decision_curve
+            lambda suite: bool(suite.analyses.decision_thresholds), decision_curves.COLUMNS, _decision_curve
         ),
-        "subgroups": Analysis(lambda suite: bool(suite.judgement.subgroups), subgroups.COLUMNS, _subgroups),
-        "policies": Analysis(lambda suite: bool(suite.judgement.policies), label_policies.COLUMNS, _policies),
+        "subgroups": Analysis(lambda suite: bool(suite.analyses.subgroups), subgroups.COLUMNS, _subgroups),
+        "policies": Analysis(lambda suite: bool(suite.analyses.policies), label_policies.COLUMNS, _policies),
         "seeds": Analysis(_across("seeds"), seed_variance.COLUMNS, _seeds),
         "ranks": Analysis(_across("ranks"), rank_tests.RANK_COLUMNS, _once(rank_tests.rows_of)),
         "signed-rank": Analysis(_across("signed-rank"), rank_tests.SIGNED_COLUMNS, _once(rank_tests.signed_rows)),

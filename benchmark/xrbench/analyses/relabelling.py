@@ -12,7 +12,7 @@ from xrbench.errors import MeasureError
 
 RAW, TRUTH = "raw:", "truth:"
 WHEN_HEALTHY = "negative-when-no-finding"
-AS_JUDGED = "as judged"
+OWN_POLICY = "own policy"
 """The policy under which the suite itself is judged."""
 
 
@@ -72,7 +72,7 @@ def _healthy(part: pd.DataFrame, label: str, suite: SuiteCard) -> npt.NDArray[np
     if _choice(suite.blank, label) == WHEN_HEALTHY:
         return np.asarray((part[f"{RAW}{label}"].isna() & (part[f"{TRUTH}{label}"] == 0)).to_numpy(np.float64))
     raise MeasureError(
-        f"blank {WHEN_HEALTHY!r}: which films are read as {policies.NO_FINDING!r} is not in the predictions, "
+        f"blank {WHEN_HEALTHY!r}: which images are read as {policies.NO_FINDING!r} is not in the predictions, "
         f"and the suite's own policy for blanks of {label} does not tell"
     )
 

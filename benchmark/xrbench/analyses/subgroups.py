@@ -55,7 +55,7 @@ def rows_of(
         group) with interval and p-values; whether it is the worst; whether it is suppressed as too small.
 
     Raises:
-        MeasureError: The column is not there, or bands are wanted of something that is no number.
+        MeasureError: The column is not there, or bands are expected of something that is no number.
     """
     group = groups_of(test.frame, rule)
     tables = statistics.subgroups(
@@ -99,7 +99,7 @@ def groups_of(frame: pd.DataFrame, rule: SubgroupRule) -> npt.NDArray[np.object_
     """Name the group of each image; None where the column does not say.
 
     Raises:
-        MeasureError: The column is not there, or bands are wanted of something that is no number.
+        MeasureError: The column is not there, or bands are expected of something that is no number.
 
     >>> frame = pd.DataFrame({"age": [17.0, 40.0, float("nan")], "sex": ["F", "M", ""]})
     >>> groups_of(frame, SubgroupRule(column="age", bands=(18, 65))).tolist()

@@ -6,7 +6,7 @@ file and the field. These modules only hold values; networks are built and folde
 Fields of type ``BlockSpec`` name a building block and its options: ``"constant"`` or ``{ block = "step", every = 3 }``.
 """
 
-from xrbench.cards.analyses import Comparison, Interval, Judgement, PolicyRule, SubgroupRule
+from xrbench.cards.analyses import Analyses, Comparison, Interval, PolicyRule, SubgroupRule
 from xrbench.cards.base import Blank, BlockSpec, Card, Uncertain
 from xrbench.cards.datasets import DatasetCard
 from xrbench.cards.layouts import FigureLayout, TableLayout
@@ -20,6 +20,7 @@ from xrbench.cards.suites import SuiteCard
 from xrbench.cards.vocabulary import Mapping, Pathology, Vocabulary
 
 __all__ = [
+    "Analyses",
     "Blank",
     "BlockSpec",
     "Card",
@@ -30,7 +31,6 @@ __all__ = [
     "DatasetCard",
     "FigureLayout",
     "Interval",
-    "Judgement",
     "Limits",
     "Mapping",
     "MethodCard",

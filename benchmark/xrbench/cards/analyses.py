@@ -11,7 +11,7 @@ from xrbench.cards.base import Blank, NonNegativeFloat, OpenShare, Positive, Sha
 from xrbench.errors import CardError
 
 TARGETS = ("sensitivity", "specificity")
-OWN_POLICY = "as judged"
+OWN_POLICY = "own policy"
 """Name of the suite's own label policy in tables."""
 
 
@@ -87,7 +87,7 @@ class SubgroupRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         """
         if any(edge <= 0 or edge != int(edge) for edge in self.bands) or any(a >= b for a, b in pairwise(self.bands)):
             listed = ", ".join(f"{edge:g}" for edge in self.bands)
-            raise CardError(f"{where}.bands: wanted rising whole numbers above 0, where bands begin; got {listed}")
+            raise CardError(f"{where}.bands: expected rising whole numbers above 0, where bands begin; got {listed}")
 
 
 class PolicyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -103,7 +103,7 @@ class PolicyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     blank: Blank | dict[str, Blank] = "ignore"
 
 
-class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Analyses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Analyses of the predictions beyond the scores.
 
     Attributes:
@@ -148,4 +148,4 @@ def _check_target(target: str, where: str) -> None:
     except ValueError:
         valid = False
     if not valid:
-        raise CardError(f"{where}: wanted sensitivity=SHARE or specificity=SHARE with 0 < SHARE <= 1, got {target!r}")
+        raise CardError(f"{where}: expected sensitivity=SHARE or specificity=SHARE with 0 < SHARE <= 1, got {target!r}")

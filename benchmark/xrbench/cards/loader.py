@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from xrbench.cards.base import Card, Name
+from xrbench.cards.renamed import refuse_renamed
 from xrbench.errors import CardError, suggestion
 
 C = TypeVar("C", bound=msgspec.Struct)
@@ -61,6 +62,7 @@ def convert(values: dict[str, Any], kind: type[C], *, where: str, name: str = ""
         if not Name.fullmatch(name):
             raise CardError(f"{where}: a card's file name has lower-case letters, digits, '.', '_' and '-' only")
         values = {**values, "name": name}
+    refuse_renamed(values, where)
     try:
         card = msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
@@ -92,7 +94,7 @@ def _explain(message: str, values: Any, kind: Any) -> str:
     if limits is None or ", got" in text:
         return message
     name = "value" if place.endswith("]") else place.rpartition(".")[2]
-    return f"{place}: wanted {_range(limits, name)}, got {value}"
+    return f"{place}: expected {_range(limits, name)}, got {value}"
 
 
 def _locate(path: str, value: Any, annotation: Any) -> tuple[str, Any, Any]:

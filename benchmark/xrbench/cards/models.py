@@ -42,5 +42,5 @@ class ModelCard(Card, frozen=True):
         """
         if len(self.mean) != len(self.std):
             raise CardError(
-                f"{where}: 'mean' and 'std' have {len(self.mean)} and {len(self.std)} values; one a channel is wanted"
+                f"{where}: 'mean' and 'std' have {len(self.mean)} and {len(self.std)} values; one a channel is expected"
             )

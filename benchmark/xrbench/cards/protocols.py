@@ -116,7 +116,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         for field in ("settings", "datasets"):
             if getattr(self, field):
                 raise CardError(
-                    f'{where}.{field}: means nothing in kind "internal-external"; wanted configurations and external'
+                    f'{where}.{field}: means nothing in kind "internal-external"; expected configurations and external'
                 )
         for field in ("configurations", "external"):
             if not getattr(self, field):
@@ -127,29 +127,29 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             place = f"{where}.configurations[{number}]"
             if not Name.fullmatch(configuration.name):
                 raise CardError(
-                    f"{place}.name: wanted lower-case letters, digits, '.', '_' and '-', got {configuration.name!r}"
+                    f"{place}.name: expected lower-case letters, digits, '.', '_' and '-', got {configuration.name!r}"
                 )
             if not configuration.train:
-                raise CardError(f"{place}.train: at least one dataset is wanted")
+                raise CardError(f"{place}.train: at least one dataset is expected")
             refuse_duplicates(place, (*configuration.train, *self.external))
 
     def _check_settings(self, where: str) -> None:
         for field in ("configurations", "external"):
             if getattr(self, field):
                 raise CardError(
-                    f'{where}.{field}: means nothing in kind "{self.kind}"; wanted kind = "internal-external"'
+                    f'{where}.{field}: means nothing in kind "{self.kind}"; expected kind = "internal-external"'
                 )
         refuse_duplicates(f"{where}.datasets", self.datasets)
         # a setting also needs a test dataset, and one to validate on unless patients are held out for that
         largest = len(self.datasets) - (2 if self.valid == "dataset" else 1)
         if self.datasets and not 0 < self.train_size <= largest:
             raise CardError(
-                f"{where}.train_size: wanted 1 to {largest} of {len(self.datasets)} datasets, got {self.train_size}"
+                f"{where}.train_size: expected 1 to {largest} of {len(self.datasets)} datasets, got {self.train_size}"
             )
         for number, setting in enumerate(self.settings):
             place = f"{where}.settings[{number}]"
             if not setting.train:
-                raise CardError(f"{place}.train: at least one dataset is wanted")
+                raise CardError(f"{place}.train: at least one dataset is expected")
             refuse_duplicates(f"{place}.train", setting.train)
             refuse_duplicates(place, (*setting.train, setting.valid, setting.test))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from xrbench.cards.analyses import Comparison, Interval, Judgement
+from xrbench.cards.analyses import Analyses, Comparison, Interval
 from xrbench.cards.base import Blank, BlockSpec, Card, Task, Uncertain, refuse_duplicates
 from xrbench.cards.layouts import FigureLayout, TableLayout
 from xrbench.cards.protocols import ClassRule, Profile, Protocol
@@ -30,7 +30,7 @@ class SuiteCard(Card, frozen=True):
         protocol: Which datasets train, validate and test.
         interval: Confidence intervals.
         comparisons: Comparisons of methods that are declared before the run.
-        judgement: Further analyses.
+        analyses: Further analyses.
         tables, figures: What a report shows.
         adjustment: How p-values of the declared comparisons are adjusted for their number: ``holm`` or ``bh``.
         profiles: Name -> profile; the first is the default on real data, ``quick`` on the fixture.
@@ -53,7 +53,7 @@ class SuiteCard(Card, frozen=True):
     interval: Interval = Interval()
     comparisons: tuple[Comparison, ...] = ()
     adjustment: Literal["holm", "bh"] = "holm"
-    judgement: Judgement = Judgement()
+    analyses: Analyses = Analyses()
     tables: tuple[TableLayout, ...] = ()
     figures: tuple[FigureLayout, ...] = ()
     profiles: dict[str, Profile] = {}
@@ -67,10 +67,10 @@ class SuiteCard(Card, frozen=True):
         for field in ("labels", "models", "methods", "metrics"):
             refuse_duplicates(f"{where}: {field}", getattr(self, field))
         if self.task == "multiclass" and 0 < len(self.labels) < 2:
-            raise CardError(f"{where}: labels: exclusive classes are wanted, so at least two")
+            raise CardError(f"{where}: labels: a multi-class suite has at least two")
         if self.task != "multiclass" and self.classes != ClassRule():
-            raise CardError(f'{where}: classes: a rule for exclusive classes wants task = "multiclass"')
-        self.judgement.check(f"{where}: judgement")
+            raise CardError(f'{where}: classes: a rule for multi-class labels needs task = "multiclass"')
+        self.analyses.check(f"{where}: analyses")
         for number, comparison in enumerate(self.comparisons):
             comparison.check(f"{where}: comparisons[{number}]")
         self.protocol.check(f"{where}: protocol")

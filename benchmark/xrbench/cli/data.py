@@ -148,7 +148,7 @@ def _domain(name: str, cards: Catalogue, data_roots: tuple[str, ...], where: tup
     for text in where:
         column, equals, value = text.partition("=")
         if not equals:
-            raise click.UsageError(f"--where {text}: wanted COLUMN=VALUE, such as view=PA")
+            raise click.UsageError(f"--where {text}: expected COLUMN=VALUE, such as view=PA")
         conditions.setdefault(column, []).append(value)
     return loaded.where(conditions)
 

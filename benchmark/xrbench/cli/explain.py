@@ -25,7 +25,7 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     type=click.IntRange(1),
     metavar="N",
-    help="Without named images: so many of each label and test set, half called rightly, half wrongly.",
+    help="Without named images: so many of each label and test set, half correctly classified, half not.",
 )
 @click.option(
     "--target",

@@ -90,7 +90,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     result = api.run(bound, options=how, reporter=say)
     try:
         api.score(result, reporter=say)
-        api.judge(result, reporter=say)
+        api.analyse(result, reporter=say)
         explain.explain_for_suite(
             result.folder,
             bound,

@@ -108,7 +108,7 @@ def _default_metric(results: Results) -> str:
 
 def _margin(given: float | None, *, gated: bool) -> float:
     if given is not None and not given >= 0:
-        raise UsageError(f"--margin: wanted 0 or more, got {given:g}")
+        raise UsageError(f"--margin: expected 0 or more, got {given:g}")
     return given if given is not None else (MARGIN if gated else 0.0)
 
 
@@ -129,5 +129,5 @@ def _declared(methods: str | None) -> list[Declared]:
         return []
     names = [name.strip() for name in methods.split(",")]
     if len(names) != 2 or not all(names):
-        raise UsageError(f"--methods {methods}: wanted CHALLENGER,BASELINE")
+        raise UsageError(f"--methods {methods}: expected CHALLENGER,BASELINE")
     return [Declared(challenger=names[0], baseline=names[1])]

@@ -143,7 +143,7 @@ def signed_row(
     figures = (len(left), spread.mean, spread.low, spread.high, spread.sd)
     outcomes = _outcomes(difference, better)
     if len(left) < MINIMUM:
-        reason = f"{len(left)} settings have both sides; two are wanted"
+        reason = f"{len(left)} settings have both sides; two are expected"
         return SignedRow(title, label, *figures, *outcomes, math.nan, math.nan, math.nan, reason=reason)
     test = statistics.wilcoxon(left, right)
     return SignedRow(title, label, *figures, *outcomes, test.statistic, test.p, test.smallest_p)

@@ -110,9 +110,9 @@ def compare_runs(
         MeasureError: Test images or truth do not match.
         UsageError: ``only`` leaves nothing of a.
     """
-    wanted = parse_only(only)
-    cells = [[c for c in side.cells if c.matches(wanted) and c.protocol in PROTOCOLS] for side in (a, b)]
-    if wanted and not cells[0]:
+    expected = parse_only(only)
+    cells = [[c for c in side.cells if c.matches(expected) and c.protocol in PROTOCOLS] for side in (a, b)]
+    if expected and not cells[0]:
         raise UsageError(f"--only {' '.join(only)}: nothing in {a.where} matches")
     found, missing = pairing.matched(*cells)
     labels = [label for label in pairing.labels_of(a) if label in pairing.labels_of(b)]
@@ -147,8 +147,8 @@ def compare_methods(
         raise UsageError(
             f"{results.where}: the suite declares no comparisons; name two with --methods CHALLENGER,BASELINE"
         )
-    wanted = parse_only(only)
-    cells = [cell for cell in results.cells if cell.matches(wanted)]
+    expected = parse_only(only)
+    cells = [cell for cell in results.cells if cell.matches(expected)]
     if only and not cells:
         raise UsageError(f"--only {' '.join(only)}: nothing in {results.where} matches")
     measured = {cell.method for cell in cells}

@@ -66,7 +66,7 @@ def facing(cells: Sequence[RunCell], challenger: str, baseline: str) -> list[Pai
 
     An ensemble over the seeds faces the cell of every seed.
 
-    A method that has only one model, other than those of its opponent, faces each of them; a model that is used as it comes
+    A method that has only one model, other than those of its opponent, faces each of them; a model that is used without training
     faces every cell on its test set.
     """
     ours, theirs = ([c for c in cells if c.method == name] for name in (challenger, baseline))

@@ -158,7 +158,7 @@ def open_results(path: Path, *, suite: str = "") -> Results:
 
     Args:
         path: The folder or file.
-        suite: For an ``--out`` folder: the suite whose newest run is wanted; empty takes any.
+        suite: For an ``--out`` folder: the suite whose newest run is expected; empty takes any.
 
     Raises:
         StoreError: There is nothing of the kind, or the scores are broken.
@@ -232,7 +232,7 @@ def _numbers(column: pd.Series, where: str) -> pd.Series:
     wrong = (numbers.isna() & ~text.str.casefold().isin(("", "nan"))).to_numpy()
     if wrong.any():
         at = int(wrong.argmax())
-        raise StoreError(f"{where}: row {at + 2}, column {column.name!r}: wanted a number, got {text.iloc[at]!r}")
+        raise StoreError(f"{where}: row {at + 2}, column {column.name!r}: expected a number, got {text.iloc[at]!r}")
     return numbers
 
 

@@ -95,11 +95,11 @@ class _Collected:
 
     def add(self, item: Item, image: Image, saliency: Saliency, row: dict[str, Any]) -> None:
         """Add the numbers of one map and, where a panel shows it, the map and its image."""
-        positions = {"film": -1, "map": -1}
+        positions = {"pixels": -1, "map": -1}
         if item.shown:
             key = (*item.image, image.shape[0])
             self.images.setdefault(key, image)
-            positions = {"film": list(self.images).index(key), "map": len(self.maps)}
+            positions = {"pixels": list(self.images).index(key), "map": len(self.maps)}
             self.maps.append(saliency)
         self.rows.append({**row, **positions})
 

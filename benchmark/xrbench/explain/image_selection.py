@@ -14,7 +14,7 @@ from xrbench.explain.run_cells import NetworkCell
 from xrbench.rng import seed_of
 
 RULE = (
-    "{count} images of each label and test set: half of them with the label and called so, half called wrongly (missed or "
+    "{count} images of each label and test set: half of them with the label and classified so, half misclassified (missed or "
     "falsely called), each half in the order of a hash of dataset and image name; where one half is short, the other fills it"
 )
 
@@ -103,7 +103,7 @@ def read_list(path: Path) -> tuple[str, ...]:
         raise UsageError(f"--images {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     ids = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
     if not ids:
-        raise UsageError(f"--images {path}: names no image; wanted one id a line")
+        raise UsageError(f"--images {path}: names no image; expected one id a line")
     return tuple(dict.fromkeys(ids))
 
 

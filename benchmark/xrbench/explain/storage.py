@@ -5,7 +5,7 @@ In the folder::
     index.csv       one row a map: image, cell, label, truth, score, prediction, target, layer, how the map is spread, boxes
     boxes.csv       the readers' boxes of these images and labels, in pixels of the maps; where there are any
     agreement.csv   maps against boxes, with intervals; where there are any
-    maps.npz        film-0, film-1 ... (uint8) and map-0, map-1 ... (float16, 0..1); the index says which
+    maps.npz        pixels-0, pixels-1 ... (uint8) and map-0, map-1 ... (float16, 0..1); the index says which
     about.json      what was asked, and of which networks
 """
 
@@ -40,7 +40,7 @@ class Explained:
 
     Attributes:
         index: One row a map: the image, its scores, and location and extent of the map.
-        images: Cached pixels of each image and size, uint8, shape (height, width); ``index["film"]`` counts them.
+        images: Cached pixels of each image and size, uint8, shape (height, width); ``index["pixels"]`` counts them.
         maps: Float32 maps in 0..1 of the same shapes; ``index["map"]`` counts them, -1 where only the numbers are kept.
         boxes: Columns ``dataset, image, label, reader, image_size, x0, y0, x1, y1``, in pixels of maps of that size.
         agreement: As ``agreement`` makes it; empty where there are no boxes.
@@ -91,7 +91,7 @@ def write(folder: Path, explained: Explained, *, maps: bool = True, panels: Sequ
                 store.write_csv(folder / name, table.assign(stamp=explained.stamp) if explained.stamp else table)
                 paths.append(folder / name)
         if maps:
-            arrays: dict[str, Any] = {f"film-{at}": image for at, image in enumerate(explained.images)}
+            arrays: dict[str, Any] = {f"pixels-{at}": image for at, image in enumerate(explained.images)}
             arrays |= {f"map-{at}": saliency.astype(np.float16) for at, saliency in enumerate(explained.maps)}
             content = io.BytesIO()
             np.savez_compressed(content, **arrays)
@@ -115,7 +115,7 @@ def read(folder: Path) -> Explained:
         raise StoreError(f"{folder / ABOUT}: format {about.get('format')!r}; this version reads {FORMAT!r}")
     images, maps = _arrays(folder / MAPS)
     index = _table(folder / INDEX, TEXT)
-    if len(index) and (index["film"].max() >= len(images) or index["map"].max() >= len(maps)):
+    if len(index) and (index["pixels"].max() >= len(images) or index["map"].max() >= len(maps)):
         raise StoreError(f"{folder / MAPS}: has {len(maps)} maps, {INDEX} names more; it was damaged or edited")
     boxes = _table(folder / BOXES, ("dataset", "image", "label", "reader"))
     return Explained(index, images, maps, boxes, _table(folder / AGREEMENT, ()), about)
@@ -138,7 +138,9 @@ def _table(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
 def _arrays(path: Path) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[npt.NDArray[np.float32], ...]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            images = [archive[f"film-{at}"] for at in range(sum(name.startswith("film-") for name in archive.files))]
+            images = [
+                archive[f"pixels-{at}"] for at in range(sum(name.startswith("pixels-") for name in archive.files))
+            ]
             maps = [archive[f"map-{at}"] for at in range(sum(name.startswith("map-") for name in archive.files))]
     except FileNotFoundError as error:
         raise StoreError(f"{path}: no such file; maps were not kept") from error

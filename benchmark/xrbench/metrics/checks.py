@@ -69,7 +69,7 @@ def validate(
     # Scores of rows without a label are not looked at: a model may have no output there.
     rows = np.flatnonzero(~np.isnan(all_truth))
     true, scores = all_truth[rows], all_scores[rows]
-    _refuse((true != 0) & (true != 1), rows, place, true, "the truth is {}, wanted 0, 1 or NaN")
+    _refuse((true != 0) & (true != 1), rows, place, true, "the truth is {}, expected 0, 1 or NaN")
     _refuse(np.isnan(scores), rows, place, true, "the score is NaN where the truth is {:.0f}")
     if probability:
         outside = (scores < 0) | (scores > 1)
@@ -84,7 +84,7 @@ def _column(values: npt.ArrayLike, what: str, place: str) -> FloatArray:
     except (TypeError, ValueError) as error:
         raise MeasureError(f"{place}{what} holds something that is not a number") from error
     if column.ndim != 1:
-        raise MeasureError(f"{place}{what} has shape {column.shape}, wanted one column of shape (n,)")
+        raise MeasureError(f"{place}{what} has shape {column.shape}, expected one column of shape (n,)")
     return column
 
 

@@ -119,10 +119,10 @@ def macro_recall(truth: Array, score: Array, *, threshold: float, weights: Array
     return float(macro_recall_of(confusion(truth, score, threshold=threshold, weights=weights)))
 
 
-def alarms_per_1000(truth: Array, score: Array, *, threshold: float, weights: Array | None = None) -> float:
+def positive_calls_per_1000(truth: Array, score: Array, *, threshold: float, weights: Array | None = None) -> float:
     """Compute how many of 1,000 labelled images are called positive.
 
-    >>> alarms_per_1000([1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1], threshold=0.3)
+    >>> positive_calls_per_1000([1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1], threshold=0.3)
     750.0
     """
     return float(alarms_of(confusion(truth, score, threshold=threshold, weights=weights)))

@@ -55,7 +55,7 @@ def validate_classes(truth: Array, score: Array, weights: Array | None = None) -
     all_truth, all_scores = _floats(truth, "truth"), _floats(score, "score")
     size = len(all_scores)
     if all_scores.ndim != 2 or len(all_truth) != size or all_truth.shape not in ((size,), all_scores.shape):
-        words = "wanted (n,) and (n, classes), or (n, classes) for both"
+        words = "expected (n,) and (n, classes), or (n, classes) for both"
         raise MeasureError(f"truth has shape {all_truth.shape}, score {all_scores.shape}; {words}")
     if all_truth.ndim == 2:
         all_truth = _numbers(all_truth)
@@ -88,7 +88,7 @@ def _numbers(columns: FloatArray) -> FloatArray:
     if wrong.any():
         row = int(np.argmax(wrong))
         shown = " ".join(f"{value:g}" for value in columns[row])
-        raise MeasureError(f"row {row}: the truth is {shown}; wanted a single 1 among zeros, or NaN in all columns")
+        raise MeasureError(f"row {row}: the truth is {shown}; expected a single 1 among zeros, or NaN in all columns")
     numbers = columns.argmax(axis=1).astype(np.float64) if len(columns) else np.zeros(0)
     numbers[blank] = np.nan
     return numbers

@@ -66,6 +66,6 @@ def _shares(counts: npt.ArrayLike, what: str) -> FloatArray:
     """Divide counts of classes, shape (classes,), by their sum; NaN for a sum of 0."""
     each = np.asarray(counts, np.float64)
     if each.ndim != 1 or not len(each) or not (each >= 0).all():
-        raise MeasureError(f"{what}: wanted how many images each class has, 0 or more, got {each.tolist()}")
+        raise MeasureError(f"{what}: expected how many images each class has, 0 or more, got {each.tolist()}")
     total = each.sum()
     return each / total if total > 0 else np.full(each.shape, np.nan)

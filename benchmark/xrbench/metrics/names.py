@@ -102,8 +102,8 @@ class MetricSpec:
 def metric_title(name: str) -> str:
     """Write a metric's name as a heading; names that are no metric's are written as they are, in words.
 
-    >>> metric_title("auc"), metric_title("recall@specificity=0.9"), metric_title("alarms-per-1000")
-    ('AUC', 'recall at specificity 0.9', 'alarms per 1,000')
+    >>> metric_title("auc"), metric_title("recall@specificity=0.9"), metric_title("positive-calls-per-1000")
+    ('AUC', 'recall at specificity 0.9', 'positive calls per 1,000')
     """
     base, at, point = name.partition("@")
     shown = (TABLE[base].title if base in TABLE else "") or base.replace("-", " ").replace("=", " ")
@@ -123,7 +123,7 @@ def point_title(name: str) -> str:
 def decimals(name: str, digits: int) -> int:
     """Return the decimals that a metric is printed with: ``digits``, unless its unit asks for others.
 
-    >>> decimals("auc", 3), decimals("alarms-per-1000@threshold=0.5", 3)
+    >>> decimals("auc", 3), decimals("positive-calls-per-1000@threshold=0.5", 3)
     (3, 0)
     """
     row = TABLE.get(name.partition("@")[0])
@@ -187,7 +187,7 @@ def parse(name: str) -> MetricSpec:
     values = _options(name, metric, text)
     prevalence = values.pop("prevalence", None)
     if len(values) != 1:
-        raise UsageError(f"metric {name!r}: wanted one operating point, such as '{base}@specificity=0.9'")
+        raise UsageError(f"metric {name!r}: expected one operating point, such as '{base}@specificity=0.9'")
     condition, target = next(iter(values.items()))
     _check_ranges(name, metric, condition, target, prevalence)
     return MetricSpec(name, metric, "multilabel", condition, target, prevalence)
@@ -205,7 +205,7 @@ def parse_classes(name: str) -> MetricSpec:
     >>> parse_classes("f1")
     Traceback (most recent call last):
         ...
-    xrbench.errors.UsageError: unknown metric 'f1' of exclusive classes; did you mean 'class-f1'?
+    xrbench.errors.UsageError: unknown metric 'f1' of multi-class labels; did you mean 'class-f1'?
     """
     base, at, _ = name.partition("@")
     known = named("multiclass")
@@ -214,8 +214,8 @@ def parse_classes(name: str) -> MetricSpec:
         raise UsageError(f"metric {name!r}: the predicted class leaves no room for an operating point; write {meant!r}")
     if base not in known:
         if meant:
-            raise UsageError(f"unknown metric {base!r} of exclusive classes; did you mean {meant!r}?")
-        raise UnknownNameError("metric of exclusive classes", base, known)
+            raise UsageError(f"unknown metric {base!r} of multi-class labels; did you mean {meant!r}?")
+        raise UnknownNameError("multi-class metric", base, known)
     return MetricSpec(name, known[base], "multiclass")
 
 

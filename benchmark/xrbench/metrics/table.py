@@ -126,8 +126,8 @@ ROWS = (
         aliases=("kappa", "cohens-kappa"),
     ),
     Metric(
-        name="alarms-per-1000",
-        title="alarms per 1,000",
+        name="positive-calls-per-1000",
+        title="positive calls per 1,000",
         family="decision",
         better="neither",
         high=1000.0,

@@ -45,7 +45,7 @@ def make_plan(
     trained = any(not catalogue.method(method).inference for method in methods)
     for what, given in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
         if not given:
-            raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is wanted")
+            raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is expected")
     bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in mentioned(setting)}
     expansion = _Expansion(suite, chosen, catalogue, models, settings, filters, bases)
     for method in methods:
@@ -100,7 +100,7 @@ class _Expansion:
             if setting.valid == NONE and not card.inference and (card.selection != "last" or card.patience):
                 raise CardError(
                     f"method {method}: selects an epoch by validation, and configuration {setting.configuration!r} of suite "
-                    f'{self.suite.name} has no validation images; wanted selection = "last" without patience'
+                    f'{self.suite.name} has no validation images; expected selection = "last" without patience'
                 )
             if card.inference:
                 self._add_pretrained(method, card, setting)
@@ -192,5 +192,5 @@ def _check_objective(card: cards.MethodCard, suite: cards.SuiteCard) -> None:
     if name in expected.values() and name != expected[suite.task]:
         raise CardError(
             f"method {card.name}: objective: {name!r} is not for a {suite.task} suite such as {suite.name}; "
-            f"wanted {expected[suite.task]!r}"
+            f"expected {expected[suite.task]!r}"
         )

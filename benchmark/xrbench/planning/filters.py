@@ -31,7 +31,7 @@ def parse_only(only: Sequence[str]) -> dict[str, tuple[str, ...]]:
                 if field not in ONLY_FIELDS:
                     raise UsageError(f"--only {text}: unknown field {field!r}{suggestion(field, ONLY_FIELDS)}")
             elif not field:
-                raise UsageError(f"--only {text}: wanted field=value, such as method=balanced-batching")
+                raise UsageError(f"--only {text}: expected field=value, such as method=balanced-batching")
             # a piece without "=" is one more value of the field before it
             values.setdefault(field, []).append((value if equals else piece).strip())
     return {field: tuple(accepted) for field, accepted in values.items()}

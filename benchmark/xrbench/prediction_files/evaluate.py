@@ -14,7 +14,7 @@ import pandas as pd
 from xrbench import analyses, scoring, statistics
 from xrbench.analyses.inputs import records
 from xrbench.analyses.subgroups import groups_of
-from xrbench.cards import Interval, Judgement, SubgroupRule, SuiteCard
+from xrbench.cards import Analyses, Interval, SubgroupRule, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError, UsageError
@@ -83,7 +83,7 @@ def judge(
         refuse("there is no --compare", {"--compare-labels": reference_truth})
     rules = read_groups(subgroups, minimum)
     names, point = read_metrics(metrics, reference), point_metrics(target, reference, prevalences)
-    judgement = Judgement(subgroups=rules, decision_thresholds=read_decisions(decisions))
+    analyses = Analyses(subgroups=rules, decision_thresholds=read_decisions(decisions))
     level = 0.95 if level is None else level
     kind = statistics.Options(kind=interval or "default", replicates=replicates, level=level).kind
     how = msgspec.convert({"kind": kind, "replicates": replicates, "level": level}, Interval)
@@ -98,14 +98,14 @@ def judge(
         labels=labels,
         metrics=tuple(dict.fromkeys((*names, *point))),
         interval=how,
-        judgement=judgement,
+        analyses=analyses,
     )
     _check_groups(sites, rules)
     say, judged = reporter or Silent(), sites[0]
     results, thresholds = results_of(path, judged, sites[1] if reference else None, suite, say)
     scores = by_site(results.scores, suite)
     findings = {"operating": pd.DataFrame(_points(scores, point, target))} if target else {}
-    for name, frame in analyses.judge(results, suite, reporter=say).items():
+    for name, frame in analyses.analyse(results, suite, reporter=say).items():
         findings[name] = by_site(frame, suite)
     gaps = _gaps(results, sites, suite, say) if reference else pd.DataFrame()
     notes = [f"{site.name}: {note}" if reference else note for site in reversed(sites) for note in site.table.notes]
@@ -122,7 +122,7 @@ def _read_sites(
     if len(set(names)) < len(names):
         names = [str(path) for path, _ in files]
     if len(set(names)) < len(names):
-        raise UsageError(f"--compare {files[1][0]}: is the table that is judged; another site's is wanted")
+        raise UsageError(f"--compare {files[1][0]}: is the table that is judged; another site's is expected")
     words = catalogue.vocabulary
     return [
         Site(name, read_table(path, words, truth=truth, logits=logits, site=name, groups=columns))
@@ -169,12 +169,12 @@ def _threshold_notes(thresholds: Mapping[tuple[str, str], float], site: str) -> 
 def _again(folder: Path, catalogue: Catalogue, reporter: Reporter | None) -> Evaluation:
     """Judge a run's stored predictions again: its scores, then what its suite asks for beyond them."""
     scores = scoring.score_run(folder, reporter=reporter)
-    findings = analyses.judge_run(folder, reporter=reporter)
+    findings = analyses.analyse_run(folder, reporter=reporter)
     scores = scores.assign(site=scores["cell"])
     notes = [f"{len(scores):,} figures written to {folder / store.SCORES}"]
     notes += [f"{', '.join(findings)} written to {folder / analyses.FOLDER}"] if findings else []
     tables = [layout.score_table(scores, tuple(dict.fromkeys(scores["metric"])))]
-    tables += of_runs.judgement_tables(open_run(folder, catalogue))
+    tables += of_runs.analysis_tables(open_run(folder, catalogue))
     return Evaluation(tuple(notes), scores, pd.DataFrame(), tuple(tables), findings)
 
 

@@ -11,7 +11,7 @@ from xrbench.metrics import parse
 from xrbench.statistics.clinical.subgroups import MINIMUM
 
 DEFAULT_METRICS = ("auc", "average-precision")
-AT_A_POINT = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")
+AT_A_POINT = ("recall", "specificity", "ppv", "npv", "positive-calls-per-1000")
 CONDITIONS = ("sensitivity", "specificity", "threshold")
 NEEDS_REFERENCE = "needs --compare, whose images set the threshold; a set is never judged at a threshold chosen on it"
 
@@ -47,7 +47,7 @@ def point_metrics(target: str | None, reference: Path | None, prevalences: Seque
     condition, _, share = target.partition("=")
     if condition not in CONDITIONS:
         raise UsageError(
-            f"--target {target}: wanted sensitivity=SHARE, specificity=SHARE or threshold=SCORE{suggestion(condition, CONDITIONS)}"
+            f"--target {target}: expected sensitivity=SHARE, specificity=SHARE or threshold=SCORE{suggestion(condition, CONDITIONS)}"
         )
     try:
         float(share)
@@ -84,7 +84,7 @@ def read_group(text: str, minimum: int = MINIMUM) -> SubgroupRule:
     """
     column, equals, listed = text.partition("=")
     if not column.strip() or (equals and not listed.strip()):
-        raise UsageError(f"--subgroup {text}: wanted COLUMN, or COLUMN=NUMBER,NUMBER,... where bands begin")
+        raise UsageError(f"--subgroup {text}: expected COLUMN, or COLUMN=NUMBER,NUMBER,... where bands begin")
     rule = SubgroupRule(
         column=column.strip(), bands=_numbers(listed, f"--subgroup {text}") if equals else (), minimum=minimum
     )

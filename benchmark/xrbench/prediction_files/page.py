@@ -60,7 +60,7 @@ class Evaluation:
 
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>xrbench: predictions judged</title>
+<html lang="en"><head><meta charset="utf-8"><title>xrbench: evaluation of predictions</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #111; }

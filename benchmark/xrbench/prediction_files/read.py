@@ -125,7 +125,7 @@ def _group(
 def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(
-            f"{path}: {'is a folder, a CSV or Parquet file is wanted' if path.is_dir() else 'no such file'}"
+            f"{path}: {'is a folder, a CSV or Parquet file is expected' if path.is_dir() else 'no such file'}"
         )
     try:
         frame = (
@@ -221,7 +221,7 @@ def _truth(frame: pd.DataFrame, column: str, label: str, path: Path) -> npt.NDAr
     if odd.any():
         value = values[odd][0]
         hint = "; decide what uncertain (-1) means before judging" if value == -1 else ""
-        raise DataError(f"{path}: row {_row(odd, path)}: truth {value:g} for {label}: wanted 1, 0 or nothing{hint}")
+        raise DataError(f"{path}: row {_row(odd, path)}: truth {value:g} for {label}: expected 1, 0 or nothing{hint}")
     return values
 
 

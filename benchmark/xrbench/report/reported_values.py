@@ -79,13 +79,13 @@ class Reported:
         found = rows[kept]
         return None if found.empty else found.iloc[0]
 
-    def printed(self, **wanted: object) -> str:
+    def printed(self, **expected: object) -> str:
         """Return the one reported score with these values in these columns as it is printed; empty when there is none."""
-        return _only_one(self.scores[self.scores["value"].notna()], wanted) if len(self.scores) else ""
+        return _only_one(self.scores[self.scores["value"].notna()], expected) if len(self.scores) else ""
 
-    def stated(self, **wanted: object) -> str:
+    def stated(self, **expected: object) -> str:
         """Return the one stated quantity with these values in these columns as it is printed; empty when there is none."""
-        return _only_one(self.quantities, wanted) if len(self.quantities) else ""
+        return _only_one(self.quantities, expected) if len(self.quantities) else ""
 
 
 def reported(card: PaperCard, folder: Path) -> Reported:
@@ -114,7 +114,7 @@ def reported(card: PaperCard, folder: Path) -> Reported:
             kinds["cases"].append(_named_cases(frame, card, path).assign(table=name))
         else:
             raise CardError(
-                f"{path}: wanted the columns {', '.join(SCORE_COLUMNS)} or {', '.join(DATASET_COLUMNS)} or "
+                f"{path}: expected the columns {', '.join(SCORE_COLUMNS)} or {', '.join(DATASET_COLUMNS)} or "
                 f"{', '.join(QUANTITY_COLUMNS)} or {', '.join(CASE_COLUMNS)}, got {', '.join(map(str, frame.columns))}"
             )
     empty = {
@@ -136,13 +136,13 @@ def domains(train: str) -> frozenset[str]:
     return frozenset(train.split("+"))
 
 
-def same_domains(names: pd.Series, wanted: str) -> npt.NDArray[np.bool_]:
-    """Tell which of these sets of datasets are the wanted one, whatever the order.
+def same_domains(names: pd.Series, expected: str) -> npt.NDArray[np.bool_]:
+    """Tell which of these sets of datasets are the expected one, whatever the order.
 
     >>> same_domains(pd.Series(["nih+chexpert", "nih"]), "chexpert+nih").tolist()
     [True, False]
     """
-    return np.array([domains(name) == domains(wanted) for name in names], dtype=bool)
+    return np.array([domains(name) == domains(expected) for name in names], dtype=bool)
 
 
 def figure_of(text: str) -> float:
@@ -226,13 +226,13 @@ def _figures(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
         try:
             numbers.append(figure_of(text))
         except ValueError as error:
-            raise CardError(f"{path}: row {at + 2}, column {column!r}: wanted a number, got {text!r}") from error
+            raise CardError(f"{path}: row {at + 2}, column {column!r}: expected a number, got {text!r}") from error
     return pd.Series(numbers, index=frame.index, dtype=float)
 
 
-def _only_one(rows: pd.DataFrame, wanted: Mapping[str, object]) -> str:
+def _only_one(rows: pd.DataFrame, expected: Mapping[str, object]) -> str:
     """Return the figure that has these values as it is printed; where it is printed twice, as it is printed first."""
-    for column, value in wanted.items():
+    for column, value in expected.items():
         same = same_domains(rows[column], str(value)) if column in ("train", "test") else rows[column] == value
         rows = rows[same]
     identity = [name for name in rows.columns if name not in ("value", "printed", "sd", "row", "table")]

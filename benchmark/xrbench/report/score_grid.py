@@ -172,7 +172,7 @@ def _others(values: Iterable[str], known: set[str]) -> tuple[str, ...]:
 
 
 def _trained(row: Record, column: Column) -> bool:
-    """Tell whether a row has the column's training and validation datasets; a model used as it comes fits every column."""
+    """Tell whether a row has the column's training and validation datasets; a model used without training fits every column."""
     here = (row["configuration"], row["train"], row["valid"])
     return not row["train"] or here == (column.configuration, column.train, column.valid)
 

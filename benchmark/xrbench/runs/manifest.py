@@ -28,7 +28,6 @@ from xrbench.runs.provenance import describe_ages, describe_datasets, describe_s
 from xrbench.runs.store import Store
 from xrbench.version import __version__
 
-FORMAT = "xrbench-run-1"
 Entry = dict[str, Any]
 
 LIBRARIES = (
@@ -91,7 +90,7 @@ def write_manifest(
     settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
     missing = {name: text for name, text in before.get("missing", {}).items() if name not in bound.domains}
     manifest = {
-        "format": FORMAT,
+        "format": store.MANIFEST_FORMAT,
         "suite": cards.plain(plan.suite),
         "profile_name": plan.profile_name,
         "profile": cards.plain(plan.profile),

@@ -84,7 +84,7 @@ def exclusion_notes(plan: Plan, parts: Mapping[str, split.Parts]) -> list[str]:
         for name, count in parts[fit.name].excluded.items():
             role = "training" if name in fit.train else "validation"
             roles = f"train {'+'.join(fit.train)}, valid {fit.valid}, test {fit.test}"
-            cost = f"{count:,} {role} images of {name} left out, their patients are on another side"
+            cost = f"{count:,} {role} images of {name} left out, their patients are in another split"
             seeds.setdefault((roles, cost), {})[fit.seed] = None
     return [
         f"{roles}, seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}: {cost}"

@@ -28,6 +28,8 @@ from xrbench.errors import StoreError
 from xrbench.files import write_atomic
 
 FORMAT = "xrbench-predictions-1"
+MANIFEST_FORMAT = "xrbench-run-2"
+"""Raised by one whenever manifests of before cannot be read as they are."""
 COLUMNS = ("image", "patient_id", "dataset")
 MANIFEST = "manifest.json"
 SCORES = "scores.csv"
@@ -115,7 +117,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise StoreError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise StoreError(f"{path}: wanted a JSON object, got {type(values).__name__}")
+        raise StoreError(f"{path}: expected a JSON object, got {type(values).__name__}")
     return values
 
 
@@ -129,6 +131,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StoreError(f"{folder}: not a run folder (no {MANIFEST})")
     values = read_json(path)
+    if values.get("format") != MANIFEST_FORMAT:
+        raise StoreError(
+            f"{path}: written by another version of xrbench (format {values.get('format')!r}, expected {MANIFEST_FORMAT!r}); "
+            "run the suite again"
+        )
     for field, kind in MANIFEST_FIELDS.items():
         if not isinstance(values.get(field), kind):
             raise StoreError(f"{path}: field {field!r} is missing or of another type; the file was damaged or edited")
@@ -178,14 +185,14 @@ def read_predictions(path: Path, *, key: str = "") -> tuple[pd.DataFrame, dict[s
         raise StoreError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
     about = json.loads((table.schema.metadata or {}).get(b"xrbench", b"{}"))
     if about.get("format") != FORMAT:
-        raise StoreError(f"{path}: not written by xrbench (format {about.get('format')!r}, wanted {FORMAT!r})")
+        raise StoreError(f"{path}: not written by xrbench (format {about.get('format')!r}, expected {FORMAT!r})")
     if about.get("digest") != _digest(table):
         raise StoreError(
             f"{path}: its content does not match its digest; it was damaged or edited, remove it to measure again"
         )
     if key and about.get("key") != key:
         raise StoreError(
-            f"{path}: field key: wanted {key}, got {about.get('key')}; the file belongs to another specification"
+            f"{path}: field key: expected {key}, got {about.get('key')}; the file belongs to another specification"
         )
     return table.to_pandas(), about
 

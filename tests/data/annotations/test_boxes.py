@@ -98,15 +98,15 @@ def test_resized_copies_of_vindr_say_how_large_the_film_was(vindr: Path, vocabul
         (
             "00000002_000.png,Mass",
             "00000009_000.png,Mass",
-            r"row 3, column 'Image Index': wanted an image of Data_Entry",
+            r"row 3, column 'Image Index': expected an image of Data_Entry",
         ),
-        ("Mass,10", "Masses,10", r"row 3, column 'Finding Label': wanted one of Atelectasis, .*, got 'Masses'"),
-        ("Mass,10", "No Finding,10", r"row 3, column 'Finding Label': wanted one of Atelectasis"),
-        (",10,20,30,40", ",10,20,0,40", r"row 3, column 'w': wanted a width and height above 0, got '0'"),
-        (",10,20,30,40", ",10,20,30,-4", r"row 3, column 'h\]': wanted a width and height above 0, got '-4'"),
-        (",10,20,30,40", ",-10,20,30,40", r"row 3, column 'Bbox \[x': wanted 0 or more: a box lies inside its image"),
-        (",10,20,30,40", ",10,,30,40", r"row 3, column 'y': wanted a number of pixels, got ''"),
-        (",10,20,30,40", ",10,inf,30,40", r"row 3, column 'y': wanted a number of pixels, got 'inf'"),
+        ("Mass,10", "Masses,10", r"row 3, column 'Finding Label': expected one of Atelectasis, .*, got 'Masses'"),
+        ("Mass,10", "No Finding,10", r"row 3, column 'Finding Label': expected one of Atelectasis"),
+        (",10,20,30,40", ",10,20,0,40", r"row 3, column 'w': expected a width and height above 0, got '0'"),
+        (",10,20,30,40", ",10,20,30,-4", r"row 3, column 'h\]': expected a width and height above 0, got '-4'"),
+        (",10,20,30,40", ",-10,20,30,40", r"row 3, column 'Bbox \[x': expected 0 or more: a box lies inside its image"),
+        (",10,20,30,40", ",10,,30,40", r"row 3, column 'y': expected a number of pixels, got ''"),
+        (",10,20,30,40", ",10,inf,30,40", r"row 3, column 'y': expected a number of pixels, got 'inf'"),
     ],
 )
 def test_a_wrong_row_of_chestx_ray14_is_named(
@@ -122,12 +122,12 @@ def test_a_wrong_row_of_chestx_ray14_is_named(
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("900.0,700.0", "100.0,700.0", r"row 3, column 'x_max': wanted more than x_min = 100, got '100\.0'"),
-        ("900.0,700.0", "900.0,150.0", r"row 3, column 'y_max': wanted more than y_min = 200, got '150\.0'"),
-        ("100.0,200.0", "-5,200.0", r"row 3, column 'x_min': wanted 0 or more"),
-        ("100.0,200.0", ",200.0", r"row 3, column 'x_min': wanted a number of pixels, got ''"),
-        ("900.0,700.0", "900.0,", r"row 3, column 'y_max': wanted a number of pixels, got ''"),
-        ("bb,Cardiomegaly,3,R9", "bb,Cardiomegalie,3,R9", r"row 3, column 'class_name': wanted a class of VinDr-CXR"),
+        ("900.0,700.0", "100.0,700.0", r"row 3, column 'x_max': expected more than x_min = 100, got '100\.0'"),
+        ("900.0,700.0", "900.0,150.0", r"row 3, column 'y_max': expected more than y_min = 200, got '150\.0'"),
+        ("100.0,200.0", "-5,200.0", r"row 3, column 'x_min': expected 0 or more"),
+        ("100.0,200.0", ",200.0", r"row 3, column 'x_min': expected a number of pixels, got ''"),
+        ("900.0,700.0", "900.0,", r"row 3, column 'y_max': expected a number of pixels, got ''"),
+        ("bb,Cardiomegaly,3,R9", "bb,Cardiomegalie,3,R9", r"row 3, column 'class_name': expected a class of VinDr-CXR"),
     ],
 )
 def test_a_wrong_row_of_vindr_is_named(
@@ -147,7 +147,7 @@ def test_a_box_beyond_a_known_size_is_named(vindr: Path, vocabulary: Vocabulary)
     assert len(load_boxes(card("vindr"), vindr, vocabulary)) == 4  # one pixel over the edge is rounding
     (vindr / "train.csv").write_text("\n".join(table).replace(",899,", ",880,") + "\n")
     with pytest.raises(
-        DataError, match=r"row 3, column 'x_max': wanted at most the image's width of 880, got '900\.0'"
+        DataError, match=r"row 3, column 'x_max': expected at most the image's width of 880, got '900\.0'"
     ):
         load_boxes(card("vindr"), vindr, vocabulary)
 

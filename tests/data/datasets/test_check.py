@@ -22,7 +22,7 @@ IMAGES = ("00000001_000.png", "00000001_001.png", "00000002_000.png")
 
 
 def card(name: str = "nih", **fields: object) -> DatasetCard:
-    values = {"title": "Chest films", "reader": "nih", "access": "ask the NIH", **fields}
+    values = {"title": "Chest images", "reader": "nih", "access": "ask the NIH", **fields}
     return cards.convert(values, DatasetCard, where=name, name=name)
 
 
@@ -47,7 +47,7 @@ def test_all_is_well(root: Path, vocabulary: Vocabulary) -> None:
     found = look(root, vocabulary, whole, read_pixels=True, jobs=2)
     assert found.ok
     assert found.lines() == [
-        "nih   Chest films   ok",
+        "nih   Chest images   ok",
         f"  3 images, 2 patients   {root / 'nih'}   (published layout)",
         "  readable: all 3 images were decoded",
         "  counts: as published (4 numbers compared)",
@@ -58,7 +58,7 @@ def test_a_dataset_that_is_not_there(tmp_path: Path, vocabulary: Vocabulary) -> 
     found = look(tmp_path, vocabulary)
     assert not found.ok
     assert found.lines() == [
-        "nih   Chest films   missing",
+        "nih   Chest images   missing",
         f"  nih: not found in {tmp_path} (looked for nih)",
         "  where to ask: ask the NIH",
     ]
@@ -99,7 +99,7 @@ def test_ids_that_stand_twice_and_other_bad_metadata(root: Path, vocabulary: Voc
     found = look(root, vocabulary)
     assert not found.ok
     assert "stands in rows 2 and 3" in found.wrong
-    assert found.lines()[0] == "nih   Chest films   wrong"
+    assert found.lines()[0] == "nih   Chest images   wrong"
 
 
 def test_one_file_for_two_images(tmp_path: Path, vocabulary: Vocabulary) -> None:
@@ -122,7 +122,7 @@ def test_counts_that_differ(root: Path, vocabulary: Vocabulary) -> None:
         "  counts: view:PA is 2, published 5",
         "  counts: 4 of 5 numbers are not those published",
     ]
-    assert found.to_dict()["counts"]["view:PA"] == {"wanted": 5, "found": 2}
+    assert found.to_dict()["counts"]["view:PA"] == {"expected": 5, "found": 2}
 
 
 def test_samples_and_drawn_images_need_not_be_whole(root: Path, vocabulary: Vocabulary) -> None:
@@ -141,7 +141,7 @@ def test_samples_and_drawn_images_need_not_be_whole(root: Path, vocabulary: Voca
 
 
 def test_a_slice_is_checked_on_its_own_rows(root: Path, vocabulary: Vocabulary) -> None:
-    films = card("films", reader="", access="", base="nih", where={"view": "PA"}, counts={"images": 2})
+    films = card("images", reader="", access="", base="nih", where={"view": "PA"}, counts={"images": 2})
     found = check(films, card(), vocabulary, root)
     assert found.ok
     assert (found.images, found.access) == (2, "ask the NIH")

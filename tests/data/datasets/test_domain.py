@@ -81,9 +81,9 @@ def test_slices_and_slices_of_slices_keep_patients_of_the_dataset(load: Callable
 
 
 def test_a_slice_without_its_base_is_refused(load: Callable[..., Domain]) -> None:
-    films = card("films", base="ours", where={"view": "PA"})
+    films = card("images", base="ours", where={"view": "PA"})
     for base in (None, card("theirs", reader="table")):
-        with pytest.raises(CardError, match="films: a slice of 'ours' needs the card of 'ours'"):
+        with pytest.raises(CardError, match="images: a slice of 'ours' needs the card of 'ours'"):
             load(films, base)
 
 
@@ -113,8 +113,8 @@ def test_select(load: Callable[..., Domain], where: dict[str, object], images: l
         ({"site": "abroad"}, DataError, r"no row has 'abroad'; known: north, south$"),
         ({"age": "old"}, DataError, "age: no row has 'old'"),
         ({"age": {"min": 90}}, DataError, "age: no row lies between 90 and inf; here: 30 to 80"),
-        ({"age": {"least": 90}}, CardError, "age: wanted min and max, got 'least'"),
-        ({"age": {"min": "90"}}, CardError, "age.min: wanted a number, got '90'"),
+        ({"age": {"least": 90}}, CardError, "age: expected min and max, got 'least'"),
+        ({"age": {"min": "90"}}, CardError, "age.min: expected a number, got '90'"),
         ({"view": {"min": 1}}, DataError, "view: min and max need a column of numbers"),
         ({"view": "AP", "site": "south"}, DataError, "no row meets all of"),
     ],

@@ -51,12 +51,12 @@ def test_16_bit_grey_is_scaled_by_the_largest_declarable_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("depth", "row", "wanted"),
+    ("depth", "row", "expected"),
     [(1, b"\xa0", [255, 0, 255, 0]), (2, b"\x1b", [0, 85, 170, 255]), (4, b"\x0f\x73", [0, 255, 119, 51])],
 )
-def test_few_bits_are_spread_over_the_whole_scale(depth: int, row: bytes, wanted: list[int]) -> None:
+def test_few_bits_are_spread_over_the_whole_scale(depth: int, row: bytes, expected: list[int]) -> None:
     found = decode_bytes(png([row], width=4, depth=depth, colour=GREY))
-    np.testing.assert_array_equal(found, [wanted])
+    np.testing.assert_array_equal(found, [expected])
 
 
 def test_palette_means_its_colours_not_its_indices() -> None:
@@ -158,7 +158,7 @@ GOOD_JPEG = jpeg(NOISE)
     ],
 )
 def test_what_is_no_image_is_refused_with_one_line(data: bytes, words: str, tmp_path: Path) -> None:
-    file = tmp_path / "film 1.png"
+    file = tmp_path / "image 1.png"
     file.write_bytes(data)
     with pytest.raises(DataError, match=words) as caught:
         decode(file)

@@ -103,8 +103,8 @@ def test_windows_agree_with_pydicom(function: str | None, centre: float, width: 
     fields: dict[str, Any] = {"WindowCenter": str(centre), "WindowWidth": str(width)}
     if function:
         fields["VOILUTFunction"] = function
-    wanted = apply_windowing(RAMP12, dataset(RAMP12, bits=12, **fields)) / 4095 * 255
-    np.testing.assert_allclose(shown(RAMP12, bits=12, **fields), wanted, atol=2e-3)
+    expected = apply_windowing(RAMP12, dataset(RAMP12, bits=12, **fields)) / 4095 * 255
+    np.testing.assert_allclose(shown(RAMP12, bits=12, **fields), expected, atol=2e-3)
 
 
 def test_a_window_counts_in_rescaled_units() -> None:
@@ -167,9 +167,9 @@ def test_padding_is_black_either_way_round() -> None:
 def test_compressed_files_decode_to_the_same(syntax: UID, dtype: type[np.unsignedinteger[Any]], bits: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 2**bits, (80, 70)).astype(dtype)
     plain = dataset(pixels, bits=bits)
-    wanted = decode_bytes(written(plain))
+    expected = decode_bytes(written(plain))
     plain.compress(syntax, generate_instance_uid=False)
-    np.testing.assert_array_equal(decode_bytes(written(plain)), wanted)
+    np.testing.assert_array_equal(decode_bytes(written(plain)), expected)
 
 
 def test_a_deflated_file_decodes_to_the_same() -> None:
@@ -196,7 +196,7 @@ def test_an_old_file_without_its_first_bytes_is_known_by_its_ending() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"NumberOfFrames": 2, "PixelData": bytes(2 * 16)}, "2 frames; wanted one image a file"),
+        ({"NumberOfFrames": 2, "PixelData": bytes(2 * 16)}, "2 frames; expected one image a file"),
         ({"Rows": 0}, "no image in it"),
         ({"Rows": 60000, "Columns": 60000}, "at most 128,000,000 are read"),
         ({"PixelData": bytes(5)}, "damaged"),
@@ -229,8 +229,8 @@ def test_a_real_film_and_its_monochrome1_twin_are_negatives(realdata: Path) -> N
 
 
 def test_a_real_monochrome1_film_has_bright_bones_and_dark_air(realdata: Path) -> None:
-    film = decode(realdata / "native" / "dicom" / "RG1_J2KI.dcm")
-    height, width = film.shape
-    spine = film[height // 3 : height // 2, width // 2 - 40 : width // 2 + 40].mean()
-    lungs = film[height // 5 : height // 4, width // 3 : width // 3 + 80].mean()
+    image = decode(realdata / "native" / "dicom" / "RG1_J2KI.dcm")
+    height, width = image.shape
+    spine = image[height // 3 : height // 2, width // 2 - 40 : width // 2 + 40].mean()
+    lungs = image[height // 5 : height // 4, width // 3 : width // 3 + 80].mean()
     assert spine > lungs + 20

@@ -63,14 +63,14 @@ def test_padding_only_adds_its_grey_around_the_centred_image(height: int, width:
 
 @pytest.mark.parametrize("name", ["bilinear", "bicubic", "lanczos", "box"])
 def test_resize_is_exactly_pillows(name: str) -> None:
-    wanted = Image.fromarray(FILM).resize((16, 16), getattr(Image.Resampling, name.upper()))
-    np.testing.assert_array_equal(resize(FILM, size=16, filter=name), np.asarray(wanted))  # type: ignore[arg-type]
+    expected = Image.fromarray(FILM).resize((16, 16), getattr(Image.Resampling, name.upper()))
+    np.testing.assert_array_equal(resize(FILM, size=16, filter=name), np.asarray(expected))  # type: ignore[arg-type]
 
 
 def test_box_is_the_mean_of_the_covered_pixels() -> None:
     image = np.random.default_rng(2).integers(0, 256, (64, 64)).astype(np.float32)
-    wanted = image.reshape(16, 4, 16, 4).mean(axis=(1, 3))
-    np.testing.assert_allclose(resize(image, size=16, filter="box"), wanted, atol=1e-3)
+    expected = image.reshape(16, 4, 16, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(resize(image, size=16, filter="box"), expected, atol=1e-3)
 
 
 def test_deep_images_are_resized_without_rounding() -> None:
@@ -96,8 +96,8 @@ def test_deep_images_are_resized_without_rounding() -> None:
 )
 def test_the_skimage_filter_is_scikit_images(shape: tuple[int, int], size: int, fill: float, lowest: int) -> None:
     image = np.random.default_rng(size).integers(lowest, 256, shape).astype(np.float32)
-    wanted = skimage_resize(image, (size, size), order=1, mode="constant", cval=fill, preserve_range=True)
-    np.testing.assert_allclose(gaussian_bilinear(image, (size, size), fill=fill), wanted, atol=2e-3)
+    expected = skimage_resize(image, (size, size), order=1, mode="constant", cval=fill, preserve_range=True)
+    np.testing.assert_allclose(gaussian_bilinear(image, (size, size), fill=fill), expected, atol=2e-3)
 
 
 def test_the_skimage_filter_is_torchxrayvisions_resizer_on_its_own_scale() -> None:
@@ -148,8 +148,8 @@ def test_equalize_in_colour_keeps_the_ratio_of_channels() -> None:
 
 def test_clahe_is_scikit_images() -> None:
     np.testing.assert_allclose(clahe(FILM), equalize_adapthist(FILM) * 255, atol=1e-3)
-    wanted = equalize_adapthist(FILM, kernel_size=11, clip_limit=0.03, nbins=64) * 255
-    np.testing.assert_allclose(clahe(FILM, kernel_size=11, clip_limit=0.03, bins=64), wanted, atol=1e-3)
+    expected = equalize_adapthist(FILM, kernel_size=11, clip_limit=0.03, nbins=64) * 255
+    np.testing.assert_allclose(clahe(FILM, kernel_size=11, clip_limit=0.03, bins=64), expected, atol=1e-3)
     assert clahe(COLOUR).shape == COLOUR.shape
 
 
@@ -186,9 +186,9 @@ def test_the_pipeline_rounds_once_to_the_nearest() -> None:
 
 
 def test_the_default_steps_are_crop_and_resize() -> None:
-    wanted = Image.fromarray(centre_crop(FILM)).resize((16, 16), Image.Resampling.BILINEAR)
+    expected = Image.fromarray(centre_crop(FILM)).resize((16, 16), Image.Resampling.BILINEAR)
     found = pipeline(["centre-crop", "resize"], image_size=16)(FILM)
-    np.testing.assert_array_equal(found, np.asarray(wanted)[None])
+    np.testing.assert_array_equal(found, np.asarray(expected)[None])
 
 
 def test_a_fixed_crop_of_a_larger_resize() -> None:
@@ -206,10 +206,10 @@ def test_a_fixed_crop_of_a_larger_resize() -> None:
         ("resise", r"a\.toml: unknown preprocessing 'resise'; did you mean 'resize'"),
         ({"block": "resize", "filer": "box"}, "has no option 'filer'; did you mean 'filter'"),
         ({"block": "resize", "filter": "bilinar"}, r"a\.toml: .*filter: no 'bilinar'; did you mean 'bilinear'"),
-        ({"block": "resize", "size": 0}, "size: wanted 1 or more pixels, got 0"),
-        ({"block": "resize", "fill": 256}, "fill: wanted a grey from 0 to 255, got 256"),
-        ({"block": "centre-crop", "size": -1}, "size: wanted 0"),
-        ({"block": "clahe", "clip_limit": 2}, "clip_limit: wanted a share from 0 to 1, got 2"),
+        ({"block": "resize", "size": 0}, "size: expected 1 or more pixels, got 0"),
+        ({"block": "resize", "fill": 256}, "fill: expected a grey from 0 to 255, got 256"),
+        ({"block": "centre-crop", "size": -1}, "size: expected 0"),
+        ({"block": "clahe", "clip_limit": 2}, "clip_limit: expected a share from 0 to 1, got 2"),
         ({"block": "clahe", "bins": 1}, "2..16384 bins"),
     ],
 )

@@ -138,9 +138,9 @@ def test_a_dataset_of_its_own_goes_before_the_others_cap() -> None:
 def test_caps_that_mean_nothing_are_refused_in_one_line() -> None:
     with pytest.raises(CardError, match=r"zhou: classes\.caps: unknown dataset 'vindir'; did you mean 'vindr'\?"):
         check_caps(ClassRule(caps={"vindir": 9}), ["vindr", "chexpert"], where="zhou")
-    with pytest.raises(CardError, match=r"classes\.caps: \*: wanted 0 \(no cap\) or more images of a class, got -1"):
+    with pytest.raises(CardError, match=r"classes\.caps: \*: expected 0 \(no cap\) or more images of a class, got -1"):
         check_caps(ClassRule(caps={"*": -1}), ["vindr"])
-    with pytest.raises(CardError, match=r"classes\.caps: vindr: wanted 0"):
+    with pytest.raises(CardError, match=r"classes\.caps: vindr: expected 0"):
         choose(TRUTH, ClassRule(caps={"vindr": -4}))
     check_caps(ClassRule(caps={"*": 4, "vindr": 0}), ["vindr"])
 
@@ -163,7 +163,7 @@ def test_a_class_without_a_training_image_is_refused_and_the_tests_that_have_it_
     assert str(caught.value) == (
         "class 'Cardiomegaly' has no training image in vindr (val-split) and none in any test set; "
         "class 'Effusion' has no training image in vindr (val-split) but 31 in chexpert, 1,200 in mimic; "
-        "a class is learned from images of it"
+        "a class is trained on images of it"
     )
 
 

@@ -70,9 +70,9 @@ def test_the_valid_file_is_an_option(write: Write, tmp_path: Path, vocabulary: V
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("patient00001/study1", "person1/study1"), r"row 3, column 'Path': wanted a path such as CheXpert"),
-        ((",-1,", ",maybe,"), r"row 2, column 'Edema': wanted 1, 0, -1 or blank, got 'maybe'"),
-        ((",Lateral,", ",Sideways,"), r"row 4, column 'Frontal/Lateral': wanted Frontal or Lateral, got 'Sideways'"),
+        (("patient00001/study1", "person1/study1"), r"row 3, column 'Path': expected a path such as CheXpert"),
+        ((",-1,", ",maybe,"), r"row 2, column 'Edema': expected 1, 0, -1 or blank, got 'maybe'"),
+        ((",Lateral,", ",Sideways,"), r"row 4, column 'Frontal/Lateral': expected Frontal or Lateral, got 'Sideways'"),
         (("Pleural Effusion", "Pleural Efusion"), r"no column 'Pleural Effusion'; did you mean 'Pleural Efusion'\?"),
         (("patient00002/study1/view2_lateral", "patient00002/study2/view1_frontal"), r"stands in rows 2 and 4"),
     ],

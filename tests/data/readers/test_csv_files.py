@@ -78,7 +78,7 @@ def test_broken_files_are_named_in_one_line(write: Write, text: str, message: st
 
 def test_a_bad_cell_is_named_by_row_column_and_content(write: Write) -> None:
     sheet = read_sheet(write("t.csv", "a,b\n1,2\n1,2\n1,two\n"), AB)
-    with pytest.raises(DataError, match=r"t\.csv: row 4, column 'b': wanted a number, got 'two'"):
+    with pytest.raises(DataError, match=r"t\.csv: row 4, column 'b': expected a number, got 'two'"):
         sheet.values("b", float, expected="a number")
 
 

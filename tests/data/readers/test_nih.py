@@ -122,11 +122,11 @@ def test_the_published_files_as_they_come(realdata: Path, vocabulary: Vocabulary
             ("Hernia|Infiltration", "Hernia|Infiltratoin"),
             r"row 2, column 'Finding Labels'.*did you mean 'Infiltration'\?",
         ),
-        ((",58,", ",old,"), r"row 3, column 'Patient Age': wanted an age such as 57 or 057Y, got 'old'"),
+        ((",58,", ",old,"), r"row 3, column 'Patient Age': expected an age such as 57 or 057Y, got 'old'"),
         ((",AP,", ","), "row 4 has 10 cells, the first row has 11"),
         (("Patient Age", "Patient Aeg"), r"no column 'Patient Age'; did you mean 'Patient Aeg'\?"),
         (("00000001_001", "00000003_000"), r"image '00000003_000\.png' stands in rows 2 and 3"),
-        (("00000001_001.png", ""), r"row 3, column 'Image Index': wanted an image id, got ''"),
+        (("00000001_001.png", ""), r"row 3, column 'Image Index': expected an image id, got ''"),
     ],
 )
 def test_bad_metadata_is_named_in_one_line(

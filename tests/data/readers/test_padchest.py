@@ -120,7 +120,7 @@ def test_without_findings_the_vocabulary_and_the_labels_decide(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ((",1929.0,", ",unknown,"), r"row 3, column 'PatientBirth': wanted a year of birth, got 'unknown'"),
+        ((",1929.0,", ",unknown,"), r"row 3, column 'PatientBirth': expected a year of birth, got 'unknown'"),
         (("a.png", "b.png"), r"image 'b\.png' stands in rows 2 and 3"),
         (("Projection", "projection"), r"no column 'Projection'; did you mean 'projection'\?"),
     ],

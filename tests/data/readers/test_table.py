@@ -42,18 +42,18 @@ def test_a_column_that_is_nearly_a_label_is_pointed_out(write: Write, tmp_path: 
 
 
 def test_everything_may_have_other_names(write: Write, tmp_path: Path, vocabulary: Vocabulary) -> None:
-    write("meta/films.csv.gz", "file,who,lungs,heart\nx/1.png,p1,1,\nx/2.png,p2,0,-1\n")
+    write("meta/images.csv.gz", "file,who,lungs,heart\nx/1.png,p1,1,\nx/2.png,p2,0,-1\n")
     reading = table.read(
         tmp_path / "meta",
         vocabulary=vocabulary,
         labels={"lungs": "Pneumonia", "heart": "Cardiomegaly"},
-        csv="films.csv",
-        images="films",
+        csv="images.csv",
+        images="images",
         columns={"image": "file", "patient_id": "who"},
         label_columns=["heart", "lungs"],
     )
     assert reading.labels == ("Cardiomegaly", "Pneumonia")
-    assert reading.frame["path"].tolist() == ["films/x/1.png", "films/x/2.png"]
+    assert reading.frame["path"].tolist() == ["images/x/1.png", "images/x/2.png"]
     assert reading.frame["patient_id"].tolist() == ["p1", "p2"]
     assert reading.frame["Cardiomegaly"].isna().tolist() == [True, False]
 
@@ -74,16 +74,16 @@ def test_an_image_alone_is_enough(write: Write, tmp_path: Path, vocabulary: Voca
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,Edema\n1.png,2\n", r"row 2, column 'Edema': wanted 1, 0, -1 or blank, got '2'"),
+        ("image,Edema\n1.png,2\n", r"row 2, column 'Edema': expected 1, 0, -1 or blank, got '2'"),
         ("image,Edema\n1.png,1\n1.png,0\n", r"image '1\.png' stands in rows 2 and 3"),
-        ("image,Edema\n,1\n", r"row 2, column 'image': wanted an image id"),
+        ("image,Edema\n,1\n", r"row 2, column 'image': expected an image id"),
         ("imgae,Edema\n1.png,1\n", r"no column 'image'; did you mean 'imgae'\?"),
         ("image,site\n1.png,1\n", r"no column is a label of the vocabulary \(columns: site\)"),
         (
             "image,Effusion,Pleural Effusion\n1.png,1,1\n",
             "labels 'Effusion' and 'Pleural Effusion' are both 'Effusion'",
         ),
-        ("image,sex,Edema\n1.png,boy,1\n", r"row 2, column 'sex': wanted a sex"),
+        ("image,sex,Edema\n1.png,boy,1\n", r"row 2, column 'sex': expected a sex"),
     ],
 )
 def test_bad_tables_are_named_in_one_line(
@@ -105,8 +105,8 @@ def test_bad_options(write: Write, tmp_path: Path, vocabulary: Vocabulary) -> No
         table.read(tmp_path, vocabulary=vocabulary, labels={}, label_columns=["Pneumonai"])
     with pytest.raises(DataError, match="no column 'lungs'"):
         table.read(tmp_path, vocabulary=vocabulary, labels={"lungs": "Pneumonia"})
-    with pytest.raises(MissingDataError, match=r"no films\.csv or films\.csv\.gz.*did you mean|known"):
-        table.read(tmp_path, vocabulary=vocabulary, labels={}, csv="films.csv")
+    with pytest.raises(MissingDataError, match=r"no images\.csv or images\.csv\.gz.*did you mean|known"):
+        table.read(tmp_path, vocabulary=vocabulary, labels={}, csv="images.csv")
 
 
 def test_the_layout_is_recognised(write: Write, tmp_path: Path) -> None:

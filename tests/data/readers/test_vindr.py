@@ -52,8 +52,8 @@ def test_images_with_any_ending(write: Write, tmp_path: Path, vocabulary: Vocabu
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("Aortic enlargement", "Aortic stuff"), r"row 6, column 'class_name': wanted a class.*got 'Aortic stuff'"),
-        (("\na1,No", "\n,No"), r"row 9, column 'image_id': wanted an image id, got ''"),
+        (("Aortic enlargement", "Aortic stuff"), r"row 6, column 'class_name': expected a class.*got 'Aortic stuff'"),
+        (("\na1,No", "\n,No"), r"row 9, column 'image_id': expected an image id, got ''"),
         (("class_name", "class"), r"no column 'class_name'; did you mean 'class"),
     ],
 )

@@ -100,7 +100,7 @@ def test_images_and_findings_of_the_splits_sum_up_to_those_of_the_flowchart(divi
 
 
 def test_each_split_has_about_the_papers_share_of_every_finding(divided: Parts) -> None:
-    # Another seed draws other patients; six standard deviations, patients with four films of one finding counted as one.
+    # Another seed draws other patients; six standard deviations, patients with four images of one finding counted as one.
     name = divided[0].name
     for place, side in enumerate(sides(divided)):
         for label, counts in POSITIVE[name].items():

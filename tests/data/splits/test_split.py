@@ -562,7 +562,7 @@ def test_only_an_internal_test_that_says_so_may_hold_training_images() -> None:
 @pytest.mark.parametrize(
     ("rule", "valid", "message"),
     [
-        (SplitRule(kind="everything"), None, "'everything' holds nobody out to validate on; wanted valid = 'none'"),
+        (SplitRule(kind="everything"), None, "'everything' holds nobody out to validate on; expected valid = 'none'"),
         (SplitRule(kind="everything", stratify=True), "none", "a split of kind 'everything' holds nobody out by class"),
         (SplitRule(kind="sequential", stratify=True), "none", "a split of kind 'sequential' holds nobody out by class"),
     ],
@@ -575,5 +575,5 @@ def test_rules_that_mean_nothing_are_refused(rule: SplitRule, valid: str | None,
 
 def test_stratifying_wants_classes() -> None:
     domains = {"a": members("a", ["1", "2", "3"]), "t": members("t", ["x"])}
-    with pytest.raises(DataError, match=r"split\.stratify: wanted images with exactly one class each"):
+    with pytest.raises(DataError, match=r"split\.stratify: expected images with exactly one class each"):
         divide(Roles(("a",), "none", "t"), domains, rule=SplitRule(stratify=True), limits=Limits(), seed=0)

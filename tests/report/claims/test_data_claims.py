@@ -64,7 +64,7 @@ def test_alike_prevalences_are_not_told_apart(made_run: Make, findings: Frames) 
 
 
 def test_ages_are_of_patients_not_of_images(made_run: Make, findings: Frames) -> None:
-    # Forty patients of 30 and 31 years with five films each, forty of 60 and 61.
+    # Forty patients of 30 and 31 years with five images each, forty of 60 and 61.
     who = [number // 5 for number in range(200)]
     young = frame(findings, "a", 80, 80, age=[30 + one % 2 for one in who], patient_id=[f"p{one}" for one in who])
     old = frame(findings, "c", 80, 80, age=[60 + one % 2 for one in who], patient_id=[f"p{one}" for one in who])
@@ -116,8 +116,8 @@ def test_classes_of_the_same_size_have_no_order(classed: Callable[..., Run]) -> 
     )
 
 
-def borderline(findings: Frames, wrong_near: int, wrong_far: int, **columns: Any) -> list[dict[str, Any]]:
-    """100 films near the threshold and 100 far from it, all called positive; so many of each are not."""
+def discordant_errors(findings: Frames, wrong_near: int, wrong_far: int, **columns: Any) -> list[dict[str, Any]]:
+    """100 images near the threshold and 100 far from it, all called positive; so many of each are not."""
     score = np.r_[np.full(100, 0.55), np.full(100, 0.9)]
     labels = np.r_[np.arange(100) >= wrong_near, np.arange(100) >= wrong_far]
     made = findings("c", Edema=(labels, score), Effusion=(labels, score)).assign(**columns)
@@ -125,16 +125,16 @@ def borderline(findings: Frames, wrong_near: int, wrong_far: int, **columns: Any
 
 
 def test_errors_near_the_threshold(made_run: Make, findings: Frames) -> None:
-    run = made_run(SUITE, borderline(findings, 40, 5))
+    run = made_run(SUITE, discordant_errors(findings, 40, 5))
     found = checks.errors_near_threshold(run, CLAIM, label="Edema")
     assert found.outcome == "holds"
     assert [(one.first, one.second) for one in found.parts] == [(0.4, 0.05)] * 2
     assert (
-        checks.errors_near_threshold(made_run(SUITE, borderline(findings, 5, 40)), CLAIM, label="Edema").outcome
+        checks.errors_near_threshold(made_run(SUITE, discordant_errors(findings, 5, 40)), CLAIM, label="Edema").outcome
         == "does not hold"
     )
     assert (
-        checks.errors_near_threshold(made_run(SUITE, borderline(findings, 10, 10)), CLAIM, label="Edema").outcome
+        checks.errors_near_threshold(made_run(SUITE, discordant_errors(findings, 10, 10)), CLAIM, label="Edema").outcome
         == "cannot tell"
     )
 
@@ -149,5 +149,5 @@ def test_devices_among_films_without_the_finding(made_run: Make, findings: Frame
     assert found.outcome == "holds"
     shown = score[:280]
     assert found.parts[0].difference == pytest.approx(shown[device[:280]].mean() - shown[~device[:280]].mean())
-    unknown = checks.device_raises_score(made_run(SUITE, borderline(findings, 5, 5)), CLAIM, label="Edema")
+    unknown = checks.device_raises_score(made_run(SUITE, discordant_errors(findings, 5, 5)), CLAIM, label="Edema")
     assert (unknown.outcome, unknown.figures) == ("cannot tell", "'Support Devices' is not in the predictions")

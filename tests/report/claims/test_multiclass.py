@@ -1,4 +1,4 @@
-"""Claims about exclusive classes, on predictions whose shares are counted by hand."""
+"""Claims about multi-class labels, on predictions whose shares are counted by hand."""
 
 from __future__ import annotations
 

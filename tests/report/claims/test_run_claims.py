@@ -192,8 +192,8 @@ def test_over_settings_with_wilcoxon_and_friedman(good: Path) -> None:
 def test_one_setting_cannot_be_tested_as_many(good: Path) -> None:
     declare(good)
     found = compared(good, across=True, only=["test=c"])
-    assert {row.reason for row in found.sections[0].signed} == {"1 settings have both sides; two are wanted"}
-    assert "1 settings have both sides; two are wanted" in found.text()
+    assert {row.reason for row in found.sections[0].signed} == {"1 settings have both sides; two are expected"}
+    assert "1 settings have both sides; two are expected" in found.text()
 
 
 def test_two_runs_are_tested_over_settings_too(good: Path, tmp_path: Path, make_run: MakeRun) -> None:
@@ -230,7 +230,7 @@ def test_wrong_words_are_one_line(good: Path, capsys: pytest.CaptureFixture[str]
     [
         ({"question": "non-inferiority"}, r"comparisons\[0\].margin: the question 'non-inferiority' wants a margin"),
         ({"question": "equivalence", "margin": 0.0}, "the question 'equivalence' wants a margin above 0"),
-        ({"margin": -0.1}, r"comparisons\[0\].margin: wanted 0 or more, got -0.1"),
+        ({"margin": -0.1}, r"comparisons\[0\].margin: expected 0 or more, got -0.1"),
     ],
 )
 def test_claims_that_cannot_be_asked_are_refused_in_the_card(changes: dict[str, Any], message: str) -> None:
@@ -241,21 +241,24 @@ def test_claims_that_cannot_be_asked_are_refused_in_the_card(changes: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("judgement", "message"),
+    ("analyses", "message"),
     [
-        ({"operating": ["sens=0.9"]}, r"judgement.operating\[0\]: wanted sensitivity=SHARE or specificity=SHARE"),
+        ({"operating": ["sens=0.9"]}, r"analyses.operating\[0\]: expected sensitivity=SHARE or specificity=SHARE"),
         ({"operating": ["sensitivity=1.5"]}, "with 0 < SHARE <= 1, got 'sensitivity=1.5'"),
-        ({"prevalences": [0.1, 1.0]}, r"judgement.prevalences\[1\]: wanted 0 < share < 1, got 1"),
-        ({"decision_thresholds": [1.0]}, r"judgement.decision_thresholds\[0\]: wanted 0 <= share < 1, got 1"),
-        ({"subgroups": [{"column": "age", "bands": [40, 18]}]}, r"subgroups\[0\].bands: wanted rising whole numbers"),
+        ({"prevalences": [0.1, 1.0]}, r"analyses.prevalences\[1\]: expected 0 < share < 1, got 1"),
+        ({"decision_thresholds": [1.0]}, r"analyses.decision_thresholds\[0\]: expected 0 <= share < 1, got 1"),
+        ({"subgroups": [{"column": "age", "bands": [40, 18]}]}, r"subgroups\[0\].bands: expected rising whole numbers"),
         ({"subgroups": [{"column": "age", "bands": [18.5]}]}, "where bands begin; got 18.5"),
-        ({"subgroups": [{"column": "sex", "minimum": 0}]}, r"subgroups\[0\].minimum: wanted 1 or more patients, got 0"),
+        (
+            {"subgroups": [{"column": "sex", "minimum": 0}]},
+            r"subgroups\[0\].minimum: expected 1 or more patients, got 0",
+        ),
         ({"policies": [{"name": "x"}, {"name": "x"}]}, r"policies\[0\].name: 'x' stands twice"),
-        ({"policies": [{"name": "as judged"}]}, "is what the suite's own policy is called"),
+        ({"policies": [{"name": "own policy"}]}, "is what the suite's own policy is called"),
         ({"across": ["rank"]}, "Invalid enum value 'rank'"),
     ],
 )
-def test_judgements_that_cannot_be_made_are_refused_in_the_card(judgement: dict[str, Any], message: str) -> None:
+def test_judgements_that_cannot_be_made_are_refused_in_the_card(analyses: dict[str, Any], message: str) -> None:
     with pytest.raises(CardError, match=message) as raised:
-        cards.convert({"title": "t", "judgement": judgement}, cards.SuiteCard, where="x.toml")
+        cards.convert({"title": "t", "analyses": analyses}, cards.SuiteCard, where="x.toml")
     assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Small runs in memory that figures are drawn of: one with several labels, one with exclusive classes."""
+"""Small runs in memory that figures are drawn of: one with several labels, one with multi-class labels."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def class_run(
     data: str = "real",
     **manifest: Any,
 ) -> Run:
-    """Make a run of exclusive classes: one training set without held-out images, one with; single fits and ensembles."""
+    """Make a run of multi-class labels: one training set without held-out images, one with; single fits and ensembles."""
     configurations = (
         cards.Configuration(name="full-data", train=("vindr",), split=cards.SplitRule(kind="everything")),
         cards.Configuration(name="val-split", train=("vindr",)),
@@ -173,7 +173,7 @@ def make_labelled_run(tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.fixture
 def make_class_run(tmp_path: Path) -> Callable[..., Run]:
-    """Make a run of exclusive classes."""
+    """Make a run of multi-class labels."""
     return lambda **options: class_run(tmp_path / "out" / "suite" / "run", **options)
 
 

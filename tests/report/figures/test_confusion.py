@@ -62,7 +62,7 @@ def test_the_protocol_stands_over_every_matrix(
     assert "resubstitution (training images), vindr" in said
     assert "internal, vindr" in said
     assert said.count("external, chexpert") == 2
-    assert "measured on the images that the model learnt from" in said
+    assert "measured on the images that the model was trained on" in said
     assert "seed 0 of 0, 1" in said
     assert "87 images, 44 patients" in said
     held = confusion(

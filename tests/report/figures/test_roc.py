@@ -167,9 +167,9 @@ def test_wrong_options_are_one_line(make_labelled_run: Make, figure_layout: Layo
         roc(run, about, tmp_path, label=["Oedema"])
     with pytest.raises(UnknownNameError, match="unknown protocol 'extern'; did you mean 'external'"):
         roc(run, about, tmp_path, protocol="extern")
-    with pytest.raises(CardError, match="option 'model': wanted a name or a list of names, got 3"):
+    with pytest.raises(CardError, match="option 'model': expected a name or a list of names, got 3"):
         roc(run, about, tmp_path, model=3)  # type: ignore[arg-type]
-    with pytest.raises(CardError, match="option 'grid': wanted a whole number from 2 up, got 1"):
+    with pytest.raises(CardError, match="option 'grid': expected a whole number from 2 up, got 1"):
         roc(run, about, tmp_path, grid=1)
 
 

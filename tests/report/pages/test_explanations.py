@@ -24,7 +24,7 @@ def one(image: str, at: int, **changes: Any) -> dict[str, Any]:
         "method": "plain", "model": "net", "train": "a", "configuration": "", "seed": 0, "members": 1,
         "actual": "Edema", "predicted": "Edema", "predicted_score": 0.8, "score": 0.8, "threshold": 0.5, "target": "Edema",
         "layer": "layer4, 4 x 4", "technique": "gradcam", "image_size": 16, "peak_x": 3.0, "peak_y": 4.0,
-        "share": np.nan, "area": np.nan, "hit": np.nan, "film": 0, "map": at, **changes,
+        "share": np.nan, "area": np.nan, "hit": np.nan, "pixels": 0, "map": at, **changes,
     }  # fmt: skip
 
 
@@ -33,8 +33,8 @@ def explained(rows: list[dict[str, Any]], *, boxes: bool = False) -> Explained:
     maps = [rng.random((16, 16)).astype(np.float32) for _ in rows]
     drawn = {"dataset": "b", "label": "Edema", "image_size": 16, "x0": 2.0, "y0": 3.0, "x1": 9.0, "y1": 8.0}
     table = pd.DataFrame([{"image": rows[0]["image"], **drawn}] if boxes else [])
-    film = rng.integers(0, 256, (16, 16), np.uint8)
-    return Explained(pd.DataFrame(rows), (film,), tuple(maps), table, pd.DataFrame(), ABOUT)
+    image = rng.integers(0, 256, (16, 16), np.uint8)
+    return Explained(pd.DataFrame(rows), (image,), tuple(maps), table, pd.DataFrame(), ABOUT)
 
 
 def words(path: Path) -> str:
@@ -61,7 +61,7 @@ def test_boxes_and_contours_are_drawn(tmp_path: Path) -> None:
     for name, boxes in (("without", False), ("with", True)):
         svg = panels(explained([one("i.png", 0)], boxes=boxes), tmp_path / name)[0].read_text(encoding="utf-8")
         counts.append((svg.count('id="patch_'), svg.count("stroke-dasharray")))
-    assert counts[1][0] == counts[0][0] + 2, "a box on the film and on the map"
+    assert counts[1][0] == counts[0][0] + 2, "a box on the image and on the map"
     assert counts[0][1] > 0, "contour lines differ in form"
 
 

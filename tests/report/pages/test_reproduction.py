@@ -87,14 +87,14 @@ def test_contaminated_figures_are_judged_like_the_papers(
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("a,b\n1,2\n", "t.csv: wanted the columns"),
+        ("a,b\n1,2\n", "t.csv: expected the columns"),
         (
             "dataset,total,used,pathologies,region\nNIHH,1,1,1,x\n",
             "'NIHH' is not among the datasets .* did you mean 'NIH'",
         ),
         (
             "method,row,setting,seed,train,valid,test,protocol,label,metric,value,sd\nM,r,1,0,NIH,NIH,NIH,external,mean,auc,o.9,\n",
-            "t.csv: row 2, column 'value': wanted a number, got 'o.9'",
+            "t.csv: row 2, column 'value': expected a number, got 'o.9'",
         ),
     ],
 )

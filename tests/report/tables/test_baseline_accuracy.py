@@ -13,7 +13,7 @@ from xrbench.errors import UnknownNameError
 from xrbench.rendering.table import Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
-from xrbench.report.tables.baseline_accuracy import confusion, naive
+from xrbench.report.tables.baseline_accuracy import confusion
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]
@@ -55,22 +55,27 @@ def cells(exclusive: Frames) -> list[dict[str, Any]]:
 
 
 def test_guesses_by_hand(made_run: Make, cells: list[dict[str, Any]]) -> None:
-    found = texts(naive(made_run(SUITE, cells, manifest=LEARNED), layout("naive")))
+    found = texts(baseline_accuracy(made_run(SUITE, cells, manifest=LEARNED), layout("baseline-accuracy")))
     # q = 3/4, 1/4; p = 0.6, 0.4: 1/2, 9/16 + 1/16, 0.45 + 0.1, and 3/4 for always "No Finding". 3 of 4 are right.
     assert found == [["one", "c, on another dataset", "4", "0.500", "0.625", "0.550", "0.750", "0.750 (sgd)"]]
 
 
 def test_class_counts_stand_below(made_run: Make, cells: list[dict[str, Any]]) -> None:
-    table = naive(made_run(SUITE, cells, manifest=LEARNED), layout("naive"))
+    table = baseline_accuracy(made_run(SUITE, cells, manifest=LEARNED), layout("baseline-accuracy"))
     assert table is not None
-    assert "one, learned from: No Finding 60, Cardiomegaly 40." in table.notes
+    assert "one, trained on: No Finding 60, Cardiomegaly 40." in table.notes
     assert "c, on another dataset: No Finding 3, Cardiomegaly 1." in table.notes
 
 
 def test_without_counts_of_the_training_set_its_guesses_are_missing(
     made_run: Make, cells: list[dict[str, Any]]
 ) -> None:
-    assert texts(naive(made_run(SUITE, cells), layout("naive")))[0][3:7] == ["0.500", "0.625", "–", "–"]
+    assert texts(baseline_accuracy(made_run(SUITE, cells), layout("baseline-accuracy")))[0][3:7] == [
+        "0.500",
+        "0.625",
+        "–",
+        "–",
+    ]
 
 
 def test_the_papers_guesses_stand_beside_ours(
@@ -83,7 +88,10 @@ def test_the_papers_guesses_stand_beside_ours(
     for cell, name in zip(cells, ("one", "one", "two"), strict=True):
         cell["configuration"] = name
     found = texts(
-        naive(made_run(SUITE, cells, manifest=LEARNED, paper=paper_named("vindr-to-chexpert")), layout("naive"))
+        baseline_accuracy(
+            made_run(SUITE, cells, manifest=LEARNED, paper=paper_named("vindr-to-chexpert")),
+            layout("baseline-accuracy"),
+        )
     )
     shown = {row[1].partition(",")[0] + " " + row[1].split()[2]: row[4] for row in found}
     assert shown["chexpert-frontal another"] == "0.625 [0.231]"
@@ -109,7 +117,7 @@ def test_the_ensemble_is_shown_where_there_is_one(
     both = [*cells, {"method": "sgd-ensemble", "members": 2, "frame": exclusive("c", CLASSES, TRUTH, TRUTH)}]
     assert texts(confusion(made_run(SUITE, both), layout("confusion")))[-1][-1] == "1.000"
     assert texts(confusion(made_run(SUITE, both), layout("confusion"), method="sgd"))[-1][-1] == "0.750"
-    assert texts(naive(made_run(SUITE, both), layout("naive")))[0][-1] == "1.000 (sgd-ensemble)"
+    assert texts(baseline_accuracy(made_run(SUITE, both), layout("baseline-accuracy")))[0][-1] == "1.000 (sgd-ensemble)"
 
 
 def test_what_the_suite_names_and_the_run_has_not_measured_is_no_table(
@@ -138,5 +146,5 @@ def test_runs_of_several_findings_have_neither(made_run: Make, findings: Frames)
     run = made_run(
         cards.SuiteCard(title="t", name="t", labels=("Edema",)), [{"frame": findings("c", Edema=([1, 0], [0.9, 0.1]))}]
     )
-    assert naive(run, layout("naive")) is None
+    assert baseline_accuracy(run, layout("baseline-accuracy")) is None
     assert confusion(run, layout("confusion")) is None

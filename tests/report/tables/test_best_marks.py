@@ -79,7 +79,7 @@ def test_a_run_marks_by_its_pairs(tmp_path: Path, make_run: Callable[..., Path],
     manifest["suite"]["tables"] = [cards.plain(cards.TableLayout(name="main", kind="settings", digits=3))]
     manifest["suite"]["methods"] = ["plain", "fancy", "worse"]
     store.write_json(folder / store.MANIFEST, manifest)
-    pairs = analyses.judge_run(folder)["pairs"].set_index(["setting", "label", "challenger", "baseline"])
+    pairs = analyses.analyse_run(folder)["pairs"].set_index(["setting", "label", "challenger", "baseline"])
     written = publish.publish(folder, Catalogue([shipped()]))
     (table,) = (table for table in written.tables if table.name == "main")
     run = open_run(folder, Catalogue([shipped()]))

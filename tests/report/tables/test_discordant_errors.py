@@ -1,4 +1,4 @@
-"""Images that exactly one of two networks gets wrong: which they are, what is said of them, and their films."""
+"""Images that exactly one of two networks gets wrong: which they are, what is said of them, and their images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from PIL import Image
 from xrbench import cards
 from xrbench.data.cache.build import open_cache
 from xrbench.errors import UnknownNameError, UsageError
-from xrbench.report.figures.discordant_errors import borderline as panel
+from xrbench.report.figures.discordant_errors import discordant_errors as panel
 from xrbench.report.figures.image_access import cached_images
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
-from xrbench.report.tables.discordant_errors import borderline, chosen, two_models
+from xrbench.report.tables.discordant_errors import chosen, discordant_errors, two_models
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]
-LAYOUT = cards.TableLayout(name="t2", kind="borderline", digits=3)
+LAYOUT = cards.TableLayout(name="t2", kind="discordant-errors", digits=3)
 SUITE = cards.SuiteCard(title="Two", name="two", labels=("Cardiomegaly",), models=("first", "second"))
 
 TRUTH = [0, 1, 0, 0, 1, 0]
@@ -39,7 +39,7 @@ def pair(findings: Frames, **columns: Any) -> list[dict[str, Any]]:
 
 
 def rows(run: Run, **options: Any) -> list[list[str]]:
-    table = borderline(run, LAYOUT, label="Cardiomegaly", **options)
+    table = discordant_errors(run, LAYOUT, label="Cardiomegaly", **options)
     assert table is not None
     return [[cell.text for cell in row] for block in table.blocks for row in block]
 
@@ -52,7 +52,7 @@ def test_the_papers_four_images_are_found(made_run: Make, findings: Frames) -> N
         "c-2": ["no Cardiomegaly", "0.472", "0.553", "second", "0.028", "0.053"],
         "c-3": ["no Cardiomegaly", "0.565", "0.419", "first", "0.065", "0.081"],
     }
-    table = borderline(made_run(SUITE, pair(findings)), LAYOUT, label="Cardiomegaly")
+    table = discordant_errors(made_run(SUITE, pair(findings)), LAYOUT, label="Cardiomegaly")
     assert table is not None
     assert "Exactly one is wrong in 4 images, both in 1, neither in 1" in table.notes[0]
     # Nearer distances: 0.004, 0.023, 0.028, 0.065 where one is wrong; 0.3 and 0.2 elsewhere.
@@ -79,13 +79,13 @@ def test_the_same_seed_shows_the_same_images_whatever_their_order(made_run: Make
 
 def test_what_is_not_measured_or_not_known(made_run: Make, findings: Frames) -> None:
     run = made_run(SUITE, pair(findings))
-    assert borderline(made_run(SUITE, pair(findings)[:1]), LAYOUT, label="Cardiomegaly") is None
+    assert discordant_errors(made_run(SUITE, pair(findings)[:1]), LAYOUT, label="Cardiomegaly") is None
     with pytest.raises(UnknownNameError, match="did you mean 'Cardiomegaly'"):
-        borderline(run, LAYOUT, label="Cardiomegalia")
+        discordant_errors(run, LAYOUT, label="Cardiomegalia")
     with pytest.raises(UnknownNameError, match="configuration 'on'; did you mean 'one'"):
-        borderline(run, LAYOUT, label="Cardiomegaly", configuration="on")
-    with pytest.raises(UsageError, match="models: wanted two, got 1"):
-        borderline(run, LAYOUT, label="Cardiomegaly", models=["first"])
+        discordant_errors(run, LAYOUT, label="Cardiomegaly", configuration="on")
+    with pytest.raises(UsageError, match="models: expected two, got 1"):
+        discordant_errors(run, LAYOUT, label="Cardiomegaly", models=["first"])
 
 
 def test_the_last_training_set_is_shown_by_default(made_run: Make, findings: Frames) -> None:
@@ -102,12 +102,12 @@ def test_the_last_training_set_is_shown_by_default(made_run: Make, findings: Fra
     assert found.configuration == "two"
     assert [one.model for one in found.cells] == ["first", "second"]
     part = made_run(suite_, [{**cell, "configuration": "one"} for cell in pair(findings)])
-    assert borderline(part, LAYOUT, label="Cardiomegaly", configuration="two") is None
+    assert discordant_errors(part, LAYOUT, label="Cardiomegaly", configuration="two") is None
 
 
 def test_devices_are_weighed_where_they_are_known(made_run: Make, findings: Frames) -> None:
     def note(cells: Sequence[dict[str, Any]]) -> str:
-        table = borderline(made_run(SUITE, cells), LAYOUT, label="Cardiomegaly")
+        table = discordant_errors(made_run(SUITE, cells), LAYOUT, label="Cardiomegaly")
         assert table is not None
         return next(text for text in table.notes if "device" in text.lower())
 
@@ -125,7 +125,7 @@ def test_the_papers_images_are_mentioned_beside_real_ones_only(
     notes = []
     for fixture in (False, True):
         run = made_run(SUITE, pair(findings), paper=paper, fixture=fixture)
-        table = borderline(run, LAYOUT, label="Cardiomegaly")
+        table = discordant_errors(run, LAYOUT, label="Cardiomegaly")
         assert table is not None
         notes.append(" ".join(table.notes))
     assert "The paper shows 4 such images, called Borderline Cardiomegaly" in notes[0]
@@ -136,14 +136,14 @@ def test_the_papers_images_are_mentioned_beside_real_ones_only(
 
 @pytest.fixture
 def cached(made_run: Make, findings: Frames, tmp_path: Path) -> tuple[Run, dict[str, np.ndarray]]:
-    """A run whose films are still in the pixel cache beside it."""
+    """A run whose images are still in the pixel cache beside it."""
     root, drawn = tmp_path / "c", {}
     for number in range(len(TRUTH)):
-        film = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
-        drawn[f"c-{number}"] = film
+        image = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
+        drawn[f"c-{number}"] = image
         path = root / "images" / f"c-{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(film).save(path)
+        Image.fromarray(image).save(path)
     suite = cards.SuiteCard(
         title="Two", name="two", labels=SUITE.labels, models=SUITE.models, preprocessing=("resize",)
     )
@@ -171,9 +171,9 @@ def test_films_of_another_preprocessing_are_not_taken(cached: tuple[Run, dict[st
 
 def test_the_panel_shows_the_images_of_the_table(cached: tuple[Run, dict[str, np.ndarray]], tmp_path: Path) -> None:
     run, _ = cached
-    layout = cards.FigureLayout(name="films", kind="borderline")
+    layout = cards.FigureLayout(name="images", kind="discordant-errors")
     written = panel(run, layout, tmp_path / "figures", label="Cardiomegaly", count=3, seed=1)
-    assert [path.name for path in written] == ["films.svg", "films.png", "films.csv"]
+    assert [path.name for path in written] == ["images.svg", "images.png", "images.csv"]
     numbers = pd.read_csv(written[2])
     found = two_models(run, label="Cardiomegaly", where="test")
     assert found is not None
@@ -184,5 +184,5 @@ def test_the_panel_shows_the_images_of_the_table(cached: tuple[Run, dict[str, np
 
 
 def test_without_films_there_is_no_panel(made_run: Make, findings: Frames, tmp_path: Path) -> None:
-    layout = cards.FigureLayout(name="films", kind="borderline")
+    layout = cards.FigureLayout(name="images", kind="discordant-errors")
     assert panel(made_run(SUITE, pair(findings)), layout, tmp_path, label="Cardiomegaly") == []

@@ -12,7 +12,7 @@ from xrbench import cards
 from xrbench.rendering.table import Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
-from xrbench.report.tables.multiclass import all_metrics, class_recall, regimes
+from xrbench.report.tables.multiclass import all_metrics, class_recall, multiclass_accuracy
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]
@@ -24,7 +24,7 @@ EVERYTHING = cards.SplitRule(kind="everything")
 def suite(**changes: Any) -> cards.SuiteCard:
     given: dict[str, Any] = {
         "title": "Regimes",
-        "name": "regimes",
+        "name": "multiclass",
         "task": "multiclass",
         "labels": CLASSES,
         "models": ("net",),
@@ -73,7 +73,7 @@ def cells(exclusive: Frames) -> list[dict[str, Any]]:
 
 
 def test_each_kind_of_test_has_columns_of_its_own(made_run: Make, cells: list[dict[str, Any]]) -> None:
-    table = regimes(made_run(suite(), cells), layout("regimes"))
+    table = multiclass_accuracy(made_run(suite(), cells), layout("multiclass"))
     assert table is not None
     assert [title for title, _ in table.groups] == [
         "",
@@ -98,7 +98,9 @@ def test_each_kind_of_test_has_columns_of_its_own(made_run: Make, cells: list[di
 
 
 def test_without_training_images_nothing_is_said_of_them(made_run: Make, cells: list[dict[str, Any]]) -> None:
-    table = regimes(made_run(suite(), [cell for cell in cells if cell["configuration"] == "part"]), layout("regimes"))
+    table = multiclass_accuracy(
+        made_run(suite(), [cell for cell in cells if cell["configuration"] == "part"]), layout("multiclass")
+    )
     assert table is not None
     assert not any("training images" in note for note in table.notes)
 
@@ -115,7 +117,7 @@ def test_recall_of_each_class_with_how_often_it_was_learned(made_run: Make, cell
     ]
     found = texts(class_recall(made_run(suite(), cells, manifest={"splits": sides}), layout("class-recall")))
     # The ensemble of "full" is wrong on the first 3 images outside, all of the first class: 2 of 5, 3 of 3, 2 of 2.
-    assert [row[1] for row in found[:3]] == ["sgd-ensemble, ensemble of 2", "images learned from", "images tested on"]
+    assert [row[1] for row in found[:3]] == ["sgd-ensemble, ensemble of 2", "images trained on", "images tested on"]
     assert [text.split(" (")[0] for text in found[0][2:]] == ["0.70", "0.40", "1.00", "1.00"]
     assert found[1][2:] == ["10", "6 (60.0%)", "3 (30.0%)", "1 (10.0%)"]
     assert found[2][2:] == ["10", "5 (50.0%)", "3 (30.0%)", "2 (20.0%)"]
@@ -143,7 +145,11 @@ def test_suites_of_several_findings_have_none_of_these_tables(made_run: Make, fi
     run = made_run(
         cards.SuiteCard(title="t", name="t", labels=("Edema",)), [{"frame": findings("c", Edema=([1, 0], [0.9, 0.1]))}]
     )
-    for block, kind in ((regimes, "regimes"), (class_recall, "class-recall"), (all_metrics, "all-metrics")):
+    for block, kind in (
+        (multiclass_accuracy, "multiclass"),
+        (class_recall, "class-recall"),
+        (all_metrics, "all-metrics"),
+    ):
         assert block(run, layout(kind)) is None
 
 
@@ -159,7 +165,7 @@ def test_the_papers_figures_stand_beside_the_mean_and_the_ensemble(
     ]
     ours = [{**cell, "members": 3} if cell["members"] > 1 else cell for cell in ours]
     paper = paper_named("vindr-to-chexpert")
-    rows = texts(regimes(made_run(suite(), ours, paper=paper), layout("regimes")))
+    rows = texts(multiclass_accuracy(made_run(suite(), ours, paper=paper), layout("multiclass")))
     assert [row[2].rpartition(" ")[2] for row in rows[2:4]] == ["[92.26%]", "[95.04%]"]
     assert rows[3][4].endswith("[26.58%]")
     assert [row[3].rpartition(" ")[2] for row in rows[6:]] == ["[60.69%]", "[63.34%]"]
@@ -168,5 +174,5 @@ def test_the_papers_figures_stand_beside_the_mean_and_the_ensemble(
     assert "[" not in rows[2][4]
     recall = texts(class_recall(made_run(suite(), ours, paper=paper), layout("class-recall")))
     assert recall[0][3].endswith("[90%]")
-    synthetic = texts(regimes(made_run(suite(), ours, paper=paper, fixture=True), layout("regimes")))
+    synthetic = texts(multiclass_accuracy(made_run(suite(), ours, paper=paper, fixture=True), layout("multiclass")))
     assert not any("[" in text for row in synthetic for text in row)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from xrbench import analyses, blocks, cards, scoring
-from xrbench.cards import FigureLayout, Judgement, PolicyRule, SubgroupRule, TableLayout
+from xrbench.cards import Analyses, FigureLayout, PolicyRule, SubgroupRule, TableLayout
 from xrbench.catalogue import Catalogue, shipped
 from xrbench.errors import CardError, UnknownNameError, UsageError
 from xrbench.rendering.table import Table
@@ -25,7 +25,7 @@ from xrbench.report.tables import analysis_table, build
 from xrbench.runs import store
 
 MakeRun = Callable[..., Path]
-JUDGEMENT = Judgement(
+JUDGEMENT = Analyses(
     operating=("sensitivity=0.9",),
     prevalences=(0.02,),
     decision_thresholds=(0.2, 0.4),
@@ -36,7 +36,7 @@ JUDGEMENT = Judgement(
 
 
 def with_people(cell: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the drawn films a sex and published states, some of them uncertain."""
+    """Give the drawn images a sex and published states, some of them uncertain."""
     rng = np.random.default_rng(3)
     frame = frame.assign(sex=np.where(frame["patient_id"].astype(int) % 2, "F", "M"))
     for label in ("Edema", "Effusion"):
@@ -48,7 +48,7 @@ def with_people(cell: str, frame: pd.DataFrame) -> pd.DataFrame:
 def folder(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> Path:
     folder = make_run(tmp_path_factory.mktemp("run"), {"plain": 1.5, "fancy": 2.5}, change=with_people)
     manifest = store.read_json(folder / store.MANIFEST)
-    manifest["suite"]["judgement"] = cards.plain(JUDGEMENT)
+    manifest["suite"]["analyses"] = cards.plain(JUDGEMENT)
     manifest["suite"]["tables"] = [cards.plain(TableLayout(name="positions", kind="ranks", metric="brier"))]
     manifest["suite"]["figures"] = [
         cards.plain(FigureLayout(name="apart", kind="critical-difference")),
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> Path:
     ]
     store.write_json(folder / store.MANIFEST, manifest)
     scoring.score_run(folder)
-    analyses.judge_run(folder)
+    analyses.analyse_run(folder)
     return folder
 
 
@@ -82,10 +82,10 @@ def number(frame: pd.DataFrame, row: object, column: str) -> float:
     return float(frame.at[row, column])  # type: ignore[arg-type]
 
 
-def analysis(run: Run, name: str, **wanted: object) -> pd.DataFrame:
+def analysis(run: Run, name: str, **expected: object) -> pd.DataFrame:
     frame = analyses.read(run.folder, name)
     assert frame is not None
-    for column, value in wanted.items():
+    for column, value in expected.items():
         frame = frame[frame[column] == value]
     return frame
 
@@ -153,7 +153,7 @@ def test_policies_stand_beside_each_other(run: Run) -> None:
     assert [row["method"] for row in rows] == ["plain", "fancy"] * 2
     for row in rows[:2]:
         mine = frame[(frame["method"] == row["method"]) & (frame["test"] == "c")].set_index("policy")
-        for policy in ("as judged", "ones", "zeros"):
+        for policy in ("own policy", "ones", "zeros"):
             assert row[policy].startswith(f"{number(mine, policy, 'value'):.3f} (")
     assert {row["same best"] for row in rows} <= {"yes", "no"}
     assert {row["lowest tau"] for row in rows} <= {"1.00", "-1.00"}
@@ -201,7 +201,7 @@ def test_what_the_card_asks_for_is_written_without_being_laid_out(folder: Path, 
         assert (folder / "tables" / f"{name}.md").is_file()
     page = (folder / "README.md").read_text()
     assert "## Beyond the scores" in page
-    assert "[judgement](judgement)" in page
+    assert "[analyses](analyses)" in page
     assert "Methods ranked by external brier over settings" in page
     for name in ("apart", "worth-Edema"):
         assert f"![{name}](figures/{name}.svg)" in page
@@ -212,7 +212,7 @@ def test_what_was_asked_for_later_is_named(folder: Path, catalogue: Catalogue, t
     shutil.copytree(folder, older)
     assert "not concluded yet" not in publish.publish(older, catalogue).summary()
     for name in ("ranks", "matrix"):
-        (older / "judgement" / f"{name}.csv").unlink()
+        (older / "analyses" / f"{name}.csv").unlink()
     assert f"not concluded yet: ranks, matrix; xrbench score {older}" in publish.publish(older, catalogue).summary()
 
 
@@ -261,6 +261,6 @@ def test_a_leaderboard_shows_what_the_run_concluded(folder: Path, catalogue: Cat
     page = (board / "README.md").read_text()
     assert "## Beyond the scores" in page
     assert leaderboard.render(board, catalogue) == page, "the page is a function of the files in its folder"
-    ranks = (board / "judgement" / "ranks.csv").read_bytes()
-    assert ranks == (folder / "judgement" / "ranks.csv").read_bytes()
+    ranks = (board / "analyses" / "ranks.csv").read_bytes()
+    assert ranks == (folder / "analyses" / "ranks.csv").read_bytes()
     assert "FIXTURE" in ranks.decode()

@@ -161,9 +161,9 @@ def test_one_positive_patient_has_a_curve_but_no_band() -> None:
 def test_unusable_words_are_one_line() -> None:
     with pytest.raises(MeasureError, match="row 1: the score is NaN"):
         roc_band([1, 0], [0.5, np.nan])
-    with pytest.raises(UsageError, match="grid 1: wanted at least 2 points"):
+    with pytest.raises(UsageError, match="grid 1: expected at least 2 points"):
         roc_band([1, 0], [0.5, 0.4], grid=1)
-    with pytest.raises(UsageError, match="grid: wanted false-positive rates within"):
+    with pytest.raises(UsageError, match="grid: expected false-positive rates within"):
         roc_band([1, 0], [0.5, 0.4], grid=[0.5, 0.2])
     with pytest.raises(UsageError, match="level 95"):
         roc_band([1, 0], [0.5, 0.4], level=95)

@@ -37,7 +37,7 @@ NAMES = [
     "macro-recall@threshold=0.5",
     "mcc@threshold=0.5",
     "cohen-kappa@threshold=0.6",
-    "alarms-per-1000@threshold=0.5",
+    "positive-calls-per-1000@threshold=0.5",
     "net-benefit@threshold=0.3",
     "brier",
     "expected-calibration-error",

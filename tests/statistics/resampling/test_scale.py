@@ -35,6 +35,6 @@ def test_ends() -> None:
 
 def test_of_metrics() -> None:
     assert scale_of(metrics.parse("auc")) == (0.0, 1.0)
-    assert scale_of(metrics.parse("alarms-per-1000@threshold=0.5")) == (0.0, 1000.0)
+    assert scale_of(metrics.parse("positive-calls-per-1000@threshold=0.5")) == (0.0, 1000.0)
     for name in ("net-benefit@threshold=0.1", "calibration-slope", "calibration-intercept"):
         assert not scale_of(metrics.parse(name)).finite

@@ -29,7 +29,7 @@ def test_transform_is_torchvisions_affine_image_by_image(mode: Any, width: int) 
     x, y = np.round(rng.uniform(-4, 4, 6)), np.round(rng.uniform(-4, 4, 6))
     found = augmentation.transform(given, angle, x, y, size, interpolation=mode, fill=0.25)
     for number in range(6):
-        wanted = reference.affine(
+        expected = reference.affine(
             given[number],
             float(angle[number]),
             [int(x[number]), int(y[number])],
@@ -49,11 +49,11 @@ def test_transform_is_torchvisions_affine_image_by_image(mode: Any, width: int) 
                 interpolation=MODES[mode],
             )
             > 1 - 1e-5
-        ).expand_as(wanted)
+        ).expand_as(expected)
         assert inside.float().mean() > 0.4
-        assert torch.allclose(found[number][inside], wanted[inside], atol=1e-4)
+        assert torch.allclose(found[number][inside], expected[inside], atol=1e-4)
         if mode == "nearest":
-            assert torch.allclose(found[number], wanted, atol=1e-6)
+            assert torch.allclose(found[number], expected, atol=1e-6)
 
 
 def test_no_change_asked_for_is_no_change() -> None:

@@ -32,8 +32,8 @@ def run(make: Any, options: dict[str, Any]) -> Any:
     ],
 )
 def test_options_mean_what_they_mean_in_torch(name: str, options: dict[str, Any]) -> None:
-    wanted = run(getattr(torch.optim, TORCHS[name]), {**options, "foreach": False})
-    assert torch.allclose(run(getattr(optimisers, name), options), wanted, atol=1e-6)
+    expected = run(getattr(torch.optim, TORCHS[name]), {**options, "foreach": False})
+    assert torch.allclose(run(getattr(optimisers, name), options), expected, atol=1e-6)
 
 
 def test_betas_may_come_as_the_list_that_a_card_holds() -> None:

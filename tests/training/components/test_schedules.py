@@ -33,13 +33,13 @@ def ours(schedule: Callable[..., float], **options: Any) -> list[float]:
 
 
 def test_step_is_torchs() -> None:
-    wanted = torchs(lambda o: lr_scheduler.StepLR(o, step_size=2, gamma=0.3), per_epoch=True)
-    assert ours(schedules.step, every=2, gamma=0.3) == pytest.approx(wanted)
+    expected = torchs(lambda o: lr_scheduler.StepLR(o, step_size=2, gamma=0.3), per_epoch=True)
+    assert ours(schedules.step, every=2, gamma=0.3) == pytest.approx(expected)
 
 
 def test_cosine_is_torchs() -> None:
-    wanted = torchs(lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=EPOCHS * STEPS, eta_min=0.1))
-    assert ours(schedules.cosine, floor=0.1) == pytest.approx(wanted)
+    expected = torchs(lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=EPOCHS * STEPS, eta_min=0.1))
+    assert ours(schedules.cosine, floor=0.1) == pytest.approx(expected)
 
 
 def test_cosine_after_a_rise_is_torchs_two_schedulers_in_sequence() -> None:
@@ -52,8 +52,8 @@ def test_cosine_after_a_rise_is_torchs_two_schedulers_in_sequence() -> None:
 
 
 def test_one_cycle_is_torchs() -> None:
-    wanted = torchs(lambda o: lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=EPOCHS * STEPS, pct_start=0.3))
-    assert ours(schedules.one_cycle) == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+    expected = torchs(lambda o: lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=EPOCHS * STEPS, pct_start=0.3))
+    assert ours(schedules.one_cycle) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 def test_time_based_is_keras_formula() -> None:

@@ -75,7 +75,7 @@ def test_a_field_that_the_stored_recipe_lacks_is_named(recipe: Make, tmp_path: P
     older = FitFolder(tmp_path, key="k", recipe=recipe())
     del older.recipe["method"]["patience"]
     saved(older, 1)
-    with pytest.raises(StoreError, match=r"another specification: method\.patience is None there, 0 is wanted"):
+    with pytest.raises(StoreError, match=r"another specification: method\.patience is None there, 0 is expected"):
         FitFolder(tmp_path, key="other", recipe=recipe()).load(Silent())
 
 
@@ -128,5 +128,5 @@ def test_titles_and_names_are_no_difference(recipe: Make, tmp_path: Path) -> Non
     """Another key with the same decisive fields is told by its key, not by a word that only people read."""
     saved(FitFolder(tmp_path, key="k", recipe=recipe()), 1)
     renamed = FitFolder(tmp_path, key="other", recipe=recipe(name="yours", title="another"))
-    with pytest.raises(StoreError, match="key is 'k' there, 'other' is wanted"):
+    with pytest.raises(StoreError, match="key is 'k' there, 'other' is expected"):
         renamed.load(Silent())

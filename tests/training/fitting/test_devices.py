@@ -23,7 +23,7 @@ def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gpu", r"--device gpu: wanted cpu, cuda, cuda:0, mps or auto"),
+        ("gpu", r"--device gpu: expected cpu, cuda, cuda:0, mps or auto"),
         ("cuda:7", r"--device cuda:7: PyTorch sees 1 CUDA device on this machine"),
     ],
 )

@@ -277,12 +277,12 @@ def test_a_finished_fit_does_nothing(recipe: Make, pair: ImageSet, valid: ImageS
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch_size": 4}, "batch_size is 8 there, 4 is wanted"),
-        ({"l2_in_loss": 0.5}, "method.l2_in_loss is 0.0 there, 0.5 is wanted"),
-        ({"optimiser": {"block": "adam", "lr": 0.5}}, "method.optimiser.lr is 0.02 there, 0.5 is wanted"),
-        ({"model": {"channels": 3}}, "model.channels is 1 there, 3 is wanted"),
-        ({"seed": 7}, "seed is 0 there, 7 is wanted"),
-        ({}, "key is 'k' there, 'other' is wanted: other images, or other code"),
+        ({"batch_size": 4}, "batch_size is 8 there, 4 is expected"),
+        ({"l2_in_loss": 0.5}, "method.l2_in_loss is 0.0 there, 0.5 is expected"),
+        ({"optimiser": {"block": "adam", "lr": 0.5}}, "method.optimiser.lr is 0.02 there, 0.5 is expected"),
+        ({"model": {"channels": 3}}, "model.channels is 1 there, 3 is expected"),
+        ({"seed": 7}, "seed is 0 there, 7 is expected"),
+        ({}, "key is 'k' there, 'other' is expected: other images, or other code"),
     ],
 )
 def test_the_folder_of_another_fit_is_refused_and_the_field_named(

@@ -297,7 +297,7 @@ def test_masked_entries_never_move_the_network(recipe: Make, pair: ImageSet) -> 
     ("changes", "message"),
     [
         ({"sampler": {"block": "balanced-batches", "batch_size": 3}}, "'batch_size' is not the card's to choose"),
-        ({"sampler": "mylab_blocks:one_by_one"}, r"wanted steps with the same number of groups, got \[1, 2\]"),
+        ({"sampler": "mylab_blocks:one_by_one"}, r"expected steps with the same number of groups, got \[1, 2\]"),
         (
             {"sampler": "balanced-batchs"},
             "method mine: unknown sampler 'balanced-batchs'; did you mean 'balanced-batches'",

@@ -70,9 +70,9 @@ def outcome(made: Recipe, valid: ImageSet, folder: Path) -> Any:
     return predict(made, valid, folder=folder, key="k"), log
 
 
-def same(found: Any, wanted: Any) -> None:
-    assert np.array_equal(found[0], wanted[0])  # bit for bit
-    assert found[1] == wanted[1]
+def same(found: Any, expected: Any) -> None:
+    assert np.array_equal(found[0], expected[0])  # bit for bit
+    assert found[1] == expected[1]
 
 
 @pytest.mark.parametrize("step", [3, 12, 25])

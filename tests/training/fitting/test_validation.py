@@ -32,9 +32,9 @@ def test_an_epoch_is_judged_on_all_labelled_images_together() -> None:
     known = ~np.isnan(truth[:, 0])
     probabilities = 1 / (1 + np.exp(-logits.astype(float)))
     assert verdict.loss == pytest.approx(sum(log_loss(truth[known, k], probabilities[known, k]) for k in (0, 1)))
-    wanted = [roc_auc_score(truth[known, k], logits[known, k]) for k in (0, 1)]
-    assert verdict.aucs == pytest.approx(wanted)
-    assert verdict.mean_auc == pytest.approx(np.mean(wanted))
+    expected = [roc_auc_score(truth[known, k], logits[known, k]) for k in (0, 1)]
+    assert verdict.aucs == pytest.approx(expected)
+    assert verdict.mean_auc == pytest.approx(np.mean(expected))
 
 
 def test_the_released_code_validates_on_172_batches_of_a_redrawn_dataset(recipe: Make) -> None:

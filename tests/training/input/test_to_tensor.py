@@ -32,8 +32,8 @@ def test_mean_and_std_follow_the_scale_as_in_torchvision() -> None:
 
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     found = made(channels=3, mean=mean, std=std)(BYTES)
-    wanted = normalize(torch.from_numpy(BYTES).float().div(255).expand(1, 3, 16, 16), list(mean), list(std))
-    assert torch.allclose(found, wanted, atol=1e-5)
+    expected = normalize(torch.from_numpy(BYTES).float().div(255).expand(1, 3, 16, 16), list(mean), list(std))
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_grey_is_repeated_for_three_channels_without_normalisation() -> None:

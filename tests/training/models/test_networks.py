@@ -131,8 +131,8 @@ def test_timms_weights_go_through_timms_own_loading(weights_folder: Path, monkey
     model = card({"block": "timm", "name": "test_resnet"}, weights="imagenet", stem="sum")
     built: Any = networks.build(model, 4, seed=0).eval()
     grey = torch.rand(2, 1, 64, 64)
-    wanted = original.forward_features(grey.expand(-1, 3, -1, -1))
-    assert torch.allclose(built.forward_features(grey), wanted, atol=1e-4)
+    expected = original.forward_features(grey.expand(-1, 3, -1, -1))
+    assert torch.allclose(built.forward_features(grey), expected, atol=1e-4)
 
 
 def test_local_weights_that_do_not_fit_name_file_key_and_shape(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_model_of_ones_own_is_used_as_it_comes(tmp_path: Path) -> None:
     model = card(SMALL, weights=str(tmp_path / "own.pt"), outputs=("A", "B", "C"))
     given = torch.rand(2, 1, 32, 32)
     assert torch.equal(networks.build_pretrained(model)(given), trained(given))
-    with pytest.raises(CardError, match="'outputs' and 'weights' are wanted"):
+    with pytest.raises(CardError, match="'outputs' and 'weights' are expected"):
         networks.build_pretrained(card(SMALL, weights=str(tmp_path / "own.pt")))
 
 
@@ -171,9 +171,9 @@ def test_published_probabilities_are_torchxrayvisions_own(
     original.input_resolution = 224
     given = torch.rand(2, 1, 64, 64) * 2048 - 1024
     with torch.inference_mode():
-        found, wanted = built(given), original(given)
-    assert torch.allclose(found, wanted, atol=1e-6)
-    assert bool(((found > 0.5) & (wanted > 0.5)).any())
+        found, expected = built(given), original(given)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert bool(((found > 0.5) & (expected > 0.5)).any())
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,9 @@ def test_a_pickled_network_gives_its_tensors_and_nothing_is_built(legacy: bool, 
     network = weights.torchxrayvision_models().DenseNet(num_classes=18)
     network.targets = ["Atelectasis"]
     torch.save(network, tmp_path / "whole.pt", _use_new_zipfile_serialization=not legacy)
-    found, wanted = state_dict.read(tmp_path / "whole.pt"), network.state_dict()
-    assert found.keys() == wanted.keys()
-    assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+    found, expected = state_dict.read(tmp_path / "whole.pt"), network.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 cut off"])
@@ -86,7 +86,7 @@ def test_a_broken_file_is_one_line(content: bytes, name: str, tmp_path: Path) ->
 
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "names": ["a"]}, tmp_path / "a.pt")
-    with pytest.raises(WeightsError, match=r"holds no named tensors; wanted a network's state_dict\(\)"):
+    with pytest.raises(WeightsError, match=r"holds no named tensors; expected a network's state_dict\(\)"):
         state_dict.read(tmp_path / "a.pt")
 
 

@@ -181,9 +181,9 @@ def test_a_coarse_map_lies_where_its_cells_lie(ready: Ready) -> None:
     assert explain.layer == ("filters", 4, 4)
     cell = torch.zeros(1, 1, 4, 4)
     cell[0, 0, 3, 1] = 1
-    wanted = functional.interpolate(cell, size=(16, 16), mode="bilinear", align_corners=False)[0, 0].numpy()
+    expected = functional.interpolate(cell, size=(16, 16), mode="bilinear", align_corners=False)[0, 0].numpy()
     found = explain(of, [Target(1)])[0]  # 0.5 of all weights: positive for the second output
-    assert np.allclose(found, wanted / wanted.max(), atol=1e-5)
+    assert np.allclose(found, expected / expected.max(), atol=1e-5)
     assert found.argmax() // 16 in range(12, 16)
 
 

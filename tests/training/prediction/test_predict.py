@@ -23,7 +23,7 @@ Make = Callable[..., Recipe]
 
 @pytest.fixture
 def own(recipe: Make, tmp_path: Path) -> Recipe:
-    """A recipe for a model of three outputs that is used as it comes."""
+    """A recipe for a model of three outputs that is used without training."""
     bare = recipe(model={"outputs": ("Stripes", "Other", "Spot")})
     torch.save(networks.build(bare.model, 3, seed=8).state_dict(), tmp_path / "own.pt")
     model = {"weights": str(tmp_path / "own.pt"), "outputs": ("Stripes", "Other", "Spot")}
@@ -34,12 +34,12 @@ def test_every_row_is_scored_in_order_whatever_the_batch(own: Recipe, pair: Imag
     network = networks.build_pretrained(own.model)
     with torch.inference_mode():
         given = torch.from_numpy(pair.gather(np.arange(64))).float() / 255 * 2 - 1
-        wanted = torch.sigmoid(network(given)).numpy()[:, [2, 0]]  # by name: Spot, Stripes
+        expected = torch.sigmoid(network(given)).numpy()[:, [2, 0]]  # by name: Spot, Stripes
     for size in (1, 7, 64, 500):
         found = predict(own, pair, batch_size=size)
         assert found.shape == (64, 2)
         assert found.dtype == np.float32
-        assert np.allclose(found, wanted, atol=1e-6)
+        assert np.allclose(found, expected, atol=1e-6)
 
 
 def test_outputs_are_joined_by_name(own: Recipe, pair: ImageSet, recipe: Make) -> None:
@@ -83,13 +83,15 @@ def test_scoring_neither_trains_nor_augments(recipe: Make, pair: ImageSet, valid
 def test_a_fit_that_is_not_finished_cannot_predict(recipe: Make, valid: ImageSet, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"weights.pt: no such file: the fit is not finished"):
         predict(recipe(), valid, folder=tmp_path, key="k")
-    with pytest.raises(CardError, match="method mine: is trained: the folder of a finished fit is wanted"):
+    with pytest.raises(CardError, match="method mine: is trained: the folder of a finished fit is expected"):
         predict(recipe(), valid)
 
 
 def test_weights_of_another_fit_are_refused(recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path) -> None:
     fit(recipe(epochs=1), pair, valid, key="k", folder=tmp_path)
-    with pytest.raises(StoreError, match=r"weights.pt: belongs to another specification: seed is 0 there, 3 is wanted"):
+    with pytest.raises(
+        StoreError, match=r"weights.pt: belongs to another specification: seed is 0 there, 3 is expected"
+    ):
         predict(recipe(epochs=1, seed=3), valid, folder=tmp_path, key="other")
 
 

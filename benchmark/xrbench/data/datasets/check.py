@@ -109,7 +109,7 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "counts"}
-        counts = {count.key: {"wanted": count.expected, "found": count.observed} for count in self.counts}
+        counts = {count.key: {"expected": count.expected, "found": count.observed} for count in self.counts}
         folder = None if self.folder is None else str(self.folder)
         lists = {name: list(getattr(self, name)) for name in ("absent", "shared", "notes")}
         return {**plain, **lists, "folder": folder, "counts": counts, "ok": self.ok}

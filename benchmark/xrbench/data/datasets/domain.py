@@ -275,9 +275,9 @@ def _mask_of(values: pd.Series[Any], condition: Any, place: str) -> Rows:
 def _in_range(values: pd.Series[Any], limits: Mapping[str, Any], place: str) -> Rows:
     for key, limit in limits.items():
         if key not in ("min", "max"):
-            raise CardError(f"{place}: wanted min and max, got {key!r}{suggestion(key, ['min', 'max'])}")
+            raise CardError(f"{place}: expected min and max, got {key!r}{suggestion(key, ['min', 'max'])}")
         if not isinstance(limit, int | float):
-            raise CardError(f"{place}.{key}: wanted a number, got {limit!r}")
+            raise CardError(f"{place}.{key}: expected a number, got {limit!r}")
     if values.dtype.kind != "f":
         raise DataError(
             f"{place}: min and max need a column of numbers; this one holds text{_nearest_value(values, [])}"

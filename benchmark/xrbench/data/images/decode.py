@@ -83,7 +83,7 @@ def decode_bytes(data: bytes, *, channels: int = 1, name: str = "") -> Array:
         DataError: The content cannot be decoded; the message says why and does not name the file.
     """
     if channels not in (1, 3):
-        raise ValueError(f"channels: wanted 1 or 3, got {channels}")
+        raise ValueError(f"channels: expected 1 or 3, got {channels}")
     if not data:
         raise DataError("the file is empty")
     dicom = is_dicom(data, name)

@@ -92,7 +92,7 @@ def _check(header: Dataset, max_pixels: int) -> None:
     rows, columns = int(header.Rows), int(header.Columns)
     frames = int(header.get("NumberOfFrames") or 1)
     if frames != 1:
-        raise DataError(f"{frames} frames; wanted one image a file")
+        raise DataError(f"{frames} frames; expected one image a file")
     if rows * columns == 0:
         raise DataError(f"{columns} x {rows} pixels: there is no image in it")
     if rows * columns > max_pixels:

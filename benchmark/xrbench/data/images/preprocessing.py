@@ -56,7 +56,7 @@ def centre_crop(image: Array, *, size: int = 0) -> Array:
            [6, 7]], dtype=uint8)
     """
     if size < 0:
-        raise CardError(f"preprocessing 'centre-crop': size: wanted 0 (the largest square) or more, got {size}")
+        raise CardError(f"preprocessing 'centre-crop': size: expected 0 (the largest square) or more, got {size}")
     height, width = image.shape[:2]
     side = size or min(height, width)
     if side > min(height, width):
@@ -98,7 +98,7 @@ def resize(image: Array, *, size: int, filter: Filter = "bilinear", fill: float 
             f"preprocessing 'resize': filter: no {filter!r}{suggestion(filter, [*PILLOW_FILTERS, 'skimage'])}"
         )
     if size < 1:
-        raise CardError(f"preprocessing 'resize': size: wanted 1 or more pixels, got {size}")
+        raise CardError(f"preprocessing 'resize': size: expected 1 or more pixels, got {size}")
     _check_fill("resize", fill)
     if filter == "skimage":
         return resampling.gaussian_bilinear(image, (size, size), fill=fill)
@@ -145,9 +145,11 @@ def clahe(image: Array, *, clip_limit: float = 0.01, kernel_size: int = 0, bins:
         bins: Grey levels of the histograms.
     """
     if not 0 <= clip_limit <= 1:
-        raise CardError(f"preprocessing 'clahe': clip_limit: wanted a share from 0 to 1, got {clip_limit}")
+        raise CardError(f"preprocessing 'clahe': clip_limit: expected a share from 0 to 1, got {clip_limit}")
     if kernel_size < 0 or not 2 <= bins <= 16_384:
-        raise CardError(f"preprocessing 'clahe': wanted kernel_size >= 0 and 2..16384 bins, got {kernel_size}, {bins}")
+        raise CardError(
+            f"preprocessing 'clahe': expected kernel_size >= 0 and 2..16384 bins, got {kernel_size}, {bins}"
+        )
     if image.min() == image.max():
         return image
     from skimage.exposure import equalize_adapthist
@@ -265,4 +267,4 @@ def _run_block(name: str, block: Callable[[Array], Array], image: Array, place: 
 
 def _check_fill(name: str, fill: float) -> None:
     if not 0 <= fill <= 255:
-        raise CardError(f"preprocessing {name!r}: fill: wanted a grey from 0 to 255, got {fill}")
+        raise CardError(f"preprocessing {name!r}: fill: expected a grey from 0 to 255, got {fill}")

@@ -115,7 +115,7 @@ def cap_of(rule: ClassRule, dataset: str) -> int:
     """
     cap = rule.caps.get(dataset, rule.caps.get(EVERY_OTHER, 0))
     if cap < 0:
-        raise CardError(f"classes.caps: {dataset}: wanted 0 (no cap) or more images of a class, got {cap}")
+        raise CardError(f"classes.caps: {dataset}: expected 0 (no cap) or more images of a class, got {cap}")
     return cap
 
 
@@ -135,7 +135,7 @@ def check_caps(rule: ClassRule, datasets: Iterable[str], *, where: str = "") -> 
         if name != EVERY_OTHER and name not in known:
             raise CardError(f"{place}classes.caps: unknown dataset {name!r}{suggestion(name, known)}")
         if cap < 0:
-            raise CardError(f"{place}classes.caps: {name}: wanted 0 (no cap) or more images of a class, got {cap}")
+            raise CardError(f"{place}classes.caps: {name}: expected 0 (no cap) or more images of a class, got {cap}")
 
 
 def check_classes(
@@ -162,7 +162,7 @@ def check_classes(
     if absent:
         raise DataError(
             "; ".join(_no_training_image(label, tests, where) for label in absent)
-            + "; a class is learned from images of it"
+            + "; a class is trained on images of it"
         )
     return tuple(
         f"class {label!r} has {train[label]:,} training images in {where} but none in {', '.join(missing)}: "

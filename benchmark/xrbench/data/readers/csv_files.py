@@ -91,7 +91,7 @@ class Sheet:
         """Return the error that names a cell, what was expected of it, and its content."""
         cell = _short(self.cells[key][position].as_py())
         place = f"{self.path}: row {position + FIRST_ROW}, column {self.columns[key]!r}"
-        return DataError(f"{place}: wanted {expected}, got {cell!r}{hint}")
+        return DataError(f"{place}: expected {expected}, got {cell!r}{hint}")
 
 
 def text_column(values: Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]) -> pd.Series[Any]:

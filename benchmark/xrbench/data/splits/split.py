@@ -169,13 +169,13 @@ def _sequential(
 
 def _check_rule(rule: SplitRule, roles: Roles, strata: Strata | None) -> None:
     if rule.kind == "everything" and roles.valid is None:
-        raise CardError("split.kind 'everything' holds nobody out to validate on; wanted valid = 'none' or a dataset")
+        raise CardError("split.kind 'everything' holds nobody out to validate on; expected valid = 'none' or a dataset")
     if rule.stratify and rule.kind != "patients":
         raise CardError(
-            f"split.stratify: a split of kind {rule.kind!r} holds nobody out by class; wanted kind 'patients'"
+            f"split.stratify: a split of kind {rule.kind!r} holds nobody out by class; expected kind 'patients'"
         )
     if rule.stratify and strata is None:
-        raise DataError("split.stratify: wanted images with exactly one class each (task = 'multiclass')")
+        raise DataError("split.stratify: expected images with exactly one class each (task = 'multiclass')")
 
 
 def _stratum_of_patients(domains: Mapping[str, Members], strata: Strata) -> dict[str, dict[str, int]]:

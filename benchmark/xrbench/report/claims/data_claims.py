@@ -148,7 +148,7 @@ def device_raises_score(
         configuration: The training set; the suite's last by default.
         models: Two networks; the first two by default.
     """
-    test = f"mean probability of {label} with a device minus without, among films without {label}, above 0"
+    test = f"mean probability of {label} with a device minus without, among images without {label}, above 0"
     pair = two_models(run, label=label, configuration=configuration, models=models, where=f"claim {claim.kind}")
     if pair is not None and not device_column(pair.frame):
         return unanswered(claim.text, test=test, reason=f"{DEVICES!r} is not in the predictions")

@@ -25,7 +25,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """The predictions of a cell of exclusive classes.
+    """The predictions of a cell of multi-class labels.
 
     Attributes:
         found: True and predicted classes of its images.

@@ -1,4 +1,4 @@
-"""Differences between cells by a metric: of each label with the mean over labels, or of exclusive classes."""
+"""Differences between cells by a metric: of each label with the mean over labels, or of multi-class labels."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from xrbench.statistics.resampling.clusters import encode
 PROTOCOLS = ("internal", "resubstitution", "validation", "external")
 WORDS: Mapping[str, str] = {"resubstitution": "resubstitution (training images)", "validation": "validation images"}
 """Protocols that must not be mistaken for held-out ones, in words."""
-AS_IT_COMES = "as it comes"
+PRETRAINED = "pretrained"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,9 @@ def training_note(cells: Sequence[ShownCell]) -> str:
     """Explain resubstitution where it is shown; empty where it is not."""
     if not any(cell.protocol == "resubstitution" for cell in cells):
         return ""
-    return "Resubstitution: measured on the images that the model learnt from; not to be compared with other figures."
+    return (
+        "Resubstitution: measured on the images that the model was trained on; not to be compared with other figures."
+    )
 
 
 def seeds_note(cells: Sequence[ShownCell]) -> str:
@@ -227,7 +229,7 @@ def _training_name(row: Mapping[Any, Any], *, valid: bool) -> str:
     if row["configuration"]:
         return str(row["configuration"])
     if not row["train"]:
-        return AS_IT_COMES
+        return PRETRAINED
     guard = re.search(r"/without-([^/]+)(/|$)", row["cell"])
     return "".join(
         [row["train"], f", validated on {row['valid']}" if valid else "", f" without {guard[1]}" if guard else ""]

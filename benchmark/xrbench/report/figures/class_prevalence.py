@@ -92,7 +92,7 @@ def classes(
             _draw_classes(axes, counts)
             axes.set_title(f"{short(str(part), 50)}{'' if name == 'all' else f' {name}'}\n{_sizes(counts)}", fontsize=7)
         title(canvas, layout.caption or "Images by class", run.stamp)
-        guessing = "Guessing: share of images named rightly when classes are named at random in these shares."
+        guessing = "Guessing: share of images correctly classified when classes are drawn at random in these shares."
         notes(canvas, [guessing, _seed_note(numbers)])
         return save(canvas, numbers.drop(columns="part"), folder, file_name(layout.name), run.stamp)
 

@@ -14,7 +14,7 @@ from xrbench.report.run_folder import Run
 from xrbench.report.tables.discordant_errors import COLUMNS, THRESHOLD, chosen, two_models
 
 
-def borderline(
+def discordant_errors(
     run: Run,
     layout: FigureLayout,
     folder: Path,

@@ -245,7 +245,7 @@ def _notes(values: Sequence[Value], level: float) -> list[str]:
         )
     if any(value.cell.protocol == "resubstitution" for value in values):
         sentences.append(
-            "Resubstitution (hollow): measured on the images that the model learnt from; not to be compared."
+            "Resubstitution (hollow): measured on the images that the model was trained on; not to be compared."
         )
     return sentences
 

@@ -23,7 +23,7 @@ def asked(value: Any, option: str, known: Iterable[str], layout: FigureLayout) -
     given = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Sequence) else (value,)
     for name in given:
         if not isinstance(name, str):
-            raise CardError(f"{where}: option {option!r}: wanted a name or a list of names, got {value!r}")
+            raise CardError(f"{where}: option {option!r}: expected a name or a list of names, got {value!r}")
     names = tuple(known)
     for name in given:
         if name not in names:
@@ -39,6 +39,6 @@ def whole(value: Any, option: str, lowest: int, layout: FigureLayout) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
         raise CardError(
-            f"figure {layout.name}: option {option!r}: wanted a whole number from {lowest} up, got {value!r}"
+            f"figure {layout.name}: option {option!r}: expected a whole number from {lowest} up, got {value!r}"
         )
     return value

@@ -152,11 +152,11 @@ def draw(explained: Explained, page: Page, folder: Path, name: str, caption: str
                 row_top = top + HEAD + over + down * (over + INCHES + GAP)
                 axes = place(left, row_top)
                 first = rows.iloc[0]
-                _image(axes, explained.images[first["film"]], _boxes(explained, first))
+                _image(axes, explained.images[first["pixels"]], _boxes(explained, first))
                 _title(axes, words[dataset, image])
                 for _, row in rows.iterrows():
                     axes = place(left + (1 + page.networks.index(row["network"])) * (INCHES + GAP), row_top)
-                    _overlay(axes, explained.images[row["film"]], explained.maps[row["map"]], _boxes(explained, row))
+                    _overlay(axes, explained.images[row["pixels"]], explained.maps[row["map"]], _boxes(explained, row))
                     _title(axes, words[row["map"]])
         canvas.text(0.5, 1 - GAP / height, title, fontsize=9, ha="center", va="top")
         notes(canvas, sentences)

@@ -85,8 +85,8 @@ def _maps_table(explained: Explained) -> Table | None:
 
 def _boxes_table(explained: Explained) -> Table | None:
     """List the localisation of maps against boxes and chance, internal and external."""
-    figures = ("value", "interval", "chance", "above chance", "interval")
-    header = ("label", "figure", "test", "network", *figures, "images", "patients")
+    columns = ("value", "interval", "chance", "above chance", "interval")
+    header = ("label", "figure", "test", "network", *columns, "images", "patients")
     rows = []
     for _, row in explained.agreement.iterrows():
         where = (FIGURES[row["figure"]], f"{row['protocol']}: {row['test']}", row["network"])

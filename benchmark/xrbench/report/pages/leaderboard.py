@@ -1,7 +1,7 @@
 """The page of a run or a leaderboard: a pure function of its files and of what papers reported.
 
 A leaderboard folder holds ``scores.csv``, ``meta.json`` (the suite as it was, the exact command, versions, caveats, the declared
-comparisons), ``judgement/`` (what else was concluded) and, where the data may be shared, ``predictions.parquet``; ``README.md`` is
+comparisons), ``analyses/`` (what else was concluded) and, where the data may be shared, ``predictions.parquet``; ``README.md`` is
 rendered from them and can be rendered again.
 """
 
@@ -67,7 +67,7 @@ def write(
     try:
         write_atomic(folder / store.SCORES, (run / store.SCORES).read_bytes())
         store.write_json(folder / META, meta)
-        _copy_judgement(run, folder)
+        _copy_analyses(run, folder)
         (folder / PREDICTIONS).unlink(missing_ok=True)
         if predictions:
             store.write_predictions(folder / PREDICTIONS, all_predictions(results), {"suite": suite_of(meta).name})
@@ -77,7 +77,7 @@ def write(
     return folder
 
 
-def _copy_judgement(run: Path, folder: Path) -> None:
+def _copy_analyses(run: Path, folder: Path) -> None:
     """Copy the run's analyses beside the scores, and remove those that it does not have."""
     for name in analyses.ANALYSES:
         there, here = (root / analyses.FOLDER / f"{name}.csv" for root in (run, folder))
@@ -205,7 +205,7 @@ def page(
 def _conclusions(run: Run | None) -> list[str]:
     """Show the analyses that the suite asks for; long tables are folded."""
     lines = []
-    for table in [] if run is None else build.judgement_tables(run):
+    for table in [] if run is None else build.analysis_tables(run):
         if sum(map(len, table.blocks)) > FOLDED:
             lines += [
                 f"<details><summary>{escape_markdown(table.caption)}</summary>",
@@ -216,7 +216,7 @@ def _conclusions(run: Run | None) -> list[str]:
             ]
         else:
             lines.append(table.markdown())
-    source = "Every row, with its interval, counts and reasons, stands in the folder [judgement](judgement)."
+    source = "Every row, with its interval, counts and reasons, stands in the folder [analyses](analyses)."
     return ["## Beyond the scores", "", source, "", *lines] if lines else []
 
 

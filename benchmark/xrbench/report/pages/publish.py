@@ -48,7 +48,7 @@ class Published:
         """Write the suite's tables for a terminal, with where everything is and what to do next."""
         parts = [table.text() for table in self.tables if table.name in self.shown]
         parts.append(
-            f"written: {self.folder}   {PAGE}  scores.csv  judgement/  tables/*.{{{','.join(FORMS)}}}  figures/"
+            f"written: {self.folder}   {PAGE}  scores.csv  analyses/  tables/*.{{{','.join(FORMS)}}}  figures/"
         )
         if self.lacking:
             parts.append(f"not concluded yet: {', '.join(self.lacking)}; xrbench score {self.folder}")

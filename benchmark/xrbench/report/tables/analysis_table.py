@@ -161,7 +161,7 @@ def remarks(frame: pd.DataFrame, *, most: int = 6) -> list[str]:
             notes.append(f"{head}: {text}{f' ({times:,} rows)' if times > 1 else ''}.")
         if len(counts) > most:
             notes.append(
-                f"{head}: {len(counts) - most} other remarks stand in judgement/{frame.attrs.get('name', '*')}.csv."
+                f"{head}: {len(counts) - most} other remarks stand in analyses/{frame.attrs.get('name', '*')}.csv."
             )
     return notes
 

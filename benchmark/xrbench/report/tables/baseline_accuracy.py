@@ -24,7 +24,7 @@ GUESSES = ("uniform", "as the test set", "as the training set", "always the comm
 """Ways of guessing, in the order of ``metrics.naive.naive_accuracy``; the last two need the counts of the training set."""
 
 
-def naive(run: Run, layout: TableLayout) -> Table | None:
+def baseline_accuracy(run: Run, layout: TableLayout) -> Table | None:
     """Show the accuracy of guessing on each test set, beside what was measured there; needs predictions."""
     if run.suite.task != "multiclass":
         return None
@@ -43,7 +43,7 @@ def naive(run: Run, layout: TableLayout) -> Table | None:
         guesses = map(brackets.behind, texts, _reported(brackets.shown, cell))
         accuracy = f"{number(float(classes.right.mean()), layout.digits)} ({cell.method})"
         rows.append((cell.training_set, where, count(len(classes.right)), *guesses, accuracy))
-        counts |= {f"{cell.training_set}, learned from": train, where: q}
+        counts |= {f"{cell.training_set}, trained on": train, where: q}
     if not rows:
         return None
     return Table.of(

@@ -71,7 +71,7 @@ class Marks:
             return f"Marked: the {end} in its column, with every figure that prints the same or whose interval reaches it; {rest}"
         return (
             "Marked: the best in its column, with every figure that prints the same or is nearer to it than the smallest difference "
-            f"that these patients would show with 80 % power (paired, judgement/pairs.csv); {rest}"
+            f"that these patients would show with 80 % power (paired, analyses/pairs.csv); {rest}"
         )
 
 

@@ -146,7 +146,7 @@ def every_table(
     for layout in suite.tables:
         if layout.kind == "settings":
             tables.append(table(scores, suite, layout, descriptions=descriptions, intervals=True, marks=marks))
-    analysed = [] if run is None else judgement_tables(run)
+    analysed = [] if run is None else analysis_tables(run)
     others = [*analysed, *wins_tables(check_scores(scores), suite), scores_table(scores, suite)]
     return [*tables, *(with_unreadable(other, descriptions or ()) for other in others)]
 
@@ -160,7 +160,7 @@ def wins_tables(scores: pd.DataFrame, suite: SuiteCard) -> list[Table]:
     return [table for table in tables if table.blocks]
 
 
-def judgement_tables(run: Run) -> list[Table]:
+def analysis_tables(run: Run) -> list[Table]:
     """Lay out the analyses that a suite asks for and that it does not lay out itself."""
     tables = (run_table(run, layout) for layout in layouts_of(run.suite))
     return [table for table in tables if table is not None]

@@ -68,7 +68,7 @@ def configurations(run: Run, layout: TableLayout) -> Table | None:
         blocks.append(rows)
     return Table.of(
         layout.name,
-        layout.caption or f"{metric_title(layout.metric)} of each training set, inside and outside",
+        layout.caption or f"{metric_title(layout.metric)} of each training set, internal and external",
         ("model", "training set", "trained on", "tested on", *labels),
         blocks,
         "llll" + "r" * len(labels),
@@ -97,7 +97,7 @@ def gaps(run: Run, layout: TableLayout) -> Table | None:
             *(p_text(float(p)), number(effect.detectable, layout.digits)),
         )
         blocks.setdefault(cell.line, []).append(row)
-    heads = ("model", "training set", "external", "label", "internal", "outside", "gap", "interval")
+    heads = ("model", "training set", "external", "label", "internal", "external value", "gap", "interval")
     return Table.of(
         layout.name,
         layout.caption or f"Generalization gap of the {metric_title(layout.metric)}: internal minus external",
@@ -158,9 +158,7 @@ def _notes(run: Run, cells: Sequence[RunCell]) -> list[str]:
     if min(sizes) == 1:
         notes.append(f"In parentheses: {100 * run.suite.interval.level:g} % intervals over patients.")
     if any(cell.protocol == "resubstitution" for cell in cells):
-        notes.append(
-            "Training images: measured on what the fit has learned from; it says nothing about other patients."
-        )
+        notes.append("Training images: measured on what the fit was trained on; it says nothing about other patients.")
     return [*notes, *seen_note(any(cell.seen for cell in cells))]
 
 
@@ -202,7 +200,7 @@ def _gap_notes(run: Run, differences: Sequence[Gap]) -> list[str]:
     trained_on_all = {cell.training_set for cell in measured(run, protocol="resubstitution")}
     if trained_on_all:
         notes.append(
-            f"Without a gap: {', '.join(sorted(trained_on_all))}, whose fits learned from every image; figures on training images are "
+            f"Without a gap: {', '.join(sorted(trained_on_all))}, whose fits were trained on every image; figures on training images are "
             "not compared with figures on others."
         )
     return notes

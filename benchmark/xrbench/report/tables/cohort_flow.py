@@ -96,7 +96,7 @@ def _reported(paper: Reported | None, entry: Split, labels: Sequence[str]) -> li
 
 def _notes(run: Run, entries: Sequence[Split]) -> list[str]:
     notes = [
-        "Positives with their share of the labelled images. Patients are divided, not images: nobody stands on two sides."
+        "Positives with their share of the labelled images. Patients are divided, not images: no patient is in more than one split."
     ]
     without = sorted({entry["dataset"] for entry in entries if entry["patients"] is None})
     if without:
@@ -109,6 +109,6 @@ def _notes(run: Run, entries: Sequence[Split]) -> list[str]:
     ]
     if undivided:
         notes.append(
-            f"In {', '.join(undivided)} nobody is held out: the side that is tested is the one that was learned from."
+            f"In {', '.join(undivided)} nobody is held out: the side that is tested is the one that was trained on."
         )
     return notes

@@ -65,7 +65,7 @@ class TwoModels:
         return np.asarray(a != b)
 
 
-def borderline(
+def discordant_errors(
     run: Run,
     layout: TableLayout,
     *,
@@ -120,7 +120,7 @@ def two_models(
     known(run, "label", label, run.suite.labels, where=where)
     cells = measured(run, protocol="external", members=1)
     if models and len(models) != 2:
-        raise UsageError(f"suite {run.suite.name}: {where}: models: wanted two, got {len(models)}")
+        raise UsageError(f"suite {run.suite.name}: {where}: models: expected two, got {len(models)}")
     if not cells:
         return None
     if configuration:

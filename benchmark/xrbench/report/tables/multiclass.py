@@ -27,7 +27,7 @@ TITLES = {
     "external": "on another dataset",
 }
 RESUBSTITUTION_NOTE = (
-    "Figures on training images (resubstitution) say how well the images were learned, not how well others are classified. They stand "
+    "Figures on training images (resubstitution) say how well the images were fitted, not how well others are classified. They stand "
     "apart and are never set against the others or ranked with them."
 )
 Test = tuple[str, str]
@@ -37,7 +37,7 @@ ScoreRow = Callable[[RunCell, str, str], pd.Series | None]
 """Cell, label and metric -> row of the scores, or None."""
 
 
-def regimes(run: Run, layout: TableLayout) -> Table | None:
+def multiclass_accuracy(run: Run, layout: TableLayout) -> Table | None:
     """Show training sets by single fits and ensemble, with a group of columns for each kind of test.
 
     The metric of the layout is one over all classes, such as ``accuracy``.
@@ -99,7 +99,7 @@ def class_recall(run: Run, layout: TableLayout) -> Table | None:
             )
             rows.append((title, _output(cell), *texts))
         classes = classes_of(run, members[0])
-        rows += _count_rows(title, "learned from", training_counts(run, configuration))
+        rows += _count_rows(title, "trained on", training_counts(run, configuration))
         rows += _count_rows(title, "tested on", None if classes is None else classes.counts())
         blocks.append(rows)
     return Table.of(

@@ -47,7 +47,7 @@ def operating(run: Run, layout: TableLayout, *, protocol: str = "external", labe
         run,
         layout,
         "Thresholds fixed on validation images, and what they mean on every test set",
-        (*heads, "alarms per 1,000", "drift from target", "prevalence", "positive", "negative", "patients"),
+        (*heads, "positive calls per 1,000", "drift from target", "prevalence", "positive", "negative", "patients"),
         blocks,
         "llllll" + "r" * (len(metrics) + 6),
         notes=[
@@ -61,16 +61,16 @@ def _operating_point(rows: Sequence[AnalysisRow], metrics: Sequence[str], digits
     by_metric = {row["metric"]: row for row in rows}
     first = rows[0]
     shown = [figure(by_metric[name], digits) if name in by_metric else MISSING for name in metrics]
-    alarms = (
-        figure(by_metric["alarms-per-1000"], decimals("alarms-per-1000", digits))
-        if "alarms-per-1000" in by_metric
+    positive_calls = (
+        figure(by_metric["positive-calls-per-1000"], decimals("positive-calls-per-1000", digits))
+        if "positive-calls-per-1000" in by_metric
         else MISSING
     )
     drift = change(by_metric["drift"], "value", "low", "high", digits) if "drift" in by_metric else MISSING
     prevalence = number(by_metric["prevalence"]["value"], digits) if "prevalence" in by_metric else MISSING
     counts = [count(first[name]) for name in ("n_positive", "n_negative", "n_patients")]
     about = (method_name(first), first["target"], *train_and_test(first), first["label"])
-    return (*about, number(first["threshold"], 4), *shown, alarms, drift, prevalence, *counts)
+    return (*about, number(first["threshold"], 4), *shown, positive_calls, drift, prevalence, *counts)
 
 
 def decision_curve(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
@@ -176,14 +176,14 @@ def policies(run: Run, layout: TableLayout, *, protocol: str = "external", label
     return analysis_table.table_of(
         run,
         layout,
-        "The same predictions under other readings of uncertain and blank labels",
+        "The same predictions under other policies for uncertain and blank labels",
         ("method", "train", "test", "label", *names, "lowest tau", "same best", "patients"),
         blocks,
         "llll" + "r" * len(names) + "rlr",
         titled=False,
         notes=[
             "Tau: Kendall's tau-b of the order of methods, the lowest between any two policies; with two methods it is 1 or -1. "
-            f"{analysis_table.level_of(frame)} Images that a policy leaves out differ: see n_masked in judgement/policies.csv.",
+            f"{analysis_table.level_of(frame)} Images that a policy leaves out differ: see n_masked in analyses/policies.csv.",
             *analysis_table.remarks(frame),
         ],
     )

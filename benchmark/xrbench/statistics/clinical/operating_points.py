@@ -23,7 +23,7 @@ from xrbench.statistics.intervals.input_checks import matrices
 from xrbench.statistics.options import OptionFields
 from xrbench.statistics.predictions import MEAN
 
-FIGURES = ("recall", "specificity", "ppv", "npv", "alarms-per-1000")
+FIGURES = ("recall", "specificity", "ppv", "npv", "positive-calls-per-1000")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class OperatingPoint:
         label: The label.
         target: The condition behind the threshold, such as ``sensitivity=0.9``.
         threshold: Images with a score at or above it are called positive.
-        figures: Metric -> estimate: ``recall``, ``specificity``, ``ppv``, ``npv``, ``alarms-per-1000``, and ``ppv`` and ``npv``
+        figures: Metric -> estimate: ``recall``, ``specificity``, ``ppv``, ``npv``, ``positive-calls-per-1000``, and ``ppv`` and ``npv``
             at stated prevalences as ``ppv,prevalence=0.02``.
         prevalence: Share of positives in the test set.
         drift: The targeted figure minus its target.
@@ -110,7 +110,7 @@ def operating_points(
 
     >>> point = operating_points([1, 1, 0, 0], [0.8, 0.6, 0.4, 0.1], [1, 1, 0, 0], [0.9, 0.5, 0.7, 0.2],
     ...                          labels=["Edema"], target="sensitivity=0.9")[0]
-    >>> point.threshold, point.figures["recall"].value, point.figures["alarms-per-1000"].value, round(point.drift, 3)
+    >>> point.threshold, point.figures["recall"].value, point.figures["positive-calls-per-1000"].value, round(point.drift, 3)
     (0.6, 0.5, 500.0, -0.4)
     """
     if not target.startswith(("sensitivity=", "specificity=")):

@@ -181,11 +181,11 @@ class _RocColumn:
 def _points(grid: int | Sequence[float]) -> FloatArray:
     if isinstance(grid, int):
         if grid < 2:
-            raise UsageError(f"grid {grid}: wanted at least 2 points")
+            raise UsageError(f"grid {grid}: expected at least 2 points")
         return np.linspace(0.0, 1.0, grid)
     points = np.asarray(grid, np.float64)
     if points.ndim != 1 or not len(points) or not np.all((points >= 0) & (points <= 1)) or np.any(np.diff(points) <= 0):
-        raise UsageError("grid: wanted false-positive rates within 0..1, each above the one before")
+        raise UsageError("grid: expected false-positive rates within 0..1, each above the one before")
     return points
 
 

@@ -52,7 +52,7 @@ def rank_correlation(x: npt.ArrayLike, y: npt.ArrayLike) -> RankCorrelation:
     """
     a, b = (np.asarray(each, np.float64) for each in (x, y))
     if a.ndim != 1 or a.shape != b.shape or np.isnan(a + b).any():
-        raise MeasureError(f"wanted two values of each thing, got shapes {a.shape} and {b.shape}, or NaN")
+        raise MeasureError(f"expected two values of each thing, got shapes {a.shape} and {b.shape}, or NaN")
     if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
         return RankCorrelation(float("nan"), float("nan"), len(a))
     first, second = stats.rankdata(a), stats.rankdata(b)

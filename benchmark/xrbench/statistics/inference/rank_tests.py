@@ -109,7 +109,7 @@ def rank_methods(
 
     table = np.asarray(figures, np.float64)
     if table.ndim != 2 or table.shape[1] != len(methods):
-        raise MeasureError(f"figures have shape {table.shape}, wanted (settings, {len(methods)})")
+        raise MeasureError(f"figures have shape {table.shape}, expected (settings, {len(methods)})")
     table = table[~np.isnan(table).any(axis=1)]
     n, k = table.shape
     if n < 2 or k < 2:

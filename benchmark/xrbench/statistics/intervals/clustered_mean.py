@@ -159,7 +159,7 @@ def _sides(given: list[tuple[npt.ArrayLike, npt.ArrayLike | None]]) -> tuple[lis
     for column, (_, patient) in zip(values, given, strict=True):
         if patient is not None and len(np.asarray(patient)) != len(column):
             raise MeasureError(
-                f"{len(column):,} values of {len(np.asarray(patient)):,} patients; wanted one patient each"
+                f"{len(column):,} values of {len(np.asarray(patient)):,} patients; expected one patient each"
             )
     known = all(patient is not None for _, patient in given)
     ids = np.concatenate([np.asarray(patient, object) for _, patient in given]) if known else None

@@ -38,5 +38,5 @@ def _matrix(values: npt.ArrayLike, what: str, columns: int) -> FloatArray:
         raise MeasureError(f"{what} holds something that is not a number") from error
     table = table[:, None] if table.ndim == 1 and columns == 1 else table
     if table.ndim != 2 or table.shape[1] != columns:
-        raise MeasureError(f"{what} has shape {table.shape}, wanted (n, {columns}): one column a label")
+        raise MeasureError(f"{what} has shape {table.shape}, expected (n, {columns}): one column a label")
     return table

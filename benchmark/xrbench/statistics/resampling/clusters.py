@@ -112,5 +112,5 @@ def number_ids(ids: Any) -> tuple[npt.NDArray[np.int32], int]:
 def _ids(patient: npt.ArrayLike) -> Any:
     ids = np.asarray(patient) if not isinstance(patient, (pd.Series, pd.Index)) else patient.array
     if getattr(ids, "ndim", 1) != 1:
-        raise MeasureError(f"patient has shape {ids.shape}, wanted one column of shape (n,)")
+        raise MeasureError(f"patient has shape {ids.shape}, expected one column of shape (n,)")
     return ids

@@ -111,6 +111,6 @@ def objective(card: MethodCard) -> tuple[Objective, Objective]:
     if "task_weights" not in inspect.signature(block).parameters:
         raise CardError(
             f"{where}: task_weights = {card.task_weights!r}: objective {name!r} has no parameter 'task_weights'; "
-            'wanted task_weights = "none", or an objective that takes them'
+            'expected task_weights = "none", or an objective that takes them'
         )
     return plain, plain

@@ -186,9 +186,9 @@ class FitFolder:
         differing = [name for name in {**stored, **current} if stored.get(name) != current.get(name) and _decides(name)]
         if differing:
             name = differing[0]
-            what = f"{name} is {stored.get(name)!r} there, {current.get(name)!r} is wanted"
+            what = f"{name} is {stored.get(name)!r} there, {current.get(name)!r} is expected"
         else:
-            what = f"key is {values['key']!r} there, {self.key!r} is wanted: other images, or other code"
+            what = f"key is {values['key']!r} there, {self.key!r} is expected: other images, or other code"
         raise StoreError(f"{path}: belongs to another specification: {what}")
 
 

@@ -25,7 +25,7 @@ def find(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"--device {name}: wanted cpu, cuda, cuda:0, mps or auto") from error
+        raise UsageError(f"--device {name}: expected cpu, cuda, cuda:0, mps or auto") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UsageError(

@@ -151,7 +151,7 @@ class Loop:
         groups = {len(step) for step in plan}
         if len(groups) != 1 or 0 in groups:
             raise CardError(
-                f"{self.where}: sampler: wanted steps with the same number of groups, got {sorted(groups) or 'no step'}"
+                f"{self.where}: sampler: expected steps with the same number of groups, got {sorted(groups) or 'no step'}"
             )
         return plan
 

@@ -52,7 +52,9 @@ def build_pretrained(card: ModelCard, *, reporter: Reporter | None = None) -> nn
         WeightsError: As for ``build``.
     """
     if not card.outputs or card.weights == "none":
-        raise CardError(f"model {card.name}: 'outputs' and 'weights' are wanted in a model that is used as it comes")
+        raise CardError(
+            f"model {card.name}: 'outputs' and 'weights' are expected in a pretrained model that is used without training"
+        )
     block, _ = blocks.split("network", card.network, where=f"model {card.name}")
     with isolated(0):
         network = _build_random(card, len(card.outputs))

@@ -147,7 +147,7 @@ def _tensors(content: Any, path: Path) -> State:
         or not content
         or not all(isinstance(value, Tensor) for value in content.values())
     ):
-        raise WeightsError(f"{path}: holds no named tensors; wanted a network's state_dict()")
+        raise WeightsError(f"{path}: holds no named tensors; expected a network's state_dict()")
     names = [str(name) for name in content]
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in names):

@@ -59,7 +59,7 @@ class Predictor:
         elif folder is not None:
             network = _trained_network(FitFolder(folder, key=key, recipe=recipe), recipe)
         else:
-            raise CardError(f"method {recipe.method.name}: is trained: the folder of a finished fit is wanted")
+            raise CardError(f"method {recipe.method.name}: is trained: the folder of a finished fit is expected")
         self.network = network.to(self.device, memory_format=self.pixels.layout).eval()  # type: ignore[call-overload]
 
     def __call__(self, images: ImageSet, *, batch_size: int = BATCH, label: str = "predict") -> npt.NDArray[np.float32]:
