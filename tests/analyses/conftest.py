@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from xrbench import cards, scoring
-from xrbench.analyses import Material
+from xrbench.analyses import Material, analyse
 from xrbench.compare.scores_io import Results, check_scores
 
 LABELS = ("Edema", "Effusion")
@@ -128,7 +128,7 @@ def results(suite: cards.SuiteCard) -> Results:
 @pytest.fixture(scope="session")
 def found(results: Results, suite: cards.SuiteCard) -> dict[str, pd.DataFrame]:
     """Every analysis of the study."""
-    return judge(results, suite)
+    return analyse(results, suite)
 
 
 @pytest.fixture(scope="session")

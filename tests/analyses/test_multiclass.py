@@ -14,6 +14,8 @@ from xrbench import analyses, cards, scoring
 from xrbench.analyses.subgroups import rows_of
 from xrbench.compare.scores_io import open_results, read_scores
 from xrbench.runs import store
+from xrbench.runs.prediction_frame import patients_of, truth_and_score
+from xrbench.statistics import Predictions
 
 CLASSES = ("Edema", "Effusion")
 
@@ -24,6 +26,11 @@ def as_classes(_: str, frame: pd.DataFrame) -> pd.DataFrame:
     frame["truth:Effusion"] = (1 - frame["truth:Edema"]).where(known)
     frame["score:Effusion"] = 1 - frame["score:Edema"]
     return frame.assign(sex=np.where(frame["patient_id"].astype(int) % 2, "F", "M"))
+
+
+def predictions(frame: pd.DataFrame) -> Predictions:
+    truth, score = truth_and_score(frame, CLASSES)
+    return Predictions("here", truth, score, patients_of(frame), labels=CLASSES, task="multiclass")
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +120,8 @@ def test_the_worst_of_two_groups_lies_behind_the_other(found: dict[str, pd.DataF
 def test_small_groups_of_classes_are_suppressed(run: Path) -> None:
     frame = open_results(run).predictions("plain/net/a+b/valid-held-out/seed-0/c")
     assert frame is not None
-    sample = analyses.sample_of(frame, CLASSES)
     rule = cards.SubgroupRule(column="sex", minimum=1000)
-    rows = rows_of(sample, rule, metric="accuracy", task="multiclass")
+    rows = rows_of(predictions(frame), frame, rule, metric="accuracy")
     assert [row["group"] for row in rows] == ["F", "M"]
     assert {row["reason"] for row in rows} == {"suppressed: fewer than 1000 patients"}
     assert all(row["n_images"] == 0 and row["suppressed"] for row in rows)
@@ -133,7 +139,6 @@ def test_the_worst_group_of_classes_has_the_highest_brier_score(run: Path) -> No
     frame["score:Edema"] = 1 / (1 + np.exp(-skill * (2 * truth - 1) - rng.normal(size=200)))
     frame["score:Effusion"] = 1 - frame["score:Edema"]
     frame["truth:Edema"], frame["truth:Effusion"] = truth, 1 - truth
-    sample = analyses.sample_of(frame, CLASSES)
     for metric, worst in (("accuracy", {"F"}), ("brier", {"F"}), ("cohen-kappa", {"F"}), ("calibration-slope", set())):
-        rows = rows_of(sample, cards.SubgroupRule(column="sex"), metric=metric, task="multiclass")
+        rows = rows_of(predictions(frame), frame, cards.SubgroupRule(column="sex"), metric=metric)
         assert {row["group"] for row in rows if row["worst"]} == worst, metric

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pandas as pd
@@ -14,8 +16,14 @@ from xrbench.analyses import Material, analyse
 from xrbench.analyses.subgroups import groups_of, rows_of
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
+from xrbench.runs.run_cell import RunCell
+from xrbench.statistics import thresholds_for
 
 TEST = "plain/net/a+b/valid-held-out/seed-0/c"
+
+
+def cell_of(material: Material) -> RunCell:
+    return next(cell for cell in material.results.cells if cell.cell == TEST)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +72,11 @@ def test_small_groups_are_suppressed_with_everything_that_is_in_them(table: pd.D
 def test_a_threshold_of_a_group_is_that_of_the_validation_images(table: pd.DataFrame, material: Material) -> None:
     metric = "recall@specificity=0.9"
     row = table[(table["cell"] == TEST) & (table["metric"] == metric) & (table["group"] == "40-79")].iloc[0]
-    valid = material.validation(next(cell for cell in material.results.cells if cell.cell == TEST))
+    valid = material.validation(cell_of(material))
     frame = material.results.predictions(TEST)
     assert valid is not None
     assert frame is not None
-    at = valid.thresholds([metric])[row["label"], metric]
+    at = thresholds_for(valid.truth, valid.score, labels=valid.labels, metrics=[metric])[row["label"], metric]
     sick = frame[(frame[f"truth:{row['label']}"] == 1) & frame["age"].between(40, 79)]
     assert row["value"] == pytest.approx((sick[f"score:{row['label']}"] >= at).mean())
 
@@ -80,7 +88,7 @@ def test_a_metric_that_needs_validation_images_is_refused_where_there_are_none(t
 
 
 def test_wrong_columns_are_named_in_one_line(material: Material) -> None:
-    frame = material.sample(TEST).frame
+    frame = material.frame(cell_of(material))
     with pytest.raises(MeasureError, match=r"no column 'sexe' in the predictions; did you mean 'sex'\?"):
         groups_of(frame, cards.SubgroupRule(column="sexe"))
     with pytest.raises(MeasureError, match="column 'sex': 'F' is not a number, and bands are of numbers") as raised:
@@ -97,24 +105,19 @@ def test_a_column_that_is_missing_is_a_reason_not_a_crash(results: Results, suit
 
 
 def test_unknown_sexes_form_no_group(material: Material) -> None:
-    sample = material.sample(TEST)
-    frame = sample.frame.assign(sex=sample.frame["sex"].where(sample.frame.index > 9, None))
-    rows = rows_of(type(sample)(sample.labels, sample.truth, sample.score, sample.patient, frame),
-                   cards.SubgroupRule(column="sex"), metric="auc")  # fmt: skip
+    frame = material.frame(cell_of(material))
+    partly = frame.assign(sex=frame["sex"].where(frame.index > 9, None))
+    rows = rows_of(material.predictions(cell_of(material)), partly, cards.SubgroupRule(column="sex"), metric="auc")
     assert {row["group"] for row in rows} == {"F", "M"}
     assert {row["n_missing"] for row in rows} == {10}
 
 
 def test_a_group_in_which_nobody_is_wrong_has_a_distance_but_no_certainty(material: Material) -> None:
-    sample = material.sample(TEST)
-    frame = sample.frame.assign(group=np.where(np.arange(len(sample.frame)) < 60, "first", "rest"))
-    score = sample.score.copy()
-    score[:60] = np.nan_to_num(sample.truth[:60])
-    rows = rows_of(
-        type(sample)(sample.labels, sample.truth, score, sample.patient, frame),
-        cards.SubgroupRule(column="group", minimum=5),
-        metric="auc",
-    )
+    test, frame = material.predictions(cell_of(material)), material.frame(cell_of(material))
+    frame = frame.assign(group=np.where(np.arange(len(frame)) < 60, "first", "rest"))
+    score = np.array(test.score)
+    score[:60] = np.nan_to_num(np.asarray(test.truth)[:60])
+    rows = rows_of(replace(test, score=score), frame, cards.SubgroupRule(column="group", minimum=5), metric="auc")
     perfect = [row for row in rows if row["group"] == "first"]
     assert {row["value"] for row in perfect} == {1.0}
     for row in rows:

@@ -1,22 +1,11 @@
-"""What is concluded from a run beyond its scores, as its suite's ``[analyses]`` asks.
+"""Analyses of a run beyond its scores, as the ``[analyses]`` of its suite asks for.
 
 ``analyse_run`` computes every analysis that the suite card names and writes one tidy table for each into ``analyses/`` beside
-``scores.csv``; ``analyse`` does the same without writing. An analysis that cannot be made gives a row that says why. Rankings, means
-over settings and differences never contain figures on images that the weights have seen or that were trained on.
+``scores.csv``; ``analyse`` does the same without writing. An analysis that fails gives a row with the reason. Rankings, means over
+settings and differences never contain scores on images that the weights have seen or that were trained on.
 """
 
-from xrbench.analyses.inputs import Material, Sample, records, sample_of
+from xrbench.analyses.inputs import Material, records
 from xrbench.analyses.registry import ANALYSES, FOLDER, analyse, analyse_run, asked, read
 
-__all__ = [
-    "ANALYSES",
-    "FOLDER",
-    "Material",
-    "Sample",
-    "analyse",
-    "analyse_run",
-    "asked",
-    "read",
-    "records",
-    "sample_of",
-]
+__all__ = ["ANALYSES", "FOLDER", "Material", "asked", "analyse", "analyse_run", "read", "records"]

@@ -1,4 +1,4 @@
-"""Decision curves: is acting on the model worth more than acting on everyone, or on no one?"""
+"""Decision curves: net benefit of acting on the model, compared with acting on everyone and on no one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import Unpack
 import numpy as np
 
 from xrbench import statistics
-from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, figure
 from xrbench.errors import MeasureError
 from xrbench.runs.run_cell import HEAD
-from xrbench.statistics import OptionFields
+from xrbench.statistics import OptionFields, Predictions
 
 COLUMNS = (*HEAD, "threshold", *FIGURE, "treat_all", "above", *COUNTS)
 
 
-def rows_of(test: Sample, *, thresholds: Sequence[float], **options: Unpack[OptionFields]) -> list[Row]:
+def rows_of(test: Predictions, *, thresholds: Sequence[float], **options: Unpack[OptionFields]) -> list[Row]:
     """Compute the net benefit of one test set over threshold probabilities.
 
     Args:
-        test: The images that are judged; scores are probabilities within 0..1.
+        test: Predictions on one test set; scores are probabilities within 0..1.
         thresholds: Probabilities from 0 to below 1.
         options: Of the intervals; see ``statistics.Options``.
 
@@ -33,7 +32,7 @@ def rows_of(test: Sample, *, thresholds: Sequence[float], **options: Unpack[Opti
         UsageError: A threshold is out of range.
         MeasureError: A score is not a probability.
     """
-    known = test.score[~np.isnan(test.truth)]
+    known = np.asarray(test.score)[~np.isnan(np.asarray(test.truth))]
     if ((known < 0) | (known > 1)).any():
         raise MeasureError("a score is outside 0..1: a decision curve wants probabilities")
     curve = statistics.decision_curve(

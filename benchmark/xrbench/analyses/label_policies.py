@@ -1,23 +1,25 @@
-"""Would another reading of uncertain and blank labels have changed which method is ahead?
+"""Sensitivity of the order of methods to the policy for uncertain and blank labels.
 
 In every setting and test set the same predictions of all methods are judged under the suite's own policy and under each other one.
-Thresholds stay those that the suite's policy chose on validation images.
+Thresholds stay those that were chosen on validation images under the suite's policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 
 from xrbench import statistics
-from xrbench.analyses.inputs import HELD_OUT, Material, Sample
+from xrbench.analyses.inputs import HELD_OUT, Material
 from xrbench.analyses.relabelling import OWN_POLICY, truth_under
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.errors import MeasureError
+from xrbench.runs.prediction_frame import FloatArray
 from xrbench.runs.run_cell import HEAD, RunCell
+from xrbench.statistics import Predictions
 
 COLUMNS = (*HEAD, "policy", *FIGURE, "rank", "tau", "lowest_tau", "stable", "n_methods", *COUNTS)
 OF_CLASSES = "the classes of a multi-class suite follow from its class rule, not from a label policy"
@@ -39,15 +41,14 @@ def rows_of(material: Material, family: Sequence[RunCell]) -> list[Row]:
         MeasureError: Predictions are missing, their images differ, or the published states are not there.
     """
     cells = {material.line(cell): cell for cell in family}
-    samples = {line: material.sample(cell.cell) for line, cell in cells.items()}
-    first = next(iter(samples.values()))
+    predictions = {line: material.predictions(cell) for line, cell in cells.items()}
     by_label = statistics.policy_sensitivity(
-        _truths(material, first),
-        _aligned(samples),
-        first.patient,
+        _truths(material, family[0]),
+        _aligned_scores(predictions),
+        next(iter(predictions.values())).patient,
         labels=material.suite.labels,
         metric=material.metric,
-        thresholds={line: material.results.thresholds(cell.cell) for line, cell in cells.items()},
+        thresholds={line: of_line.thresholds for line, of_line in predictions.items()},
         **material.options,
     )
     return [
@@ -82,35 +83,29 @@ def _key(cell: RunCell) -> tuple[str, str, str, int]:
     return (cell.setting, cell.test, cell.protocol, cell.seed)
 
 
-def _truths(material: Material, sample: Sample) -> dict[str, npt.NDArray[np.float64]]:
+def _truths(material: Material, cell: RunCell) -> dict[str, FloatArray]:
     suite = material.suite
     if suite.task == "multiclass":
         raise MeasureError(OF_CLASSES)
-    others = {rule.name: truth_under(sample.frame, suite, rule) for rule in suite.analyses.policies}
-    return {OWN_POLICY: sample.truth, **others}
+    others = {rule.name: truth_under(material.frame(cell), suite, rule) for rule in suite.analyses.policies}
+    return {OWN_POLICY: np.asarray(material.predictions(cell).truth), **others}
 
 
-def _aligned(samples: Mapping[str, Sample]) -> dict[str, npt.NDArray[np.float64]]:
-    """Put the scores of all methods in the order of the first one's images.
+def _aligned_scores(predictions: Mapping[str, Predictions]) -> dict[str, FloatArray]:
+    """Put the scores of all methods, each of shape (n, labels), in the order of the first one's images.
 
     Raises:
         MeasureError: The images of two methods differ.
     """
-    first_line, first = next(iter(samples.items()))
-    order = _images(first)
-    found = {}
-    for line, sample in samples.items():
-        at = {image: row for row, image in enumerate(_images(sample))}
-        if set(at) != set(order) or len(at) != len(order):
+    first_line, first = next(iter(predictions.items()))
+    order = pd.Index(np.asarray(first.image, object))
+    scores = {}
+    for line, of_line in predictions.items():
+        images = pd.Index(np.asarray(of_line.image, object))
+        if images.has_duplicates or len(images) != len(order) or not order.isin(images).all():
             raise MeasureError(f"{first_line} and {line} were tested on different images: policies cannot be compared")
-        found[line] = sample.score[[at[image] for image in order]]
-    return found
-
-
-def _images(sample: Sample) -> list[tuple[str, str]]:
-    frame = sample.frame
-    datasets: Iterable[str] = frame["dataset"].astype(str) if "dataset" in frame.columns else [""] * len(frame)
-    return list(zip(datasets, frame["image"].astype(str), strict=True))
+        scores[line] = np.asarray(of_line.score)[images.get_indexer(order)]
+    return scores
 
 
 def _rank(one: statistics.PolicySensitivity, policy: str, line: str) -> Row:

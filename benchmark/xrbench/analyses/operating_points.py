@@ -1,7 +1,7 @@
-"""Operating points: a threshold fixed on validation images, and what it means on every test set.
+"""Operating points: thresholds chosen on validation images, applied to every test set.
 
-The threshold of a fit is chosen on the validation cell of that fit and from nowhere else. A model that is used without training, or a
-fit that selects no epoch, has no validation cell: there is then no operating point, and the row says so.
+The threshold of a fit is chosen on the validation cell of that fit and nowhere else. A pretrained model, or a fit that selects no
+epoch, has no validation cell: it has no operating point, and the row gives the reason.
 """
 
 from __future__ import annotations
@@ -10,29 +10,28 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from xrbench import statistics
-from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, nothing
 from xrbench.runs.run_cell import HEAD
 from xrbench.scoring import NO_VALIDATION
-from xrbench.statistics import OptionFields
+from xrbench.statistics import OptionFields, Predictions
 
 PREVALENCE, DRIFT = "prevalence", "drift"
 COLUMNS = (*HEAD, "target", "threshold", *FIGURE, *COUNTS)
 
 
 def rows_of(
-    valid: Sample | None,
-    test: Sample,
+    valid: Predictions | None,
+    test: Predictions,
     *,
     targets: Sequence[str],
     prevalences: Sequence[float] = (),
     **options: Unpack[OptionFields],
 ) -> list[Row]:
-    """Carry the thresholds of a validation set to a test set.
+    """Choose thresholds on a validation set and apply them to a test set.
 
     Args:
-        valid: The images on which thresholds are chosen; None gives a row with the reason for each target.
-        test: The images that are judged.
+        valid: Predictions on which thresholds are chosen; None gives a row with the reason for each target.
+        test: Predictions on one test set.
         targets: Such as ``sensitivity=0.9``.
         prevalences: Prevalences, between 0 and 1, at which predictive values are also stated.
         options: Of the intervals; see ``statistics.Options``.
@@ -48,7 +47,7 @@ def rows_of(
     """
     if valid is None:
         return [nothing(NO_VALIDATION, target=target, threshold=NAN, label="", metric="") for target in targets]
-    found = []
+    rows: list[Row] = []
     for target in targets:
         points = statistics.operating_points(
             valid.truth,
@@ -61,8 +60,8 @@ def rows_of(
             prevalences=prevalences,
             **options,
         )
-        found += [row for point in points for row in _rows(point)]
-    return found
+        rows += [row for point in points for row in _rows(point)]
+    return rows
 
 
 def _rows(point: statistics.OperatingPoint) -> list[Row]:

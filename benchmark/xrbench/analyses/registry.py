@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from xrbench import cards
+from xrbench import cards, statistics
 from xrbench.analyses import (
     decision_curves,
     domain_matrix,
@@ -161,7 +161,7 @@ def _operating(material: Material) -> Iterator[Step]:
 def _operating_of(material: Material, cell: RunCell) -> list[rows.Row]:
     return operating_points.rows_of(
         material.validation(cell),
-        material.sample(cell.cell),
+        material.predictions(cell),
         targets=material.suite.analyses.operating,
         prevalences=material.suite.analyses.prevalences,
         **material.options,
@@ -175,7 +175,7 @@ def _decision_curve(material: Material) -> Iterator[Step]:
 
 def _decision_curve_of(material: Material, cell: RunCell) -> list[rows.Row]:
     return decision_curves.rows_of(
-        material.sample(cell.cell),
+        material.predictions(cell),
         thresholds=material.suite.analyses.decision_thresholds,
         **material.options,
     )
@@ -191,12 +191,12 @@ def _subgroups(material: Material) -> Iterator[Step]:
 
 def _subgroups_of(material: Material, cell: RunCell, rule: cards.SubgroupRule, metric: str) -> list[rows.Row]:
     return subgroups.rows_of(
-        material.sample(cell.cell),
+        material.predictions(cell),
+        material.frame(cell),
         rule,
         metric=metric,
         thresholds=_validated(material, cell, metric),
         adjustment=material.suite.adjustment,
-        task=material.suite.task,
         **material.options,
     )
 
@@ -208,7 +208,7 @@ def _validated(material: Material, cell: RunCell, metric: str) -> dict[tuple[str
     valid = material.validation(cell)
     if valid is None:
         raise MeasureError(NO_VALIDATION)
-    return valid.thresholds([metric])
+    return statistics.thresholds_for(valid.truth, valid.score, labels=valid.labels, metrics=[metric])
 
 
 def _policies(material: Material) -> Iterator[Step]:

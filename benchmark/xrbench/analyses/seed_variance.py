@@ -65,8 +65,8 @@ def _counts(rows: pd.DataFrame, label: str) -> Row:
 
 
 def _two_level(material: Material, family: Sequence[RunCell], metric: str) -> Iterator[Row]:
-    cells = [material.labelled(cell) for cell in family]
-    for one in statistics.two_level(cells, metric=metric, task=material.suite.task, level=material.level):
+    predictions = [material.predictions(cell) for cell in family]
+    for one in statistics.two_level(predictions, metric=metric, level=material.level):
         if repeats(one.label, material.suite.labels):
             continue
         shares = {"patient_share": one.patient_share, "seed_share": one.seed_share, "df": one.df}

@@ -1,4 +1,4 @@
-"""Parts of the patients by themselves: sexes, ages, views, or whatever else the predictions say of each image."""
+"""Subgroup analysis: a metric by sex, age, view, or any other column of the predictions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench import statistics
-from xrbench.analyses.inputs import Sample
 from xrbench.analyses.rows import COUNTS, FIGURE, NAN, Row, figure, repeats
 from xrbench.cards import SubgroupRule
-from xrbench.cards.base import Task
 from xrbench.errors import MeasureError, suggestion
 from xrbench.metrics import parse_as
 from xrbench.runs.run_cell import HEAD
-from xrbench.statistics import OptionFields
+from xrbench.statistics import OptionFields, Predictions
 from xrbench.statistics.resampling.scale import Scale, scale_of
 
 COLUMNS = (
@@ -30,34 +28,34 @@ OTHERS = frozenset({"image", "patient_id"})
 
 
 def rows_of(
-    test: Sample,
+    test: Predictions,
+    frame: pd.DataFrame,
     rule: SubgroupRule,
     *,
     metric: str,
     thresholds: Mapping[tuple[str, str], float] | None = None,
     adjustment: str = "holm",
-    task: Task = "multilabel",
     **options: Unpack[OptionFields],
 ) -> list[Row]:
     """Compute a metric in every group of one test set.
 
     Args:
-        test: The images that are judged.
+        test: Predictions on one test set.
+        frame: The same images with the column that groups them.
         rule: The column, its bands, and how many patients a group needs to be shown.
         metric: Such as ``auc``.
         thresholds: (label, metric) -> threshold chosen on validation images.
         adjustment: How p-values are adjusted for the number of groups and labels: ``holm`` or ``bh``.
-        task: ``multilabel`` or ``multiclass``.
         options: Of the intervals; see ``statistics.Options``.
 
     Returns:
-        One row a label (and their mean) and group: the figure; how far the group lies behind all other shown ones (others minus
-        group) with interval and p-values; whether it is the worst; whether it is suppressed as too small.
+        One row a label (and their mean) and group: the metric; ``behind``, all other shown groups minus this one, with interval and
+        p-values; whether it is the worst; whether it is suppressed as too small.
 
     Raises:
-        MeasureError: The column is not there, or bands are expected of something that is no number.
+        MeasureError: There is no such column, or it has bands and is not a number.
     """
-    group = groups_of(test.frame, rule)
+    group = groups_of(frame, rule)
     tables = statistics.subgroups(
         test.truth,
         test.score,
@@ -65,14 +63,14 @@ def rows_of(
         group,
         labels=test.labels,
         column=rule.column,
-        task=task,
+        task=test.task,
         metric=metric,
         thresholds=thresholds,
         minimum=rule.minimum,
         **options,
     )
     tables = [table for table in tables if not repeats(table.label, test.labels)]
-    scale = scale_of(parse_as(task, metric))
+    scale = scale_of(parse_as(test.task, metric))
     tested = {
         (table.label, group.name): group.behind.p
         for table in tables
@@ -96,10 +94,10 @@ def rows_of(
 
 
 def groups_of(frame: pd.DataFrame, rule: SubgroupRule) -> npt.NDArray[np.object_]:
-    """Name the group of each image; None where the column does not say.
+    """Name the group of each image; None where the column has no value.
 
     Raises:
-        MeasureError: The column is not there, or bands are expected of something that is no number.
+        MeasureError: There is no such column, or it has bands and is not a number.
 
     >>> frame = pd.DataFrame({"age": [17.0, 40.0, float("nan")], "sex": ["F", "M", ""]})
     >>> groups_of(frame, SubgroupRule(column="age", bands=(18, 65))).tolist()
@@ -121,9 +119,9 @@ def groups_of(frame: pd.DataFrame, rule: SubgroupRule) -> npt.NDArray[np.object_
     return statistics.bands(numbers.to_numpy(np.float64), rule.bands)
 
 
-def _perfect(found: statistics.Gap, scale: Scale) -> bool:
-    """Tell whether a side has the best or worst figure there is: its patients then say nothing about its error."""
-    return scale.is_end(found.internal) or scale.is_end(found.external)
+def _perfect(gap: statistics.Gap, scale: Scale) -> bool:
+    """Tell whether a side has the best or worst value there is: its patients then say nothing about its error."""
+    return scale.is_end(gap.internal) or scale.is_end(gap.external)
 
 
 def _figure(group: statistics.Group, scale: Scale) -> Row:
@@ -133,10 +131,10 @@ def _figure(group: statistics.Group, scale: Scale) -> Row:
     return row
 
 
-def _behind(found: statistics.Gap | None, adjusted: float, scale: Scale) -> Row:
-    if found is None:
+def _behind(gap: statistics.Gap | None, adjusted: float, scale: Scale) -> Row:
+    if gap is None:
         return dict.fromkeys(("behind", "behind_low", "behind_high", "p", "p_adjusted"), NAN)
-    if _perfect(found, scale):
-        return {"behind": found.gap, "behind_low": NAN, "behind_high": NAN, "p": NAN, "p_adjusted": NAN}
-    ends = {"behind": found.gap, "behind_low": found.low, "behind_high": found.high}
-    return {**ends, "p": found.p, "p_adjusted": adjusted}
+    if _perfect(gap, scale):
+        return {"behind": gap.gap, "behind_low": NAN, "behind_high": NAN, "p": NAN, "p_adjusted": NAN}
+    ends = {"behind": gap.gap, "behind_low": gap.low, "behind_high": gap.high}
+    return {**ends, "p": gap.p, "p_adjusted": adjusted}

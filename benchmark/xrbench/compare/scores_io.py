@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ OPTIONAL_NUMBERS = (
 )
 
 Loader = Callable[[str], "pd.DataFrame | None"]
+
+FRAMES_IN_MEMORY = 32
+"""Predictions of a run that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +258,7 @@ def _stored(scores: pd.DataFrame, out: store.Store) -> Loader:
     """Read a cell's own file, found by its key."""
     keys = dict(zip(scores["cell"], scores["key"], strict=True))
 
+    @lru_cache(maxsize=FRAMES_IN_MEMORY)
     def load(cell: str) -> pd.DataFrame | None:
         key = keys.get(cell, "")
         return store.read_predictions(out.cell_file(key), key=key)[0] if key and out.has_cell(key) else None

@@ -83,7 +83,7 @@ def judge(
         refuse("there is no --compare", {"--compare-labels": reference_truth})
     rules = read_groups(subgroups, minimum)
     names, point = read_metrics(metrics, reference), point_metrics(target, reference, prevalences)
-    analyses = Analyses(subgroups=rules, decision_thresholds=read_decisions(decisions))
+    requested = Analyses(subgroups=rules, decision_thresholds=read_decisions(decisions))
     level = 0.95 if level is None else level
     kind = statistics.Options(kind=interval or "default", replicates=replicates, level=level).kind
     how = msgspec.convert({"kind": kind, "replicates": replicates, "level": level}, Interval)
@@ -94,11 +94,11 @@ def judge(
         raise UsageError(f"{path} and {reference} have no label in common")
     suite = SuiteCard(
         title="",
-        name="outside",
+        name="prediction-file",
         labels=labels,
         metrics=tuple(dict.fromkeys((*names, *point))),
         interval=how,
-        analyses=analyses,
+        analyses=requested,
     )
     _check_groups(sites, rules)
     say, judged = reporter or Silent(), sites[0]

@@ -13,7 +13,7 @@ from xrbench.errors import UnknownNameError
 from xrbench.rendering.table import Table
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
-from xrbench.report.tables.baseline_accuracy import confusion
+from xrbench.report.tables.baseline_accuracy import baseline_accuracy, confusion
 
 Make = Callable[..., Run]
 Frames = Callable[..., pd.DataFrame]
