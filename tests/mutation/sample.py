@@ -35,15 +35,14 @@ class Target:
 
     def tests_of(self, root: Path, source: str) -> tuple[list[str], list[str]]:
         """List the files that pytest is given first, doctests and tests named after the module, and then all others."""
-        paths = [root / test for test in self.tests if (root / test).exists()]
-        files = {
-            file: None for path in paths for file in (sorted(path.rglob("test_*.py")) if path.is_dir() else [path])
-        }
-        if not files:
-            raise SetupError(f"targets.toml: {self.name}: none of its tests is there: {', '.join(self.tests)}")
+        missing = [test for test in self.tests if not (root / test).exists()]
+        if missing:
+            raise SetupError(f"targets.toml: {self.name}: no such tests: {', '.join(missing)}")
+        paths = [root / test for test in self.tests]
+        files = [file for path in paths for file in (sorted(path.rglob("test_*.py")) if path.is_dir() else [path])]
         named = [file for file in files if file.name.startswith(f"test_{Path(source).stem}")]
+        others = sorted(set(files) - set(named), key=lambda file: (file.parent.name != Path(source).parent.name, file))
         doctests = [root / source] if ">>>" in (root / source).read_text(encoding="utf-8") else []
-        others = [file for file in files if file not in named]
         first, then = ([file.relative_to(root).as_posix() for file in group] for group in (doctests + named, others))
         return first, then
 
