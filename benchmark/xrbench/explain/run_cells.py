@@ -150,7 +150,8 @@ def _thresholds(path: Path, suite: SuiteCard) -> dict[str, dict[str, float]]:
     if not path.is_file():
         return {}
     try:
-        scores = pd.read_csv(path, usecols=["cell", "label", "metric", "threshold"], dtype={"threshold": float})
+        columns = ["cell", "label", "metric", "threshold"]
+        scores = pd.read_csv(path, usecols=columns, dtype={"threshold": float}, float_precision="round_trip")
     except (ValueError, pd.errors.ParserError) as error:
         raise StoreError(f"{path}: not a CSV of scores: {str(error).splitlines()[0]}") from error
     known = scores[scores["threshold"].notna()]

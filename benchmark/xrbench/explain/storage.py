@@ -125,7 +125,8 @@ def _table(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame()
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+        types = dict.fromkeys(text, str)
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], float_precision="round_trip")
     except (ValueError, pd.errors.ParserError) as error:
         raise StoreError(f"{path}: not a CSV table: {str(error).splitlines()[0]}") from error
     for column in text:

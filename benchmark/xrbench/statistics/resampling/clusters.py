@@ -102,7 +102,7 @@ def number_ids(ids: Any) -> tuple[npt.NDArray[np.int32], int]:
     >>> code.tolist(), size
     ([0, 1, 0, 2], 3)
     """
-    code, known = pd.factorize(ids, use_na_sentinel=True)
+    code, known = pd.factorize(pd.Series(ids), use_na_sentinel=True)
     missing = code < 0
     size = len(known) + int(missing.sum())
     code[missing] = np.arange(len(known), size)
