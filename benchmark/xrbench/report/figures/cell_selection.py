@@ -27,6 +27,9 @@ WORDS: Mapping[str, str] = {"resubstitution": "resubstitution (training images)"
 """Protocols that must not be mistaken for held-out ones, in words."""
 PRETRAINED = "pretrained"
 
+ScoreRows = Mapping[tuple[str, str, str], Mapping[str, Any]]
+"""Cell, label and metric -> row of the scores."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShownCell(RunCell):
@@ -199,14 +202,10 @@ def patients_among(frame: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> int | No
     return None if patients is None else encode(patients[kept], int(kept.sum())).size
 
 
-def score_rows(run: Run) -> dict[tuple[str, str, str], dict[str, Any]]:
+def score_rows(run: Run) -> ScoreRows:
     """Index the rows of the scores by cell, label and metric."""
-
-    def index() -> dict[tuple[str, str, str], dict[str, Any]]:
-        rows = ({str(name): value for name, value in row.items()} for row in run.scores.to_dict("records"))
-        return {(row["cell"], row["label"], row["metric"]): row for row in rows}
-
-    return run.once("score rows", index)
+    rows = ({str(name): value for name, value in row.items()} for row in run.scores.to_dict("records"))
+    return {(row["cell"], row["label"], row["metric"]): row for row in rows}
 
 
 def training_names(rows: Sequence[Mapping[Any, Any]]) -> list[str]:

@@ -15,6 +15,7 @@ from xrbench.cards import FigureLayout
 from xrbench.metrics.checks import FloatArray
 from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import cell_selection
+from xrbench.report.figures.cell_selection import ScoreRows
 from xrbench.report.figures.class_predictions import ClassPredictions, class_predictions
 from xrbench.report.figures.options import Names
 from xrbench.report.figures.panels import annotate
@@ -66,14 +67,14 @@ def confusion(
 def _draw(
     run: Run, layout: FigureLayout, folder: Path, name: str, rows: Sequence[Sequence[ClassPredictions]]
 ) -> list[Path]:
-    across = max(len(row) for row in rows)
+    across, scores = max(len(row) for row in rows), cell_selection.score_rows(run)
     shown = list(itertools.chain.from_iterable(rows))
     with canvas_of(1.0 + 2.9 * across, 1.0 + 3.7 * len(rows)) as canvas:
         for i, row in enumerate(rows):
             for j, predictions in enumerate(row):
                 axes = canvas.add_subplot(len(rows), across, i * across + j + 1)
                 _draw_matrix(axes, predictions, run.suite.labels, first=j == 0)
-                axes.set_title(_heading(run, predictions), fontsize=7)
+                axes.set_title(_heading(predictions, scores), fontsize=7)
         cells = [each.cell for each in shown]
         heading = f"{layout.caption or 'Confusion matrices'}: {cells[0].system}, {cells[0].model}"
         note = (
@@ -83,9 +84,9 @@ def _draw(
         return save(canvas, _numbers(shown, run.suite.labels), folder, name, run.stamp)
 
 
-def _heading(run: Run, predictions: ClassPredictions) -> str:
+def _heading(predictions: ClassPredictions, scores: ScoreRows) -> str:
     cell = predictions.cell
-    row = cell_selection.score_rows(run).get((cell.cell, "all classes", "accuracy"))
+    row = scores.get((cell.cell, "all classes", "accuracy"))
     ends = interval(row["low"], row["high"], 3) if row else ""
     accuracy = f"accuracy {number(predictions.accuracy, 3)} {ends}".rstrip()
     lines = [short(line, 50) for line in (cell.training, cell.where, accuracy)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.report.figures.cell_selection import ShownCell, counts_text, patients_among, score_rows
+from xrbench.report.figures.cell_selection import ScoreRows, ShownCell, counts_text, patients_among
 from xrbench.report.run_folder import Run
 from xrbench.runs import store
 from xrbench.runs.prediction_frame import Ids, patients_of
@@ -79,7 +79,7 @@ def label_predictions(run: Run, cell: ShownCell, labels: Sequence[str]) -> Itera
             yield LabelPredictions(cell, label, truth, score, patient, n_patients, seed)
 
 
-def scored(run: Run, data: LabelPredictions, metric: str) -> Figure | None:
+def scored(rows: ScoreRows, data: LabelPredictions, metric: str) -> Figure | None:
     """Return the stored score of a metric with its interval; None where it was not computed."""
-    row = score_rows(run).get((data.cell.cell, data.label, metric))
+    row = rows.get((data.cell.cell, data.label, metric))
     return None if row is None else (float(row["value"]), float(row["low"]), float(row["high"]))

@@ -15,7 +15,7 @@ from xrbench.cards import FigureLayout
 from xrbench.metrics.calibration import BINS
 from xrbench.rendering.numbers import with_interval
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.cell_selection import ShownCell
+from xrbench.report.figures.cell_selection import ScoreRows, ShownCell
 from xrbench.report.figures.label_predictions import Figure, LabelPredictions, label_predictions, scored
 from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.panel_grid import pages
@@ -107,14 +107,16 @@ def reliability(
         numbers=lambda diagrams: pd.concat(map(_numbers, diagrams), ignore_index=True),
     )
 
+    rows = cell_selection.score_rows(run)
+
     def read(cell: ShownCell) -> Iterator[Diagram]:
         for data in label_predictions(run, cell, labels):
-            yield _diagram(run, data, number)
+            yield _diagram(run, data, rows, number)
 
     return draw_panels(run, layout, folder, cells, figure, read=read, pages=lambda trained: pages(trained, labels))
 
 
-def _diagram(run: Run, data: LabelPredictions, bins: int) -> Diagram:
+def _diagram(run: Run, data: LabelPredictions, rows: ScoreRows, bins: int) -> Diagram:
     usable, reason = data.labelled, "" if data.n_labelled else "no labelled image"
     if np.any((data.score[usable] < 0) | (data.score[usable] > 1)):
         reason = "scores are not probabilities"
@@ -123,7 +125,7 @@ def _diagram(run: Run, data: LabelPredictions, bins: int) -> Diagram:
     patient = None if data.patient is None else data.patient[usable]
     level = run.suite.interval.level
     table = reliability_bins(data.truth[usable], data.score[usable], patient, bins=bins, level=level)
-    error = scored(run, data, ECE) or (math.nan, math.nan, math.nan)
+    error = scored(rows, data, ECE) or (math.nan, math.nan, math.nan)
     return Diagram(**vars(data), bins=table, error=error, reason=reason)
 
 

@@ -15,7 +15,7 @@ from xrbench import metrics
 from xrbench.cards import FigureLayout
 from xrbench.rendering.numbers import with_interval
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.cell_selection import ShownCell
+from xrbench.report.figures.cell_selection import ScoreRows, ShownCell
 from xrbench.report.figures.label_predictions import Figure, LabelPredictions, label_predictions, scored
 from xrbench.report.figures.options import Names, asked, whole
 from xrbench.report.figures.panel_grid import pages
@@ -99,14 +99,16 @@ def roc(
         ),
     )
 
+    rows = cell_selection.score_rows(run)
+
     def read(cell: ShownCell) -> Iterator[Curve]:
         for data in label_predictions(run, cell, labels):
-            yield _curve(run, data, points, band=band)
+            yield _curve(run, data, rows, points, band=band)
 
     return draw_panels(run, layout, folder, cells, figure, read=read, pages=lambda trained: pages(trained, labels))
 
 
-def _curve(run: Run, data: LabelPredictions, points: int, *, band: bool) -> Curve:
+def _curve(run: Run, data: LabelPredictions, rows: ScoreRows, points: int, *, band: bool) -> Curve:
     how = run.suite.interval
     traced = roc_band(
         data.truth,
@@ -118,7 +120,7 @@ def _curve(run: Run, data: LabelPredictions, points: int, *, band: bool) -> Curv
         seed=data.seed,
         unit=how.unit,
     )
-    auc = scored(run, data, "auc") or (metrics.auc(data.truth, data.score), math.nan, math.nan)
+    auc = scored(rows, data, "auc") or (metrics.auc(data.truth, data.score), math.nan, math.nan)
     reason = ""
     if np.isnan(traced.tpr).any():
         missing = "negative" if data.n_positive else "positive"
