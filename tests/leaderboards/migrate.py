@@ -1,6 +1,6 @@
 """Bring committed leaderboards to the present names: the table of renamed words is applied to their files and to the files' names.
 
-    python tests/leaderboards/migrate.py [LEADERBOARDS]
+    python -m tests.leaderboards.migrate [LEADERBOARDS]
 
 Predictions hold no word that was renamed and stay as they are. What comes out must be what the present code writes; the tests
 remake every board and compare.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from compare import ESCAPED, TEXT, read_renames
+from tests.leaderboards.compare import ESCAPED, TEXT, read_renames
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 

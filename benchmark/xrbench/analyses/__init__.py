@@ -8,4 +8,4 @@ settings and differences never contain scores on images that the weights have se
 from xrbench.analyses.inputs import Material, records
 from xrbench.analyses.registry import ANALYSES, FOLDER, analyse, analyse_run, asked, read
 
-__all__ = ["ANALYSES", "FOLDER", "Material", "asked", "analyse", "analyse_run", "read", "records"]
+__all__ = ["ANALYSES", "FOLDER", "Material", "analyse", "analyse_run", "asked", "read", "records"]

@@ -40,7 +40,7 @@ def refuse_renamed(values: Mapping[str, Any], where: str) -> None:
     for section in ("tables", "figures"):
         for number, layout in enumerate(_tables(values.get(section))):
             kind = layout.get("kind")
-            if kind in BLOCKS:
+            if isinstance(kind, str) and kind in BLOCKS:
                 raise CardError(f"{where}: {section}[{number}].kind: {kind!r} is now called {BLOCKS[kind]!r}")
 
 
