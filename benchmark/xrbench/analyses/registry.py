@@ -119,7 +119,7 @@ def read(folder: Path, name: str) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], encoding="utf-8", float_precision="round_trip")
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], encoding="utf-8")
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: not a CSV of an analysis: {str(error).splitlines()[0]}") from error
     for column in rows.TEXTS & set(frame.columns):

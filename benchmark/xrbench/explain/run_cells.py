@@ -151,7 +151,7 @@ def _thresholds(path: Path, suite: SuiteCard) -> dict[str, dict[str, float]]:
         return {}
     try:
         columns = ["cell", "label", "metric", "threshold"]
-        scores = pd.read_csv(path, usecols=columns, dtype={"threshold": float}, float_precision="round_trip")
+        scores = pd.read_csv(path, usecols=columns, dtype={"threshold": float})
     except (ValueError, pd.errors.ParserError) as error:
         raise StoreError(f"{path}: not a CSV of scores: {str(error).splitlines()[0]}") from error
     known = scores[scores["threshold"].notna()]

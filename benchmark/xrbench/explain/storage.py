@@ -126,7 +126,7 @@ def _table(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         types = dict.fromkeys(text, str)
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], float_precision="round_trip")
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise StoreError(f"{path}: not a CSV table: {str(error).splitlines()[0]}") from error
     for column in text:

@@ -74,7 +74,7 @@ class Run:
         for entry in self.manifest.get("fits", ()):
             if entry["name"] == fit:
                 path = self.folder / ".." / ".." / "fits" / entry["key"] / "log.csv"
-                return pd.read_csv(path, float_precision="round_trip") if path.is_file() else None
+                return pd.read_csv(path) if path.is_file() else None
         return None
 
 

@@ -260,7 +260,7 @@ def _speed(results: Store, bound: BoundPlan) -> float:
         for entry in _fits_of(run):
             log = results.fit_folder(entry["key"]) / "log.csv"
             if log.is_file():
-                frame = pd.read_csv(log, float_precision="round_trip")
+                frame = pd.read_csv(log)
                 if "images_per_second" in frame:
                     speeds.append(float(frame["images_per_second"].median()))
     return float(pd.Series(speeds).median()) if speeds else float("nan")
