@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xrbench.data.cache import jobs as cache_work
+from xrbench.data.cache import jobs as cache_jobs
 from xrbench.data.cache import storage
-from xrbench.data.cache import workers as cache_crew
+from xrbench.data.cache import workers as cache_workers
 from xrbench.data.cache.build import PixelCache, open_cache
 from xrbench.data.cache.index import Index, Line, Record, Seal
 from xrbench.data.images import preprocessing
@@ -97,7 +97,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(len(data))
         return decode_bytes(data, **options)
 
-    monkeypatch.setattr(cache_work, "decode_bytes", counting)
+    monkeypatch.setattr(cache_jobs, "decode_bytes", counting)
     return calls
 
 
@@ -151,7 +151,7 @@ def test_a_second_start_reads_no_image(
 ) -> None:
     paths = draw(root, names(5))
     first = opened(paths)
-    monkeypatch.setattr(cache_work, "_read", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(cache_jobs, "_read", lambda path: pytest.fail(f"{path} was read again"))
     listener = Listener()
     second = opened(paths, reporter=listener)
     assert second.digest == first.digest
@@ -207,7 +207,7 @@ def test_a_touched_file_is_hashed_but_not_decoded(
     assert not decoded
     assert after.digest == before.digest
     assert after.rows(paths).tolist() == before.rows(paths).tolist()
-    monkeypatch.setattr(cache_work, "_read", lambda path: pytest.fail(f"{path} was read again"))
+    monkeypatch.setattr(cache_jobs, "_read", lambda path: pytest.fail(f"{path} was read again"))
     opened(paths)
 
 
@@ -291,7 +291,7 @@ def test_a_root_that_is_not_there(root: Path, opened: Callable[..., PixelCache],
 def test_unreadable_images_are_listed_after_all_were_tried(
     root: Path, opened: Callable[..., PixelCache], jobs: int, monkeypatch: pytest.MonkeyPatch, decoded: list[int]
 ) -> None:
-    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
+    monkeypatch.setattr(cache_workers, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(15))
     for path in paths[2:14]:
         (root / path).write_bytes(b"")
@@ -330,7 +330,7 @@ def test_a_readable_image_that_broke_leaves_open_caches_alone(root: Path, opened
 def test_two_processes_give_the_same_bytes_as_one(
     tmp_path: Path, root: Path, opened: Callable[..., PixelCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
+    monkeypatch.setattr(cache_workers, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(40))
     alone, shared = (
         opened(paths),
@@ -437,7 +437,7 @@ def test_a_worker_that_dies_costs_one_image(
         """)
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
+    monkeypatch.setattr(cache_workers, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(12))
     Image.fromarray(np.full((40, 40), 13, np.uint8)).save(root / paths[5])
     cache = opened(paths, steps=["deadly:block", *STEPS], jobs=2, skip_unreadable=True)
@@ -448,7 +448,7 @@ def test_a_worker_that_dies_costs_one_image(
 def test_a_worker_that_cannot_start_says_so(
     tmp_path: Path, root: Path, opened: Callable[..., PixelCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
+    monkeypatch.setattr(cache_workers, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(4))
     broken = tmp_path / "broken-python"
     broken.write_text("#!/bin/sh\necho no python here >&2\nexit 3\n")
@@ -467,7 +467,7 @@ def test_a_block_that_prints_does_not_garble_the_messages(
         "import os\ndef block(image):\n    print('hello')\n    os.write(1, b'x')\n    return image\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
+    monkeypatch.setattr(cache_workers, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(8))
     assert opened(paths, steps=["chatty:block", *STEPS], jobs=2).rows(paths).tolist() == list(range(8))
 
@@ -476,7 +476,7 @@ def test_a_block_that_prints_does_not_garble_the_messages(
 def test_preprocessing_that_ends_at_another_size_stops_at_once(
     root: Path, opened: Callable[..., PixelCache], jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_crew, "WORKER_SECONDS", 1e-9)
+    monkeypatch.setattr(cache_workers, "WORKER_SECONDS", 1e-9)
     paths = draw(root, names(8))
     with pytest.raises(
         CardError, match=r"s\.toml: preprocessing: the last step gives 40 x 40 pixels where image_size is 16"
@@ -520,7 +520,7 @@ def test_damage_is_not_forgotten_when_the_repair_is_interrupted(
     _, pixels = files(tmp_path)
     pixels.write_bytes(bytes(len(whole.tobytes())))
 
-    def interrupted(*given: Any, **options: Any) -> Iterator[cache_work.Result]:
+    def interrupted(*given: Any, **options: Any) -> Iterator[cache_jobs.Result]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

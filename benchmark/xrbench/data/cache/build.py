@@ -176,6 +176,7 @@ def _stat_all(root: Path, paths: Sequence[str]) -> dict[str, Stat | None]:
     """Return size and time of every file; None for those that are missing."""
     if not root.is_dir():
         raise MissingDataError(f"{root}: there is no such folder of images")
+    # in portions: a task for each of 100,000 files would cost more than the look-up
     parts = [paths[start : start + 512] for start in range(0, len(paths), 512)]
 
     def look(part: Sequence[str]) -> list[Stat | None]:
@@ -237,6 +238,7 @@ class _RowAllocation:
     """Rows of new images, in the order of the request whatever the order in which they are finished."""
 
     def __init__(self, store: Store, tasks: Sequence[Task]) -> None:
+        # rows that were ever used stay with their content: a process may have them mapped
         used, known = store.index.used, store.index.records
         self._free = (row for row in itertools.count() if row not in used)
         self._allocated = {

@@ -113,6 +113,7 @@ class Index:
         """
         data = file.read_bytes()
         complete = data[: data.rfind(b"\n") + 1]
+        # a writer that was killed leaves at most an incomplete last line; any other bad line is damage
         lines = [_parse(line) for line in complete.split(b"\n")[:-1]]
         torn = len(complete) < len(data)
         if lines and lines[-1] is None:

@@ -111,6 +111,7 @@ def _read(path: Path) -> tuple[bytes, int]:
         before = os.fstat(file.fileno())
         data = file.read()
         after = os.fstat(file.fileno())
+    # unchanged from the first byte to the last, and as long as was read
     still = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns) == (len(data), after.st_mtime_ns)
     settled = time.time_ns() - after.st_mtime_ns > SETTLED_NS
     return data, after.st_mtime_ns if still and settled else 0

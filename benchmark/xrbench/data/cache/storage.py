@@ -152,10 +152,12 @@ class Store:
         with _disk_errors(self.place):
             if self._file is not None:
                 os.fdatasync(self._file.fileno())
+            # the seal follows the records: without it the rows are checked when the cache is opened again
             lines = [*self._pending, self._seal()]
             try:
                 self.index.append(lines)
             except OSError:
+                # a full disk: give the reserve back and try once more
                 if not self._reserve.exists():
                     raise
                 self._reserve.unlink()

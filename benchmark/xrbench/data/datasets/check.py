@@ -173,7 +173,9 @@ def check(
     try:
         domain = load_domain(card, base, vocabulary, data_root, folder=folder)
     except MissingDataError as error:
-        return Check(**identity, missing=_without_access(str(error), chain[-1].access))
+        # the access line is shown apart
+        message = str(error).removesuffix(f"; {chain[-1].access}") if chain[-1].access else str(error)
+        return Check(**identity, missing=message)
     except DataError as error:
         return Check(**identity, wrong=str(error))
     report = reporter or Silent()
@@ -210,6 +212,7 @@ def _absent_images(domain: Domain, reporter: Reporter) -> tuple[str, ...]:
 
 
 def _unreadable_images(domain: Domain, absent: set[str], jobs: int, reporter: Reporter) -> tuple[dict[str, str], int]:
+    # Pillow releases the interpreter lock while it decodes, so threads suffice here
     def attempt(path: str) -> str:
         try:
             decode(domain.root / path)
@@ -225,10 +228,6 @@ def _unreadable_images(domain: Domain, absent: set[str], jobs: int, reporter: Re
             if reason:
                 reasons[path] = reason
     return reasons, len(paths)
-
-
-def _without_access(message: str, access: str) -> str:
-    return message.removesuffix(f"; {access}") if access else message
 
 
 def _first_few(names: Sequence[str]) -> str:

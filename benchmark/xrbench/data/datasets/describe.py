@@ -118,6 +118,7 @@ def describe(domain: Domain) -> Description:
     """Describe a domain."""
     frame = domain.frame
     identified = bool(frame["patient_id"].notna().any())
+    # rows are in published order, so the first row of a patient is the one that is not a duplicate
     first = frame.loc[frame["patient_id"].notna() & ~frame["patient_id"].duplicated(), "age"]
     return Description(
         name=domain.name,

@@ -106,17 +106,19 @@ def load_domain(
         CardError: The card's options do not fit its reader, or the cards below a slice are not given.
     """
     chain = [card, *([base] if isinstance(base, DatasetCard) else base or ())]
+    # each card must name the next one as its base, and the last one none
     for upper, lower in zip(chain, [*chain[1:], None], strict=True):
         if upper.base != (lower.name if lower else ""):
             raise CardError(f"{upper.name}: a slice of {upper.base!r} needs the card of {upper.base!r}")
     bottom = chain[-1]
     root = folder or find_folder(bottom, data_root)
     if root is None:
-        raise MissingDataError(
-            f"{bottom.name}: not found in {data_root} (looked for {_looked_for(bottom)}){_ask(bottom)}"
-        )
+        names = ", ".join(dict.fromkeys((bottom.name, *bottom.folders)))
+        access = f"; {bottom.access}" if bottom.access else ""
+        raise MissingDataError(f"{bottom.name}: not found in {data_root} (looked for {names}){access}")
     check_folder(root)
     domain = _read(bottom, vocabulary, root)
+    # from the dataset upwards: a slice selects from what the slice below it left
     for upper in reversed(chain[:-1]):
         domain = slice_of(domain, upper)
     return domain
@@ -212,6 +214,7 @@ def _read(card: DatasetCard, vocabulary: Vocabulary, root: Path) -> Domain:
         reading = reader(root, vocabulary=vocabulary, labels=card.labels, **options)
     if not isinstance(reading, Reading):
         raise CardError(f"{card.name}: reader {card.reader!r} returned {type(reading).__name__}, not a Reading")
+    # the marker of the whole fixture is in the data root, also when the dataset's folder is a link to one
     marked = any((place / FIXTURE_MARKER).is_file() for place in (root, root.parent, root.resolve().parent))
     return Domain(
         card=card,
@@ -249,20 +252,13 @@ def _subfolder(folder: Path, name: str) -> Path | None:
     return alike[0] if alike else None
 
 
-def _looked_for(card: DatasetCard) -> str:
-    return ", ".join(dict.fromkeys((card.name, *card.folders)))
-
-
-def _ask(card: DatasetCard) -> str:
-    return f"; {card.access}" if card.access else ""
-
-
 def _mask_of(values: pd.Series[Any], condition: Any, place: str) -> Rows:
     if isinstance(condition, Mapping):
         return _in_range(values, condition, place)
     accepted = list(condition) if isinstance(condition, list | tuple) else [condition]
     if values.dtype.kind == "f":
         numbers = [float(value) for value in accepted if isinstance(value, int | float)]
+        # a text among the accepted values can match no number
         mask = values.isin(numbers).to_numpy() if len(numbers) == len(accepted) else np.zeros(len(values), bool)
     else:
         mask = values.isin([str(value) for value in accepted]).to_numpy(bool)

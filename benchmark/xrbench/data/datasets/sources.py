@@ -118,6 +118,7 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
         frame, [catalogue.vocabulary.mappings[mapping] for mapping in suite.mappings]
     )
     lacking = labelling.absent_labels(with_mapped_labels, suite.labels)
+    # ids for some images only would make the others patients of their own, whoever they are
     patients = frame["patient_id"]
     by_patient = not patients.isna().all()
     if by_patient and patients.isna().any():
@@ -129,6 +130,7 @@ def select_rows(loaded: Domain, plan: Plan, catalogue: Catalogue) -> Selected:
     patient_of_row = (patients if by_patient else frame["image"]).astype(str).to_numpy().astype(np.str_)
     raw = labelling.published_states(with_mapped_labels, suite.labels)
     truth = labelling.truth(with_mapped_labels, suite.labels, uncertain=suite.uncertain, blank=suite.blank)
+    # the choice of a class leaves images out: everything that has a row for each image follows it
     choice = None
     if suite.task == "multiclass":
         images = frame["image"].astype(str).tolist()

@@ -97,6 +97,7 @@ def _decode_with_pillow(data: bytes) -> Array:
         warnings.simplefilter("ignore")
         try:
             image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+            # open() reads the header only: a size that is too large is refused before the pixels are unpacked
             _check_size(image.width, image.height)
             image.load()
             return _to_array(_upright(image))
@@ -135,6 +136,7 @@ def _to_array(image: Image.Image) -> Array:
         return np.asarray(image).astype(np.float32) / np.float32(257)  # 65535 / 255
     if image.mode == "L":
         return np.asarray(image)
+    # 1-bit images become 0 and 255; the second channel of LA is transparency
     if image.mode in ("1", "LA"):
         return np.asarray(image.convert("L"))
     return np.asarray(image.convert("RGB"))

@@ -83,6 +83,7 @@ def _read_header(data: bytes) -> Dataset:
         raise DataError("a DICOM file without an image" if marked else "not a DICOM file, whatever its name says")
     if "TransferSyntaxUID" not in header.file_meta:
         implicit = header.original_encoding[0]
+        # files without a meta header: pydicom has found out the encoding of the elements, which the pixels share
         header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     return header
 
@@ -134,6 +135,7 @@ def _display(stored: Array, header: Dataset) -> Array:
         raise DataError(f"photometric interpretation {header.PhotometricInterpretation!r} is not read")
     inverted = header.PhotometricInterpretation == "MONOCHROME1"
     displayed = _grey(stored, header)
+    # inverted before padding is blackened: padding is black whatever the interpretation
     if inverted:
         displayed = 255 - displayed
     padding = _padding(stored, header)
@@ -150,11 +152,8 @@ def _grey(stored: Array, header: Dataset) -> Array:
     window = _window(header)
     if window is not None:
         return _apply_window(values, window, str(header.get("VOILUTFunction") or "LINEAR").upper())
-    return values if _needs_no_scale(values, limits) else _scale(values, limits)
-
-
-def _needs_no_scale(values: Array, limits: Range) -> bool:
-    return values.dtype == np.uint8 and max(limits) == 255
+    already_scaled = values.dtype == np.uint8 and max(limits) == 255
+    return values if already_scaled else _scale(values, limits)
 
 
 def _modality(stored: Array, header: Dataset) -> tuple[Array, Range]:
@@ -195,6 +194,7 @@ def _window(header: Dataset) -> tuple[float, float] | None:
         if first is None or first == "":
             return None
         pair.append(float(first))
+    # LINEAR divides by the width less 1 (PS3.3 C.11.2.1.2), the other functions by the width
     exact = str(header.get("VOILUTFunction") or "LINEAR").upper() != "LINEAR"
     return (pair[0], pair[1]) if pair[1] > (0 if exact else 1) else None
 
@@ -235,6 +235,7 @@ def _as_stored(value: int, stored: Array) -> int:
     >>> _as_stored(63536, np.zeros(1, np.int16)), _as_stored(-2000, np.zeros(1, np.uint16))
     (-2000, 63536)
     """
+    # modulo 2 ** bits, into the range of the pixels' type
     info = np.iinfo(stored.dtype)
     span = info.max - info.min + 1
     return (value - int(info.min)) % span + int(info.min)

@@ -33,6 +33,7 @@ class ImageSet:
     def gather(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Copy the images at these positions into one array of shape (len(indices), channels, height, width)."""
         domain, row = self.domain[indices], self.row[indices]
+        # one cache needs no look-up of the dataset of each image
         if len(self.pixels) == 1:
             return np.asarray(self.pixels[0][row])
         out = np.empty((len(indices), *self.pixels[0].shape[1:]), np.uint8)
@@ -49,6 +50,7 @@ class ImageSet:
     @classmethod
     def join(cls, sets: Sequence[ImageSet]) -> ImageSet:
         """Concatenate several sets; their datasets stay apart, also where names are equal."""
+        # numbers of datasets continue from set to set
         offsets = np.cumsum([0, *(len(image_set.domains) for image_set in sets)])
         return cls(
             domains=tuple(name for image_set in sets for name in image_set.domains),

@@ -102,6 +102,7 @@ def resize(image: Array, *, size: int, filter: Filter = "bilinear", fill: float 
     _check_fill("resize", fill)
     if filter == "skimage":
         return resampling.gaussian_bilinear(image, (size, size), fill=fill)
+    # Pillow has no floating-point image of several channels
     if image.ndim == 3 and image.dtype != np.uint8:
         return np.dstack([resize(image[:, :, channel], size=size, filter=filter) for channel in range(image.shape[2])])
     return np.asarray(Image.fromarray(image).resize((size, size), PILLOW_FILTERS[filter]))
@@ -128,6 +129,7 @@ def equalize(image: Array) -> Array:
     index = np.rint(image * ((levels - 1) / 255)).astype(np.intp) if deep else image
     cumulative = np.cumsum(np.bincount(index.ravel(), minlength=levels))
     lowest = cumulative[cumulative > 0][0]
+    # an image of one level would be divided by 0
     if lowest == index.size:
         return image
     table = np.maximum(cumulative - lowest, 0) * (255 / (index.size - lowest))
@@ -154,6 +156,7 @@ def clahe(image: Array, *, clip_limit: float = 0.01, kernel_size: int = 0, bins:
         return image
     from skimage.exposure import equalize_adapthist
 
+    # scikit-image takes uint8 as 0..255 and floats as 0..1
     unit = image if image.dtype == np.uint8 else image / np.float32(255)
     result = equalize_adapthist(unit, kernel_size=kernel_size or None, clip_limit=clip_limit, nbins=bins)
     return np.asarray(result * 255, np.float32)

@@ -143,6 +143,7 @@ def with_mappings(frame: pd.DataFrame, mappings: Sequence[LabelMapping]) -> pd.D
     [1.0, 0.0, nan]
     """
     for mapping in mappings:
+        # later mappings see the targets of earlier ones
         if any(source in frame.columns for source in mapping.sources):
             present = [label for label in dict.fromkeys((mapping.target, *mapping.sources)) if label in frame.columns]
             frame = frame.assign(**{mapping.target: _three_valued_or(published_states(frame, present))})
@@ -153,6 +154,7 @@ def _three_valued_or(states: Truth) -> npt.NDArray[np.float32]:
     """Combine states of shape (n, sources) into one column by three-valued "or"."""
     positive, uncertain = (states == 1).any(axis=1), (states == -1).any(axis=1)
     known = ~np.isnan(states).any(axis=1)
+    # the first condition that holds decides
     return np.select([positive, uncertain, known], [1.0, -1.0, 0.0], np.nan).astype(np.float32)
 
 

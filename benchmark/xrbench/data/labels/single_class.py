@@ -88,6 +88,7 @@ def single_class(
             f"{dataset}: class rule {rule.rule!r} leaves no image: of {len(number):,}, {int((count == 0).sum()):,} have none of "
             f"the labels {', '.join(labels)} and {int((count > 1).sum()):,} have several"
         )
+    # NaN throughout a row leaves it out of losses and metrics
     one_hot = np.full(truth.shape, np.nan, np.float32)
     one_hot[kept] = 0
     one_hot[np.flatnonzero(kept), number[kept]] = 1

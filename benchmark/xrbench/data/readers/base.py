@@ -56,6 +56,7 @@ def tidy(
     columns_of_frame: dict[str, Any] = {}
     for name in STANDARD:
         values = columns.get(name)
+        # ages are numbers, with NaN for missing; all other standard columns are texts
         if name == "age":
             columns_of_frame[name] = np.full(n, np.nan) if values is None else np.asarray(values, np.float64)
         else:

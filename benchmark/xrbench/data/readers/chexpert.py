@@ -66,7 +66,7 @@ def _read(path: Path, vocabulary: Vocabulary, labels: Mapping[str, str]) -> tupl
     path_parts = _path_parts(sheet)
     columns: dict[str, Any] = {
         **path_parts,
-        "image": path_parts["path"],
+        "image": path_parts["path"],  # no other id is published
         "view": _views(sheet),
         # all patients of CheXpert are adults: an age of 0 means unknown
         "age": np.where(ages == 0, np.nan, ages),

@@ -95,7 +95,7 @@ class Sheet:
 
 
 def text_column(values: Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]) -> pd.Series[Any]:
-    """Make a column of texts, some of them missing; its type is the same when all are missing.
+    """Make a column of texts from values of shape (rows,), some of them missing; its type is the same when all are missing.
 
     >>> text_column([None, None]).isna().tolist()
     [True, True]
@@ -121,7 +121,8 @@ def find_sheet(root: Path, *patterns: str, needed: str = "") -> Path:
                 return matches[0]
     csv_files = [path.name for path in root.glob("*.csv*") if path.is_file()]
     what = f" ({needed})" if needed else ""
-    raise MissingDataError(f"{root}: no {patterns[0]} or {patterns[0]}.gz{what}{_nearest_file(patterns[0], csv_files)}")
+    nearest = suggestion(patterns[0].replace("*", ""), csv_files) if csv_files else "; no CSV file is there"
+    raise MissingDataError(f"{root}: no {patterns[0]} or {patterns[0]}.gz{what}{nearest}")
 
 
 def read_sheet(path: Path, columns: ColumnNames, *, optional: ColumnNames | None = None) -> Sheet:
@@ -162,6 +163,7 @@ def _read_head(path: Path) -> tuple[list[str], int]:
 
     Empty names at the end of a header, for which rows have no cells, are dropped.
     """
+    # utf-8-sig drops the byte-order mark that spreadsheets write
     opened = gzip.open if path.suffix == ".gz" else Path.open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -180,6 +182,7 @@ def _read_head(path: Path) -> tuple[list[str], int]:
 def _read(path: Path, width: int, positions: Sequence[int]) -> Any:
     names = [_column_name(position) for position in range(width)]
     columns = [_column_name(position) for position in positions]
+    # positions as names, since published headers repeat names or fall short of the rows; text, so that no id turns into a number
     parse = pacsv.ParseOptions(newlines_in_values=True)
     convert = pacsv.ConvertOptions(
         include_columns=columns, column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
@@ -211,10 +214,6 @@ def _alternatives(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _column_name(position: int) -> str:
     return f"column {position}"
-
-
-def _nearest_file(pattern: str, names: Sequence[str]) -> str:
-    return suggestion(pattern.replace("*", ""), names) if names else "; no CSV file is there"
 
 
 def _short(cell: str, limit: int = 60) -> str:

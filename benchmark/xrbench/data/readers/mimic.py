@@ -74,6 +74,7 @@ def _columns(root: Path, sheet: Sheet) -> dict[str, pd.Series[Any]]:
     images, patients, studies = image_ids(sheet), sheet.text("patient_id"), sheet.text("study")
     if patients.isna().any():
         raise sheet.wrong(int(np.argmax(patients.isna())), "patient_id", "a patient id")
+    # copies exist with and without the folder files/ on top
     top = "" if not (root / "files").is_dir() and any(root.glob("p1[0-9]")) else "files/"
     ages, sexes = _ages_and_sexes(root, patients, sheet)
     return {
@@ -113,9 +114,10 @@ def _ages_and_sexes(root: Path, patients: pd.Series[Any], images: Sheet) -> tupl
         return unknown, text_column([None] * len(patients))
     sheet = read_sheet(path, {"patient_id": "subject_id", "sex": "gender", "age": "anchor_age", "year": "anchor_year"})
     row = pd.Index(sheet.text("patient_id")).get_indexer(pd.Index(patients))
-    known = row >= 0
+    known = row >= 0  # row is -1 for the others: what it picks there is replaced below
     study_year = images.values("date", parsing.year, expected="a date such as 21800506", dtype=np.float64)
     years = sheet.values("age", parsing.years, expected=parsing.YEARS, dtype=np.float64)
+    # the age at an anchor year is published: with the (shifted) year of the study it gives the age then
     years = years - sheet.values("year", parsing.year, expected="a year", dtype=np.float64)
     ages = np.where(known, years[row] + study_year, np.nan)
     sexes = np.where(known, sheet.values("sex", parsing.sex, expected=parsing.SEX)[row], None)

@@ -73,6 +73,7 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
     columns: dict[str, Any] = {
         "image": images,
         "path": locate_files(images, files_in(root, _folders(root)), fallback="images/{}"),
+        # copies that a program has saved again may have ids such as 13.0
         "patient_id": sheet.text("patient_id").str.removesuffix(".0").str.zfill(PATIENT_DIGITS),
         "view": sheet.values("view", parsing.view, expected="a view"),
         "age": sheet.values("age", parsing.years, expected=parsing.YEARS, dtype=np.float64),
@@ -151,6 +152,7 @@ def _states(sheet: Sheet) -> States:
     """Read lists such as ``Cardiomegaly|Effusion`` into 0 and 1, shape (n, findings)."""
     codes, words = sheet.coded("findings")
     position = {finding: number for number, finding in enumerate(FINDINGS)}
+    # one row for each distinct list of findings; codes spread them over the images at the end
     table = np.zeros((len(words), len(FINDINGS)), np.float32)
     for row, word in enumerate(words):
         for finding in map(str.strip, word.split("|")):

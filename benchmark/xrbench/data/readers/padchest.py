@@ -140,10 +140,12 @@ def _rows_kept(
     reasons = {
         "no list of findings": sheet.text("findings", missing=parsing.BLANK).isna().to_numpy(),
         "file absent or broken in every copy": images.isin(excluded_files).to_numpy(),
+        # negated, so that an unknown year of birth (NaN) is excluded
         f"not known to be born before {born_before}": ~(birth < born_before) if born_before else None,
     }
     row_kept = np.ones(len(sheet), bool)
     dropped = {}
+    # a row with several reasons is counted for the first one
     for reason, excluded in reasons.items():
         if excluded is not None and (excluded & row_kept).any():
             dropped[reason] = int((excluded & row_kept).sum())

@@ -97,6 +97,7 @@ def _labels(
 ) -> dict[str, str]:
     """Choose the label columns: the table's name -> the shared name."""
     lookup = Lookup(vocabulary)
+    # without a list of label columns, every column that the card or the vocabulary knows is one
     label_names = list(label_columns) or [
         name for name in header if name not in standard and (name in labels or lookup.get(name) is not None)
     ]

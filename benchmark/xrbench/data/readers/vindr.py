@@ -58,8 +58,10 @@ def read(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv: 
         raise sheet.wrong(int(np.argmax(rows < 0)), "image", "an image id")
     images = pd.Series(unique)
     classes = sheet.values("finding", _class, expected="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
+    # one row of the table a box: several rows set the same cell, which makes the union of the readers
     marked = np.zeros((len(images), len(FINDINGS)), np.float32)
     marked[rows, classes] = 1
+    # "No finding" is taken from the union, not from the readers who drew nothing
     marked[:, 0] = ~marked[:, 1:].any(axis=1)
     names = named_labels(FINDINGS, vocabulary, labels, where=str(path))
     folder = csv.partition(".")[0]
@@ -91,6 +93,7 @@ def boxes(root: Path, *, vocabulary: Vocabulary, labels: Mapping[str, str], csv:
     edges = {key: coordinates(sheet, key) for key in ("x0", "y0", "x1", "y1")}
     size = {key: coordinates(sheet, key) if key in sheet else np.full(len(sheet), np.nan) for key in sizes}
     classes = sheet.values("finding", _class, expected="a class of VinDr-CXR such as Cardiomegaly", dtype=np.int64)
+    # rows of "No finding" have no box
     has_box = (classes > 0) & ~np.isnan(edges["x0"])
     check_edges(sheet, ("x0", edges["x0"]), ("x1", edges["x1"]), ("width", size["width"]))
     check_edges(sheet, ("y0", edges["y0"]), ("y1", edges["y1"]), ("height", size["height"]))

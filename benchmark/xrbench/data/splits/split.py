@@ -134,6 +134,7 @@ def _by_patient(
     }
     parts_by_split: dict[SplitName, Part] = {"train": {}, "valid": {}, "test": {}}
     for name in roles.train:
+        # slices of one base share its assignment: a patient is in the same split in all of them
         split_of = assigned[domains[name].base]
         split_of_row = np.array([split_of[patient] for patient in domains[name].patient.tolist()])
         for split_name, part in parts_by_split.items():
@@ -157,6 +158,7 @@ def _sequential(
     for name in roles.train:
         members = domains[name]
         free = exclude_patients(np.arange(len(members.patient)), members, external_patients)
+        # the first rows train, whole patients or not; all other images of theirs are used nowhere
         train[name] = first_rows(free, limits.train)
         rest = exclude_patients(free, members, patients_of({name: train[name]}, domains))
         patients = members.patient[rest]
@@ -183,6 +185,7 @@ def _stratum_of_patients(domains: Mapping[str, Members], strata: Strata) -> dict
     stratum_of: dict[str, dict[str, int]] = {}
     for name, strata_of_rows in strata.items():
         members = domains[name]
+        # return_index gives the first row of each patient
         patients, first = np.unique(members.patient, return_index=True)
         of_domain = dict(zip(patients.tolist(), strata_of_rows[first].tolist(), strict=True))
         # an earlier domain of the same base wins: its image of the patient comes first

@@ -44,6 +44,7 @@ def affine(
     """
     count, (height, width) = len(images), images.shape[-2:]
     share_x, share_y = (translate, translate) if isinstance(translate, int | float) else translate
+    # the order of the draws is part of every committed figure
     angle = rng.uniform(-degrees, degrees, count)
     shift_x = np.round(rng.uniform(-share_x * width, share_x * width, count))
     shift_y = np.round(rng.uniform(-share_y * height, share_y * height, count))

@@ -102,7 +102,7 @@ def fit(
         progress = _resume(fit_folder, loop, reporter, label)
         with reporter.bar(label, recipe.epochs * loop.steps) as bar:
             bar.advance(progress.epoch * loop.steps)
-            while not _is_over(progress, recipe):
+            while progress.epoch < recipe.epochs and not _out_of_patience(progress, recipe):
                 _train_epoch(fit_folder, loop, valid, progress, bar)
     if math.isnan(progress.best_auc) and recipe.method.selection == "best-mean-auc":
         notes.append("no label has both a positive and a negative in validation: the last epoch was kept")
@@ -150,10 +150,6 @@ def _resume(fit_folder: FitFolder, loop: Loop, reporter: Reporter, label: str) -
     fit_folder.write_log(progress.rows)
     reporter.line(f"{label}: goes on after epoch {progress.epoch} of {loop.recipe.epochs}")
     return progress
-
-
-def _is_over(progress: Progress, recipe: Recipe) -> bool:
-    return progress.epoch >= recipe.epochs or _out_of_patience(progress, recipe)
 
 
 def _out_of_patience(progress: Progress, recipe: Recipe) -> bool:

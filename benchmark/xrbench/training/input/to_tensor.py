@@ -68,11 +68,13 @@ class Pixels:
                 images = augment(images, rng)
         images = torch.addcmul(self.offset, images, self.factor)
         if images.shape[1] != self.channels:
+            # grey images and one mean and std for all channels: the other channels are equal to the first
             images = images.expand(-1, self.channels, -1, -1)
         return images.contiguous(memory_format=self.layout)
 
     def _move(self, batch: npt.NDArray[np.uint8]) -> Tensor:
         images = torch.from_numpy(batch)
+        # pinned memory lets the copy overlap with computation
         if self.device.type == "cuda":
             return images.pin_memory().to(self.device, non_blocking=True)
         return images.to(self.device)

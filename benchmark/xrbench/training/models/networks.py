@@ -56,6 +56,7 @@ def build_pretrained(card: ModelCard, *, reporter: Reporter | None = None) -> nn
             f"model {card.name}: 'outputs' and 'weights' are expected in a pretrained model that is used without training"
         )
     block, _ = blocks.split("network", card.network, where=f"model {card.name}")
+    # a fixed seed for layers that the weights do not cover, such as a new first layer
     with isolated(0):
         network = _build_random(card, len(card.outputs))
         if block == "torchxrayvision" and not weights.is_local(card):
@@ -67,6 +68,7 @@ def build_pretrained(card: ModelCard, *, reporter: Reporter | None = None) -> nn
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
     """Run a block under a seed of its own and leave the generators of torch (CPU), numpy and random as they were."""
+    # libraries that build networks draw from, or reseed, all three generators
     before = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[]):
@@ -171,6 +173,7 @@ class Published(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return probabilities, shape (images, outputs)."""
         probabilities = torch.sigmoid(self.logits(images))
+        # both branches are computed for all outputs and chosen below; NaN points give NaN branches that are never chosen
         points = self.points.expand_as(probabilities)  # type: ignore[operator]
         low = probabilities / (2 * points)
         high = 1 - (1 - probabilities) / (2 * (1 - points))

@@ -150,6 +150,7 @@ def _tensors(content: Any, path: Path) -> State:
         raise WeightsError(f"{path}: holds no named tensors; expected a network's state_dict()")
     names = [str(name) for name in content]
     for prefix in PREFIXES:
+        # wrappers such as DataParallel put a prefix in front of every name
         if all(name.startswith(prefix) for name in names):
             names = [name.removeprefix(prefix) for name in names]
     names = [OLD_DENSENET_NAME.sub(r"\1\2", name) for name in names]
@@ -193,6 +194,7 @@ class _TensorsOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the object of a name in the pickle, or refuse it."""
+        # any class of these libraries becomes an empty one of that name, whose code is never run
         if module.startswith(LAYERS) and re.fullmatch(r"_?[A-Z]\w*", name):
             return type(name, (_LayerShell,), {"dump_patches": False})
         try:

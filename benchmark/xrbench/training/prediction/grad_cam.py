@@ -88,6 +88,7 @@ class Explainer:
         self.technique, self._predict = technique, predict
         self.labels, self._where = predict.recipe.labels, f"model {predict.recipe.model.name}"
         self._body: nn.Module = predict.network.body if isinstance(predict.network, Published) else predict.network
+        # logits, since the gradient of a saturated sigmoid vanishes
         self._logits = _Logits(predict.network).eval()
         for weight in predict.network.parameters():
             weight.requires_grad_(True)  # a frozen layer would cut the gradient off

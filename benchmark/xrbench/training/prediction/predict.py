@@ -81,6 +81,7 @@ class Predictor:
             logits = torch.from_numpy(scores)
             scores = (logits.softmax(1) if self.recipe.task == "multiclass" else torch.sigmoid(logits)).numpy()
         if self.columns is not None:
+            # outputs of a pretrained model are in its own order
             scores = np.ascontiguousarray(scores[:, self.columns])
         not_finite = ~np.isfinite(scores)
         if not_finite.any():
