@@ -319,6 +319,14 @@ def test_the_seed_of_a_rule_goes_before_that_of_the_setting(kind: str) -> None:
     assert validating(3, 1) == validating(None, 3)
 
 
+def test_a_sequential_split_fills_training_with_patients_who_are_not_tested() -> None:
+    domains = {"pa": members("nih", ["1", "2", "3", "4", "5", "6", "7"]), "ap": members("nih", ["1", "2", "20"])}
+    rule = SplitRule(kind="sequential")
+    parts = divide(Roles(("pa",), "none", "ap"), domains, rule=rule, limits=Limits(train=3), seed=0)
+    assert parts.train["pa"].tolist() == [2, 3, 4]
+    assert parts.internal["pa"].tolist() == [5, 6]
+
+
 def test_a_sequential_split_validates_on_its_share_of_those_who_do_not_train() -> None:
     domains = {"a": members("a", [f"p{i}" for i in range(50)]), "t": members("t", ["x"])}
     rule = SplitRule(kind="sequential", test_fraction=0.9, valid_fraction=0.25)
