@@ -1,4 +1,4 @@
-"""From predictions to scores: every metric of the suite for every cell and label, with intervals and counts.
+"""Scores of a run: every metric of the suite for every cell and label, with intervals and counts.
 
 Thresholds come from the validation predictions of the same fit and from nowhere else. Needs no torch.
 """
@@ -22,7 +22,7 @@ from xrbench.progress import Reporter, Silent
 from xrbench.rng import seed_of
 from xrbench.runs import store
 from xrbench.runs.prediction_frame import patients_of, truth_and_score
-from xrbench.runs.run_cell import RunCell
+from xrbench.runs.run_cell import VALIDATION, RunCell
 
 COLUMNS = (
     "suite",
@@ -68,7 +68,7 @@ Thresholds = dict[tuple[str, str], float]
 
 
 def score_run(folder: Path, *, reporter: Reporter | None = None) -> pd.DataFrame:
-    """Judge all measured cells of a run and write ``scores.csv`` beside its manifest.
+    """Score all measured cells of a run and write ``scores.csv`` beside its manifest.
 
     Args:
         folder: A run folder.
@@ -83,14 +83,14 @@ def score_run(folder: Path, *, reporter: Reporter | None = None) -> pd.DataFrame
     """
     manifest = store.read_manifest(folder)
     suite = msgspec.convert(manifest["suite"], cards.SuiteCard)
-    there = [entry for entry in manifest["cells"] if (folder / entry["file"]).is_file()]
-    if not there:
+    measured = [entry for entry in manifest["cells"] if (folder / entry["file"]).is_file()]
+    if not measured:
         raise MeasureError(f"{folder}: no cell has predictions; nothing was measured")
-    thresholds = _thresholds_of_fits(folder, there, suite)
+    thresholds = _thresholds_of_fits(folder, measured, suite)
     say = reporter or Silent()
     rows: list[dict[str, Any]] = []
-    with say.bar("scores", len(there)) as bar:
-        for entry in there:
+    with say.bar("scores", len(measured)) as bar:
+        for entry in measured:
             frame, _ = store.read_predictions(folder / entry["file"], key=entry["key"])
             known = thresholds.get(tuple(entry["fits"]), {})
             head = _head(manifest, entry)
@@ -157,34 +157,29 @@ def class_of(truth: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def interval_seed(frame: pd.DataFrame) -> int:
-    """Derive the bootstrap's seed from the images judged, so that all methods on one test set meet the same resamples."""
+    """Derive the bootstrap's seed from the images judged, so that all methods on one test set get the same resamples."""
     return seed_of("interval", *frame["image"].astype(str).tolist()) % 2**63
 
 
 def thresholds_from(frame: pd.DataFrame, suite: cards.SuiteCard, labels: Sequence[str] = ()) -> Thresholds:
-    """Fix the thresholds that the suite's metrics need on validation predictions; NaN where a label has one class there."""
-    found: Thresholds = {}
+    """Choose the thresholds that the suite's metrics need on validation predictions; NaN where a label has one class there."""
+    # In a multi-class task the class with the highest score is predicted: there is no threshold.
     if suite.task == "multiclass":
-        return found  # the class with the highest score is called: there is no threshold
+        return {}
     chosen = tuple(labels or suite.labels)
     truth, score = truth_and_score(frame, chosen)
-    for name in suite.metrics:
-        for number, label in enumerate(chosen):
-            threshold = metrics.validation_threshold(name, truth[:, number], score[:, number])
-            if threshold is not None:
-                found[label, name] = threshold
-    return found
+    return statistics.thresholds_for(truth, score, labels=chosen, metrics=suite.metrics)
 
 
 def _thresholds_of_fits(
     folder: Path, entries: Sequence[Mapping[str, Any]], suite: cards.SuiteCard
 ) -> dict[tuple[str, ...], Thresholds]:
-    found = {}
+    thresholds = {}
     for entry in entries:
-        if entry["protocol"] == "validation":
+        if entry["protocol"] == VALIDATION:
             frame, _ = store.read_predictions(folder / entry["file"], key=entry["key"])
-            found[tuple(entry["fits"])] = thresholds_from(frame, suite)
-    return found
+            thresholds[tuple(entry["fits"])] = thresholds_from(frame, suite)
+    return thresholds
 
 
 def _head(manifest: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import pytest
 from xrbench import compare, statistics
 from xrbench.compare.pairs import facing
 from xrbench.compare.regression_gate import outcome_of
-from xrbench.compare.rows import Row, Settings
+from xrbench.compare.rows import CompareOptions, Row
 from xrbench.compare.scores_io import open_results, read_scores
 from xrbench.errors import XrbenchError
 from xrbench.runs import store
@@ -115,7 +115,7 @@ def test_one_label_has_no_mean_over_labels(tmp_path: Path, make_run: MakeRun) ->
     results = open_results(make_run(tmp_path, {"plain": 1.5, "fancy": 2.5}))
     scores = results.scores[results.scores["label"] != "Effusion"].reset_index(drop=True)
     found = compare.compare_runs(
-        replace(results, scores=scores), replace(results, scores=scores), Settings(replicates=100)
+        replace(results, scores=scores), replace(results, scores=scores), CompareOptions(replicates=100)
     )
     assert {row.label for _, row in found.rows} == {"Edema"}
 
@@ -194,7 +194,8 @@ def test_rows_are_joined_by_image_not_by_position(good: Path, tmp_path: Path, ma
         tmp_path, {"plain": 1.5, "fancy": 2.5}, change=lambda _, f: f.iloc[::-1].reset_index(drop=True), scores=good
     )
     assert {
-        row.difference for _, row in compare.compare_runs(open_results(good), open_results(turned), Settings()).rows
+        row.difference
+        for _, row in compare.compare_runs(open_results(good), open_results(turned), CompareOptions()).rows
     } == {0.0}
 
 
@@ -333,9 +334,9 @@ ROW = Row("mean", 1, 1, 0.8, 0.8, 0.0, 0.0, 0.0, 0.01, 0.5, 0.03)
 )
 def test_outcomes_by_hand(value: float, low: float, high: float, p: float, outcome: str) -> None:
     row = replace(ROW, difference=value, low=low, high=high, p_adjusted=p)
-    assert outcome_of(row, Settings(margin=0.02)) == outcome
+    assert outcome_of(row, CompareOptions(margin=0.02)) == outcome
     turned = replace(ROW, difference=-value, low=-high, high=-low, p_adjusted=p)
-    assert outcome_of(turned, Settings(metric="brier", margin=0.02)) == outcome
+    assert outcome_of(turned, CompareOptions(metric="brier", margin=0.02)) == outcome
 
 
 def cell(method: str, model: str, train: str, test: str, *, seed: int = 0, protocol: str = "external") -> RunCell:
@@ -478,7 +479,7 @@ def test_results_can_be_written_as_json(good: Path) -> None:
 )
 def test_without_a_direction_the_gate_looks_at_both_sides(low: float, high: float, outcome: str) -> None:
     row = replace(ROW, difference=(low + high) / 2, low=low, high=high, p_adjusted=0.001)
-    assert outcome_of(row, Settings(metric="calibration-slope", margin=0.02)) == outcome
+    assert outcome_of(row, CompareOptions(metric="calibration-slope", margin=0.02)) == outcome
 
 
 def test_the_text_says_which_sign_of_a_gap_is_a_loss(good: Path) -> None:

@@ -15,8 +15,8 @@ from xrbench.analyses.inputs import Material, records
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing
 from xrbench.compare.differences import section
 from xrbench.compare.pairs import Pair, labels_of
+from xrbench.compare.rows import CompareOptions
 from xrbench.compare.rows import Row as Difference
-from xrbench.compare.rows import Settings
 from xrbench.errors import XrbenchError
 from xrbench.runs.run_cell import RunCell
 
@@ -75,7 +75,7 @@ def rows_of(material: Material, family: Family) -> list[Row]:
     head |= {"model": challenger[1], "other": baseline[1], **_trained(first.b if first.b.train else first.a)}
     table: list[Row] = []
     for metric in metrics_of(material):
-        how = Settings(metric, 0.0, material.level, replicates=1)
+        how = CompareOptions(metric, 0.0, material.level, replicates=1)
         try:
             part = section("", pairs, material.results, material.results, labels_of(material.results), how)
         except XrbenchError as error:

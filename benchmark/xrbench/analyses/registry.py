@@ -1,4 +1,4 @@
-"""The analyses by name: which of them a suite asks for, what columns each has, and how they are made and written."""
+"""Table of the analyses: when a suite asks for each, its columns, and how it is computed and written."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ from xrbench.scoring import NO_VALIDATION
 
 FOLDER = "analyses"
 JUDGED = (*HELD_OUT, "resubstitution")
-"""Protocols whose cells are analysed one by one; each row names its own."""
+"""Protocols whose cells are analysed one by one."""
 
 Step = Callable[[], list[rows.Row]]
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """One table of conclusions.
+    """One analysis, which gives one table.
 
     Attributes:
-        asked: Says whether a suite asks for it.
-        columns: What its rows have, besides ``reason`` and ``caution``.
-        steps: Parts of the work, each of which gives rows.
+        asked: Whether a suite asks for it.
+        columns: Columns of its table, besides ``reason`` and ``caution``.
+        steps: Parts of the computation, each of which gives rows.
     """
 
     asked: Callable[[cards.SuiteCard], bool]
@@ -57,31 +57,32 @@ class Analysis:
 
 
 def analyse(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
-    """Make every analysis that a suite asks for.
+    """Compute every analysis that a suite asks for.
 
     Args:
         results: Scores with predictions.
-        suite: Its ``analyses`` says what is asked.
+        suite: Its ``analyses`` names them.
         reporter: Where progress goes.
 
     Returns:
-        Name of the analysis -> one tidy frame; a column ``stamp`` says so where images are synthetic.
+        Name of the analysis -> one tidy frame; with a column ``stamp`` where images are synthetic.
     """
     material, say = Material(results, suite), reporter or Silent()
     work = {name: list(ANALYSES[name].steps(material)) for name in asked(suite)}
-    made = {}
+    tables = {}
     with say.bar("analyses", sum(map(len, work.values()))) as bar:
         for name, steps in work.items():
-            found: list[rows.Row] = []
+            table: list[rows.Row] = []
             for step in steps:
-                found += step()
+                table += step()
                 bar.advance(1, name)
-            made[name] = _framed(found, ANALYSES[name].columns, stamp=STAMP if results.fixture else "")
-    return made
+            frame = rows.framed(table, (*ANALYSES[name].columns, *rows.WORDS))
+            tables[name] = frame.assign(stamp=STAMP) if results.fixture else frame
+    return tables
 
 
 def analyse_run(folder: Path, *, reporter: Reporter | None = None) -> dict[str, pd.DataFrame]:
-    """Make every analysis that a run's suite asks for, and write each as ``analyses/NAME.csv`` beside its scores.
+    """Compute every analysis that a run's suite asks for, and write each as ``analyses/NAME.csv`` beside its scores.
 
     Args:
         folder: A scored run folder.
@@ -97,17 +98,17 @@ def analyse_run(folder: Path, *, reporter: Reporter | None = None) -> dict[str, 
     if not (folder / store.SCORES).is_file():
         raise StoreError(f"{folder}: no {store.SCORES}; score the run first: xrbench score {folder}")
     suite = msgspec.convert(manifest["suite"], cards.SuiteCard)
-    made = analyse(open_results(folder), suite, reporter=reporter)
+    tables = analyse(open_results(folder), suite, reporter=reporter)
     for old in sorted((folder / FOLDER).glob("*.csv")):
-        if old.stem in ANALYSES and old.stem not in made:
+        if old.stem in ANALYSES and old.stem not in tables:
             old.unlink()
-    for name, frame in made.items():
+    for name, frame in tables.items():
         store.write_csv(folder / FOLDER / f"{name}.csv", frame)
-    return made
+    return tables
 
 
 def read(folder: Path, name: str) -> pd.DataFrame | None:
-    """Read an analysis of a run or leaderboard folder again; None when it was not made.
+    """Read an analysis of a run or leaderboard folder; None when it was not computed.
 
     Raises:
         UsageError: No analysis of that name.
@@ -135,13 +136,8 @@ def asked(suite: cards.SuiteCard) -> tuple[str, ...]:
     return tuple(name for name, one in ANALYSES.items() if one.asked(suite))
 
 
-def _framed(found: list[rows.Row], columns: tuple[str, ...], *, stamp: str) -> pd.DataFrame:
-    frame = rows.framed(found, (*columns, *rows.WORDS))
-    return frame.assign(stamp=stamp) if stamp else frame
-
-
 def _step(make: Callable[[], Iterable[rows.Row]], cell: RunCell | None = None, **known: Any) -> Step:
-    """Put the columns of a cell before each row; what cannot be made is one row with the reason."""
+    """Put the columns of a cell before each row; an error becomes one row with the reason."""
     head = {} if cell is None else asdict(cell)
 
     def step() -> list[rows.Row]:
@@ -254,4 +250,4 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "matrix": Analysis(_across("matrix"), domain_matrix.COLUMNS, _once(domain_matrix.rows_of)),
     }
 )
-"""Name of an analysis -> how it is made; the order of the page."""
+"""Name of an analysis -> the analysis; in the order of the page."""

@@ -1,4 +1,4 @@
-"""The rows of an analysis: which cell, which figure, its interval, the counts behind it, and what must be said of it."""
+"""Rows of an analysis: the metric's value with its interval and counts, and the reason or caution that goes with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def figure(row: Estimate) -> Row:
-    """Take from an estimate what stands in every table.
+    """Select the fields of an estimate that every table has.
 
     >>> from xrbench.statistics import estimate
     >>> row = figure(estimate([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], labels=["Edema"])[0])
@@ -31,12 +31,12 @@ def figure(row: Estimate) -> Row:
 
 
 def nothing(reason: str, **known: Any) -> Row:
-    """Say why there is no figure."""
+    """Give a row without a value, with the reason."""
     return {"value": NAN, "low": NAN, "high": NAN, **known, "reason": reason}
 
 
 def repeats(label: str, labels: Sequence[str]) -> bool:
-    """Tell whether a figure only says again what stands there: the mean over a single label.
+    """Tell whether a label repeats another one: the mean over a single label.
 
     >>> repeats("mean", ["Edema"]), repeats("mean", ["Edema", "Effusion"]), repeats("Edema", ["Edema"])
     (True, False, False)
@@ -45,7 +45,7 @@ def repeats(label: str, labels: Sequence[str]) -> bool:
 
 
 def within(spec: MetricSpec, low: float, high: float) -> Row:
-    """Cut the ends of an interval that was computed without regard to the metric's range.
+    """Clip the ends of an interval to the metric's range.
 
     >>> from xrbench.metrics import parse
     >>> within(parse("auc"), -0.3, 1.8), within(parse("calibration-slope"), -0.3, 1.8)
@@ -55,7 +55,7 @@ def within(spec: MetricSpec, low: float, high: float) -> Row:
 
 
 def framed(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Put rows into a frame with these columns; words that a row does not say are empty, numbers NaN.
+    """Put rows into a frame with these columns; texts that a row does not have are empty, numbers NaN.
 
     >>> framed([{"label": "Edema", "value": 0.8}], ("label", "value", "low", "reason")).to_dict("records")
     [{'label': 'Edema', 'value': 0.8, 'low': nan, 'reason': ''}]
@@ -81,4 +81,4 @@ TEXTS = frozenset(
         *("over", "challenger", "baseline", "question", "source", "verdict", "other"),
     )
 )
-"""Columns of words."""
+"""Columns of texts."""

@@ -1,7 +1,7 @@
-"""Over seeds and settings: how much of a figure's uncertainty comes from training again, and how far settings differ.
+"""Variation over seeds and settings.
 
-A method's figure in a setting is the mean over its seeds, with an interval over patients and seeds. Beside it stands the mean over
-settings with the sample standard deviation (ddof 1), as papers print it. Ensembles are not one training and are left out.
+A method's score in a setting is the mean over its seeds, with an interval over patients and seeds. Over settings there is the mean
+with the sample standard deviation (ddof 1), as papers print it. Ensembles are not one training and are left out.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def rows_of(material: Material, family: Sequence[RunCell]) -> list[Row]:
 
 
 def _counts(rows: pd.DataFrame, label: str) -> Row:
-    """Count what is behind a label's figures; the test images of all seeds are the same, or the most of any seed is said."""
-    mine = rows[rows["label"] == label]
-    return {name: mine[name].max() for name in COUNTS} if len(mine) else {}
+    """Return the counts of a label: those of its test images, which all seeds share, or else the largest of any seed."""
+    of_label = rows[rows["label"] == label]
+    return {name: of_label[name].max() for name in COUNTS} if len(of_label) else {}
 
 
 def _two_level(material: Material, family: Sequence[RunCell], metric: str) -> Iterator[Row]:
@@ -77,27 +77,28 @@ def _two_level(material: Material, family: Sequence[RunCell], metric: str) -> It
 
 def over_settings(material: Material) -> list[Row]:
     """Average over settings, each being the mean over its seeds: external test sets that the weights have not seen."""
-    found = []
-    for (method, model), mine in unseen_external(material.results.scores).groupby(["method", "model"], sort=False):
-        for (metric, label), rows in mine.groupby(["metric", "label"], sort=False):
+    table = []
+    for (method, model), of_line in unseen_external(material.results.scores).groupby(["method", "model"], sort=False):
+        for (metric, label), rows in of_line.groupby(["metric", "label"], sort=False):
             if repeats(str(label), material.suite.labels):
                 continue
             values = setting_means(rows)
-            one = statistics.mean_and_spread(values.to_numpy(), level=material.level)
+            summary = statistics.mean_and_spread(values.to_numpy(), level=material.level)
             about = {"method": method, "model": model, "protocol": "external", "label": label, "metric": metric}
-            ends = {"value": one.mean, "sd": one.sd, **within(material.spec(str(metric)), one.low, one.high)}
+            ends = {"value": summary.mean, "sd": summary.sd}
+            ends |= within(material.spec(str(metric)), summary.low, summary.high)
             counts = {
-                "n_settings": one.n,
+                "n_settings": summary.n,
                 "n_seeds": rows["seed"].nunique(),
                 "interval": "t",
                 "level": material.level,
                 "over": SETTINGS,
             }
-            found.append({**about, **ends, **counts, "reason": _why(one.n)})
-    return found
+            table.append({**about, **ends, **counts, "reason": _reason(summary.n)})
+    return table
 
 
-def _why(n: int) -> str:
+def _reason(n: int) -> str:
     if n == 0:
         return "no setting has a value"
     return "" if n > 1 else "interval: one setting cannot show how much settings differ"

@@ -1,4 +1,4 @@
-"""Compare two runs, or two methods of one run: paired differences with intervals, and a gate for tests.
+"""Comparison of two runs, or of two methods of one run: paired differences with intervals, and a regression gate.
 
 ``run`` is what the command line calls; ``compare_runs``, ``compare_methods`` and ``decide`` are its parts for use from Python.
 """
@@ -15,17 +15,17 @@ from xrbench.compare.comparison import Comparison, compare_methods, compare_runs
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY
 from xrbench.compare.regression_gate import MARGIN, Gate
 from xrbench.compare.regression_gate import gate as decide
-from xrbench.compare.rows import Settings, spec_of
+from xrbench.compare.rows import CompareOptions, spec_of
 from xrbench.compare.scores_io import Results, open_results
 from xrbench.errors import UsageError, suggestion
 from xrbench.metrics import parse_as
 from xrbench.progress import Reporter
 
 __all__ = [
+    "CompareOptions",
     "Comparison",
     "Gate",
     "Results",
-    "Settings",
     "compare_methods",
     "compare_runs",
     "decide",
@@ -50,7 +50,7 @@ def run(
     across: bool = False,
     reporter: Reporter | None = None,
 ) -> Comparison | Gate:
-    """Compare what lies at two paths, or the methods of one.
+    """Compare the results at two paths, or the methods of one.
 
     Args:
         first: Run folder, ``--out`` folder, leaderboard folder or ``scores.csv``; side a.
@@ -81,7 +81,7 @@ def run(
         raise UsageError(f"--adjust: unknown {adjustment!r}{suggestion(adjustment, ADJUSTMENTS)}")
     if across and gate:
         raise UsageError("--gate decides by patients: leave out --across")
-    how = Settings(chosen, _margin(margin, gated=gate), level, replicates, seed, adjustment, across)
+    how = CompareOptions(chosen, _margin(margin, gated=gate), level, replicates, seed, adjustment, across)
     if second is None:
         if gate:
             raise UsageError("--gate compares two runs: name a second one")

@@ -1,4 +1,4 @@
-"""What sets two runs, or two methods of one run, apart: sections of differences, in words and as plain values."""
+"""Comparison of two runs, or of two methods of one run: sections of differences, as text and as plain values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xrbench.compare.across_runs import (
 )
 from xrbench.compare.differences import adjusted, gap_of, section
 from xrbench.compare.pairs import Pair
-from xrbench.compare.rows import Row, Section, Settings
+from xrbench.compare.rows import CompareOptions, Row, Section
 from xrbench.compare.scores_io import Results
 from xrbench.compare.writing import section_lines
 from xrbench.errors import UnknownNameError, UsageError
@@ -35,7 +35,7 @@ ONE_SEED = "one seed a setting: how much two trainings of one method differ is n
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences b minus a.
+    """Differences of two runs or methods: b minus a.
 
     Attributes:
         a, b: Where the two sides come from.
@@ -43,13 +43,13 @@ class Comparison:
         sections: One a method and protocol, or one a declared pair of methods.
         missing: Cells (and labels) of a that b does not have.
         unmeasured: Methods that should be compared and were not run.
-        fixture: Whether any of it comes from synthetic images.
-        ranks: The methods ranked over settings, one value a label, when that is asked for.
+        fixture: Whether any result comes from synthetic images.
+        ranks: The methods ranked over settings, one value a label; empty unless asked for.
     """
 
     a: str
     b: str
-    how: Settings
+    how: CompareOptions
     sections: tuple[Section, ...]
     missing: tuple[str, ...] = ()
     unmeasured: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Comparison:
 
     @property
     def rows(self) -> list[tuple[Section, Row]]:
-        """All rows with the section they stand in."""
+        """All rows, each with its section."""
         return [(part, row) for part in self.sections for row in part.rows]
 
     @property
@@ -102,7 +102,7 @@ class Comparison:
 
 
 def compare_runs(
-    a: Results, b: Results, how: Settings, *, only: Sequence[str] = (), reporter: Reporter | None = None
+    a: Results, b: Results, how: CompareOptions, *, only: Sequence[str] = (), reporter: Reporter | None = None
 ) -> Comparison:
     """Subtract run a from run b: each method with itself, cells matched by name, internal and external apart.
 
@@ -110,18 +110,18 @@ def compare_runs(
         MeasureError: Test images or truth do not match.
         UsageError: ``only`` leaves nothing of a.
     """
-    expected = parse_only(only)
-    cells = [[c for c in side.cells if c.matches(expected) and c.protocol in PROTOCOLS] for side in (a, b)]
-    if expected and not cells[0]:
+    filters = parse_only(only)
+    cells = [[c for c in side.cells if c.matches(filters) and c.protocol in PROTOCOLS] for side in (a, b)]
+    if filters and not cells[0]:
         raise UsageError(f"--only {' '.join(only)}: nothing in {a.where} matches")
-    found, missing = pairing.matched(*cells)
+    pairs, missing = pairing.matched(*cells)
     labels = [label for label in pairing.labels_of(a) if label in pairing.labels_of(b)]
-    missing += [f"label {label}" for label in pairing.labels_of(a) if found and label not in labels]
+    missing += [f"label {label}" for label in pairing.labels_of(a) if pairs and label not in labels]
     parts = []
-    for (method, model, protocol), mine in _grouped(found).items():
-        name = method if len({p.b.model for p in found if p.b.method == method}) == 1 else f"{method} ({model})"
-        made = section(f"{name}: B minus A", mine, a, b, labels, how, reporter=reporter)
-        parts.append(_with_gaps(made, mine, cells, (a, b), labels, how) if protocol == "external" else made)
+    for (method, model, protocol), of_line in _grouped(pairs).items():
+        name = method if len({p.b.model for p in pairs if p.b.method == method}) == 1 else f"{method} ({model})"
+        part = section(f"{name}: B minus A", of_line, a, b, labels, how, reporter=reporter)
+        parts.append(_with_gaps(part, of_line, cells, (a, b), labels, how) if protocol == "external" else part)
     return Comparison(
         a.where, b.where, how, tuple(adjusted(parts, how)), tuple(missing), fixture=a.fixture or b.fixture
     )
@@ -130,7 +130,7 @@ def compare_runs(
 def compare_methods(
     results: Results,
     comparisons: Sequence[cards.Comparison],
-    how: Settings,
+    how: CompareOptions,
     *,
     only: Sequence[str] = (),
     reporter: Reporter | None = None,
@@ -147,8 +147,8 @@ def compare_methods(
         raise UsageError(
             f"{results.where}: the suite declares no comparisons; name two with --methods CHALLENGER,BASELINE"
         )
-    expected = parse_only(only)
-    cells = [cell for cell in results.cells if cell.matches(expected)]
+    filters = parse_only(only)
+    cells = [cell for cell in results.cells if cell.matches(filters)]
     if only and not cells:
         raise UsageError(f"--only {' '.join(only)}: nothing in {results.where} matches")
     measured = {cell.method for cell in cells}
@@ -158,20 +158,22 @@ def compare_methods(
     }
     labels = pairing.labels_of(results)
     parts, missing = [], []
-    for one in comparisons:
-        names = (one.challenger, one.baseline)
+    for comparison in comparisons:
+        names = (comparison.challenger, comparison.baseline)
         for name in names:
             if name not in known:
                 raise UnknownNameError("method", name, known, where=results.where)
         missing += [f"method {name}" for name in names if name not in measured]
-        found = [p for p in pairing.facing(cells, one.challenger, one.baseline) if p.b.protocol == "external"]
-        kept = [p for p in found if not p.a.seen and not p.b.seen]
-        if kept:
-            title = f"{one.challenger} minus {one.baseline}"
-            own = replace(how, margin=one.margin or how.margin)
-            made = section(title, kept, results, results, labels, own, question=one.question, reporter=reporter)
+        pairs = [
+            p for p in pairing.facing(cells, comparison.challenger, comparison.baseline) if p.b.protocol == "external"
+        ]
+        fair = [p for p in pairs if not p.a.seen and not p.b.seen]
+        if fair:
+            title = f"{comparison.challenger} minus {comparison.baseline}"
+            own = replace(how, margin=comparison.margin or how.margin)
+            part = section(title, fair, results, results, labels, own, question=comparison.question, reporter=reporter)
             parts.append(
-                _with_gaps(made, kept, (cells, cells), (results, results), labels, how, len(found) - len(kept))
+                _with_gaps(part, fair, (cells, cells), (results, results), labels, how, len(pairs) - len(fair))
             )
     return Comparison(
         results.where,
@@ -184,7 +186,7 @@ def compare_methods(
     )
 
 
-def _ranks(results: Results, labels: Sequence[str], how: Settings) -> tuple[RankedMethods, ...]:
+def _ranks(results: Results, labels: Sequence[str], how: CompareOptions) -> tuple[RankedMethods, ...]:
     """Rank all methods of the results over settings, for every label that the metric has (and their mean)."""
     there = unseen_external(results.scores)
     measured = there.loc[there["metric"] == how.metric, "label"].drop_duplicates()
@@ -198,18 +200,18 @@ def _ranks(results: Results, labels: Sequence[str], how: Settings) -> tuple[Rank
 
 def _with_gaps(
     part: Section,
-    found: Sequence[Pair],
+    pairs: Sequence[Pair],
     cells: Sequence[Sequence[RunCell]],
     sides: tuple[Results, Results],
     labels: Sequence[str],
-    how: Settings,
+    how: CompareOptions,
     left_out: int = 0,
 ) -> Section:
     """Add each side's gap, if its internal cells have predictions, and how many contaminated cells were left out."""
-    gap_a = gap_of((p.a.fit for p in found), cells[0], sides[0], labels, how)
-    gap_b = gap_of((p.b.fit for p in found), cells[1], sides[1], labels, how)
+    gap_a = gap_of((p.a.fit for p in pairs), cells[0], sides[0], labels, how)
+    gap_b = gap_of((p.b.fit for p in pairs), cells[1], sides[1], labels, how)
     notes = list(part.notes)
-    if len({(p.b.setting, p.b.model) for p in found}) == len(found):
+    if len({(p.b.setting, p.b.model) for p in pairs}) == len(pairs):
         notes.append(ONE_SEED)
     if left_out:
         notes.append(f"{left_out} pairs of cells left out: the weights have seen images of the test dataset")
@@ -217,10 +219,10 @@ def _with_gaps(
     return replace(part, gaps=gaps, notes=tuple(notes))
 
 
-def _grouped(found: Sequence[Pair]) -> dict[tuple[str, str, str], list[Pair]]:
+def _grouped(pairs: Sequence[Pair]) -> dict[tuple[str, str, str], list[Pair]]:
     groups: dict[tuple[str, str, str], list[Pair]] = {}
     for protocol in PROTOCOLS:
-        for pair in found:
+        for pair in pairs:
             if pair.b.protocol == protocol:
                 groups.setdefault((pair.b.method, pair.b.model, protocol), []).append(pair)
     return groups

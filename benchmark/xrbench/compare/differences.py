@@ -1,4 +1,4 @@
-"""Differences of paired cells, label by label: from predictions where they are there, else from the intervals of the scores."""
+"""Differences of paired cells, label by label: from predictions where there are any, else from the intervals of the scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xrbench.compare import pairs as pairing
 from xrbench.compare.across_runs import SignedRow, signed_row
 from xrbench.compare.hypotheses import SUPERIORITY, answer, p_of
 from xrbench.compare.pairs import MEAN, Pair, Sides
-from xrbench.compare.rows import Row, Section, Settings, spec_of
+from xrbench.compare.rows import CompareOptions, Row, Section, spec_of
 from xrbench.compare.scores_io import Results
 from xrbench.metrics import parse_as
 from xrbench.metrics.metric import Better
@@ -29,25 +29,25 @@ OVERALL = (MEAN, ALL)
 
 def section(
     title: str,
-    found: Sequence[Pair],
+    pairs: Sequence[Pair],
     a: Results,
     b: Results,
     labels: Sequence[str],
-    how: Settings,
+    how: CompareOptions,
     *,
     question: str = SUPERIORITY,
     reporter: Reporter | None = None,
 ) -> Section:
     """Subtract a from b over all pairs: paired over patients when every pair has predictions, else from the scores."""
-    both = [(pair, pairing.sides(pair, a, b, labels)) for pair in found]
-    ready = [(pair, side) for pair, side in both if side is not None]
-    paired = len(ready) == len(found)
-    undefined = _undefined(found, a, b, how.metric)
-    rows = [] if paired else [_unpaired(label, found, a, b, how) for label in _measured(a, labels, how.metric)]
+    sides = [(pair, pairing.sides(pair, a, b, labels)) for pair in pairs]
+    ready = [(pair, side) for pair, side in sides if side is not None]
+    paired = len(ready) == len(pairs)
+    undefined = _undefined(pairs, a, b, how.metric)
+    rows = [] if paired else [_unpaired(label, pairs, a, b, how) for label in _measured(a, labels, how.metric)]
     rows = rows or _paired(ready, a, b, how, reporter)
     rows = rows if len(labels) != 1 else [row for row in rows if row.label != MEAN]
     counted = [replace(row, undefined=tuple(undefined.get(row.label, ()))) for row in rows]
-    first = found[0].b
+    first = pairs[0].b
     return Section(
         title=title,
         method=first.method,
@@ -59,11 +59,11 @@ def section(
         fewer=tuple(pair.a.cell for pair, side in ready if side.only_a),
         question=question,
         margin=how.margin,
-        signed=tuple(_signed(title, row.label, found, a, b, how) for row in counted) if how.across else (),
+        signed=tuple(_signed(title, row.label, pairs, a, b, how) for row in counted) if how.across else (),
     )
 
 
-def adjusted(sections: Iterable[Section], how: Settings) -> list[Section]:
+def adjusted(sections: Iterable[Section], how: CompareOptions) -> list[Section]:
     """Adjust the p-values of all rows as one family, and put each row's verdict and answer into words.
 
     The p-values of differences, of declared questions and of signed ranks are three families of the same rows.
@@ -89,18 +89,18 @@ def adjusted(sections: Iterable[Section], how: Settings) -> list[Section]:
     return judged
 
 
-def _judged(row: Row, part: Section, how: Settings, p: float, p_question: float, better: Better) -> Row:
+def _judged(row: Row, part: Section, how: CompareOptions, p: float, p_question: float, better: Better) -> Row:
     words = statistics.verdict(row.low, row.high, p=p, better=better, margin=part.margin, level=how.level)
     said = answer(part.question, row.low, row.high, part.margin, p_adjusted=p_question, better=better, level=how.level)
     return replace(row, p_adjusted=p, verdict=words, p_question=p_question, answer=said)
 
 
-def _signed(title: str, label: str, found: Sequence[Pair], a: Results, b: Results, how: Settings) -> SignedRow:
+def _signed(title: str, label: str, pairs: Sequence[Pair], a: Results, b: Results, how: CompareOptions) -> SignedRow:
     """Test the means over seeds of each setting, as the scores have them."""
     left, right = _figures(a, label, how.metric), _figures(b, label, how.metric)
     nothing = (math.nan,) * 4
     settings: dict[str, list[tuple[float, float]]] = {}
-    for pair in found:
+    for pair in pairs:
         values = (left.get(pair.a.cell, nothing)[0], right.get(pair.b.cell, nothing)[0])
         settings.setdefault(pair.b.setting or pair.a.setting or pair.b.test, []).append(values)
     means = np.array([np.mean(values, axis=0) for values in settings.values()]).reshape(-1, 2)
@@ -109,7 +109,7 @@ def _signed(title: str, label: str, found: Sequence[Pair], a: Results, b: Result
 
 
 def gap_of(
-    fits: Iterable[str], cells: Iterable[RunCell], results: Results, labels: Sequence[str], how: Settings
+    fits: Iterable[str], cells: Iterable[RunCell], results: Results, labels: Sequence[str], how: CompareOptions
 ) -> statistics.Gap | None:
     """Compute the gap of some fits over all labels or classes; None without predictions, or for a metric of single classes."""
     names = set(fits)
@@ -129,17 +129,17 @@ def _paired(
     ready: Sequence[tuple[Pair, Sides]],
     a: Results,
     b: Results,
-    how: Settings,
+    how: CompareOptions,
     reporter: Reporter | None,
 ) -> list[Row]:
     differences = statistics.compare(
         [side.cell for _, side in ready], metric=how.metric, margin=how.margin, **how.resampling(reporter)
     )
-    found = [pair for pair, _ in ready]
+    pairs = [pair for pair, _ in ready]
     return [
         Row(
             label=one.label,
-            settings=_settings(found, a, b, one.label, how.metric) if one.n_cells else 0,
+            settings=_settings(pairs, a, b, one.label, how.metric) if one.n_cells else 0,
             cells=one.n_cells,
             **{name: getattr(one, name) for name in ("value_a", "value_b", "difference", "low", "high", "error", "p")},
             **{name: getattr(one, name) for name in ("p_bootstrap", "p_delong", "detectable", "caution", "reason")},
@@ -149,14 +149,14 @@ def _paired(
     ]
 
 
-def _unpaired(label: str, found: Sequence[Pair], a: Results, b: Results, how: Settings) -> Row:
+def _unpaired(label: str, pairs: Sequence[Pair], a: Results, b: Results, how: CompareOptions) -> Row:
     """Compare two columns of figures: the error comes from the widths of their intervals.
 
     The two sides count as independent, which is too careful when they saw the same images; cells on one test dataset count as
     fully dependent, which is too careful as well. Figures that are the same to the last digit have no difference.
     """
     left, right = _figures(a, label, how.metric), _figures(b, label, how.metric)
-    used = [p for p in found if p.a.cell in left and p.b.cell in right]
+    used = [p for p in pairs if p.a.cell in left and p.b.cell in right]
     used = [p for p in used if not math.isnan(left[p.a.cell][0] + right[p.b.cell][0])]
     if not used:
         nothing = (math.nan,) * 7
@@ -212,22 +212,22 @@ def _error(_value: float, low: float, high: float, level: float) -> float:
     return (high - low) / (2 * quantile(0.95 if math.isnan(level) else level))
 
 
-def _settings(found: Sequence[Pair], a: Results, b: Results, label: str, metric: str) -> int:
+def _settings(pairs: Sequence[Pair], a: Results, b: Results, label: str, metric: str) -> int:
     """Count the settings in which both sides have a value, as far as the scores tell; else all of them."""
     left, right = _figures(a, label, metric), _figures(b, label, metric)
     nothing = (0.0, 0.0, 0.0, 0.0)
     kept = [
-        pair for pair in found if not math.isnan(left.get(pair.a.cell, nothing)[0] + right.get(pair.b.cell, nothing)[0])
+        pair for pair in pairs if not math.isnan(left.get(pair.a.cell, nothing)[0] + right.get(pair.b.cell, nothing)[0])
     ]
     return len({pair.b.setting or pair.b.test for pair in kept})
 
 
-def _undefined(found: Sequence[Pair], a: Results, b: Results, metric: str) -> dict[str, list[str]]:
+def _undefined(pairs: Sequence[Pair], a: Results, b: Results, metric: str) -> dict[str, list[str]]:
     """Return label -> cells in which a has a value and b has none."""
     gone: dict[str, list[str]] = {}
     for label in _measured(a, pairing.labels_of(a), metric):
         left, right = _figures(a, label, metric), _figures(b, label, metric)
-        for pair in found:
+        for pair in pairs:
             was, now = left.get(pair.a.cell), right.get(pair.b.cell)
             if was is not None and now is not None and math.isnan(now[0]) and not math.isnan(was[0]):
                 gone.setdefault(label, []).append(pair.b.cell)

@@ -1,4 +1,4 @@
-"""Declared claims: is the challenger better, not worse by more than a margin, or equivalent within it?
+"""Hypotheses of declared comparisons: superiority, non-inferiority, and equivalence within a margin.
 
 Each question has a p-value of its own: of no difference (superiority), of being worse by the margin (non-inferiority; twice the
 one-sided p, so that it is held against the same level), or of lying outside the margin (two one-sided tests: Schuirmann 1987, J
@@ -22,7 +22,7 @@ ADJUSTMENTS: Mapping[str, str] = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 
 
 def claim(question: str, margin: float) -> str:
-    """Write a declared question.
+    """Write a declared hypothesis.
 
     >>> claim("non-inferiority", 0.02), claim("superiority", 0.0)
     ('non-inferiority, margin 0.02', 'superiority')
@@ -31,7 +31,7 @@ def claim(question: str, margin: float) -> str:
 
 
 def p_of(question: str, difference: float, error: float, margin: float, *, p: float, better: Better) -> float:
-    """Compute the p-value of a declared question.
+    """Compute the p-value of a declared hypothesis.
 
     Args:
         question: ``superiority``, ``non-inferiority`` or ``equivalence``.
@@ -85,12 +85,12 @@ def answer(
         return NOT_SHOWN
     low, high = (-high, -low) if better == "lower" else (low, high)
     if question == SUPERIORITY:
-        inside = (low > 0 or high < 0) if better == "neither" else low > 0
+        shown = (low > 0 or high < 0) if better == "neither" else low > 0
     elif question == NON_INFERIORITY and better != "neither":
-        inside = low > -margin
+        shown = low > -margin
     else:
-        inside = -margin < low and high < margin
-    return SHOWN if inside and p_adjusted < 1 - level else NOT_SHOWN
+        shown = -margin < low and high < margin
+    return SHOWN if shown and p_adjusted < 1 - level else NOT_SHOWN
 
 
 def _beyond(distance: float, error: float) -> float:

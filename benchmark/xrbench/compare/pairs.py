@@ -1,8 +1,8 @@
-"""Which cells face each other, and their predictions side by side, row by row.
+"""Pairs of cells that are compared, and their predictions on common images.
 
 Two runs are matched by the names of their cells; two methods of one run by everything else that a cell's name says. Rows are
 matched by dataset and image id. Images that only one side has are left out and counted; on the images that both have, the truth
-must be the same, or the two sides answer different questions and the comparison is refused.
+must be the same; otherwise the two sides have other labels or label policies and the comparison is refused.
 """
 
 from __future__ import annotations
@@ -55,25 +55,22 @@ def labels_of(results: Results) -> tuple[str, ...]:
 
 def matched(a: Iterable[RunCell], b: Iterable[RunCell]) -> tuple[list[Pair], list[str]]:
     """Match the cells of two runs by name; also return the names in a that are missing in b."""
-    there = {cell.cell: cell for cell in b}
-    listed = list(a)
-    pairs = [Pair(cell, there[cell.cell]) for cell in listed if cell.cell in there]
-    return pairs, [cell.cell for cell in listed if cell.cell not in there]
+    by_name, of_a = {cell.cell: cell for cell in b}, list(a)
+    pairs = [Pair(cell, by_name[cell.cell]) for cell in of_a if cell.cell in by_name]
+    return pairs, [cell.cell for cell in of_a if cell.cell not in by_name]
 
 
 def facing(cells: Sequence[RunCell], challenger: str, baseline: str) -> list[Pair]:
     """Match the cells of two methods in the same model, setting, seed and test set.
 
-    An ensemble over the seeds faces the cell of every seed.
-
-    A method that has only one model, other than those of its opponent, faces each of them; a model that is used without training
-    faces every cell on its test set.
+    An ensemble over the seeds is paired with the cell of every seed; a pretrained model with every cell on its test set. Methods
+    without a model in common are paired whatever their models.
     """
-    ours, theirs = ([c for c in cells if c.method == name] for name in (challenger, baseline))
-    shared = {c.model for c in ours} & {c.model for c in theirs}
+    of_challenger, of_baseline = ([c for c in cells if c.method == name] for name in (challenger, baseline))
+    shared = {c.model for c in of_challenger} & {c.model for c in of_baseline}
     pairs = []
-    for b in ours:
-        for a in theirs:
+    for b in of_challenger:
+        for a in of_baseline:
             same_model = a.model == b.model or not shared
             if same_model and (a.test, a.protocol) == (b.test, b.protocol) and _same_training(a, b):
                 pairs.append(Pair(a, b))

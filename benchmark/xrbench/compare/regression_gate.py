@@ -1,10 +1,10 @@
-"""Decide whether run b is worse than run a: a test for a pipeline, with four ends.
+"""Regression gate: whether run b is worse than run a, with four outcomes, for use in continuous integration.
 
 A comparison is *not worse* when its interval lies above minus the margin (non-inferiority); it is a *regression* when the
 interval lies below minus the margin, or when the loss is larger than the margin and significant after Holm's adjustment, or
-when a figure that a had is undefined in b. Everything between is *inconclusive*: more patients would be needed. What a had
-and b did not measure is never passed over: without a regression it makes the end inconclusive. Metrics where lower is better
-are turned round first; those without a better direction must stay inside the margin on both sides.
+when a value that a had is undefined in b. Everything between is *inconclusive*: more patients would be needed. What a had
+and b did not measure is never ignored: without a regression it makes the outcome inconclusive. Metrics where lower is better
+are negated first; those without a better direction must stay within the margin on both sides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from xrbench.compare.comparison import Comparison, compare_runs
-from xrbench.compare.rows import Row, Section, Settings, spec_of
+from xrbench.compare.rows import CompareOptions, Row, Section, spec_of
 from xrbench.compare.scores_io import Results
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter
@@ -110,7 +110,9 @@ class Gate:
         return [one for one in self.judged if one.outcome == outcome]
 
 
-def gate(a: Results, b: Results, how: Settings, *, only: Sequence[str] = (), reporter: Reporter | None = None) -> Gate:
+def gate(
+    a: Results, b: Results, how: CompareOptions, *, only: Sequence[str] = (), reporter: Reporter | None = None
+) -> Gate:
     """Compare run b with run a and decide.
 
     Args:
@@ -129,7 +131,7 @@ def gate(a: Results, b: Results, how: Settings, *, only: Sequence[str] = (), rep
     return Gate(comparison, judged)
 
 
-def outcome_of(row: Row, how: Settings) -> Outcome:
+def outcome_of(row: Row, how: CompareOptions) -> Outcome:
     """Judge one difference."""
     if row.undefined:
         return "regression"

@@ -1,4 +1,4 @@
-"""What a comparison is made of: how it is judged, its rows, and the sections that they stand in."""
+"""Values of a comparison: its options, its rows, and the sections that hold them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from xrbench.statistics.options import ResamplingFields
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How differences are judged.
+class CompareOptions:
+    """Options of a comparison.
 
     Attributes:
         metric: Name of the metric.
@@ -71,8 +71,8 @@ class Row:
         detectable: Smallest true difference that such data would show with 80 % power.
         verdict: In words, after adjustment.
         undefined: Cells in which a has a value and b has none.
-        n_positive, n_negative, n_images, n_patients: What it rests on; NaN when only scores are known.
-        caution, reason: What to know before trusting it; why there is no figure.
+        n_positive, n_negative, n_images, n_patients: Counts behind it; NaN when only scores are known.
+        caution, reason: Limits of the interval; why there is no value.
     """
 
     label: str
@@ -108,13 +108,13 @@ class Section:
     Attributes:
         title: What is subtracted from what.
         method, model, protocol: Of side b.
-        paired: Whether the same patients were drawn on both sides.
+        paired: Whether the two sides are compared on the same patients.
         rows: One a label, then ``mean``.
         gaps: Internal minus external of b, then of a; empty where it is not known.
-        notes: What was left out.
+        notes: Images and cells that were left out.
         fewer: Cells in which b lacks test images that a has.
         question, margin: The declared claim about b, and the smallest difference that matters to it.
-        signed: One row a label over settings, when that is asked for.
+        signed: One row a label over settings; empty unless asked for.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Read what a run, a results folder or a committed leaderboard holds: tidy scores, and a cell's predictions if they are there.
+"""Reading of scores and predictions from a run, an ``--out`` folder or a committed leaderboard.
 
 Four forms are understood, and ``open_results`` tells them apart:
 
@@ -51,13 +51,13 @@ FRAMES_IN_MEMORY = 32
 
 @dataclass(frozen=True)
 class Results:
-    """Scores, and where to get a cell's predictions.
+    """Tidy scores, with access to the predictions behind them.
 
     Attributes:
         where: The path they come from, for messages.
         scores: Tidy scores, one row a cell, label and metric.
-        predictions: Gives a cell's predictions by the cell's name, or None where there are none.
-        folder: The folder the scores lie in.
+        predictions: Loads a cell's predictions by the cell's name; returns None where there are none.
+        folder: The folder of the scores.
     """
 
     where: str
@@ -67,7 +67,7 @@ class Results:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """What the manifest or ``meta.json`` beside the scores says; empty when there is none."""
+        """The manifest or ``meta.json`` beside the scores; empty when there is none."""
         for name in (store.MANIFEST, META):
             if (self.folder / name).is_file():
                 return store.read_json(self.folder / name)
@@ -141,7 +141,7 @@ class Results:
 
     @property
     def suite(self) -> str:
-        """Name of the suite, or nothing if the scores do not say or say several."""
+        """Name of the suite; empty where the scores name none or several."""
         names = set(self.scores["suite"])
         return next(iter(names)) if len(names) == 1 else ""
 
@@ -152,7 +152,7 @@ class Results:
 
     @property
     def fixture(self) -> bool:
-        """Whether any of it comes from synthetic images."""
+        """Whether any score comes from synthetic images."""
         return bool((self.scores["data"] == FIXTURE).any())
 
 
@@ -255,7 +255,7 @@ def _none(_cell: str) -> pd.DataFrame | None:
 
 
 def _stored(scores: pd.DataFrame, out: store.Store) -> Loader:
-    """Read a cell's own file, found by its key."""
+    """Load a cell's predictions from its own file, whose name is its key."""
     keys = dict(zip(scores["cell"], scores["key"], strict=True))
 
     @lru_cache(maxsize=FRAMES_IN_MEMORY)
@@ -267,7 +267,7 @@ def _stored(scores: pd.DataFrame, out: store.Store) -> Loader:
 
 
 def _concatenated(path: Path) -> Loader:
-    """Read all cells' predictions from one file with a column ``cell``, once."""
+    """Load all cells' predictions from one file with a column ``cell``, once."""
 
     @cache
     def cells() -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""A comparison's sections for a terminal: title, table, gap, what was left out."""
+"""Sections of a comparison as text: title, table, gap, and what was left out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from xrbench import statistics
 from xrbench.compare.across_runs import signed_lines
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
-from xrbench.compare.rows import Section, Settings, spec_of
+from xrbench.compare.rows import CompareOptions, Section, spec_of
 from xrbench.metrics.names import gap_note, metric_title
 from xrbench.rendering.numbers import p_text, plural, signed, signed_interval
 from xrbench.rendering.text import aligned
 
 
-def section_lines(part: Section, how: Settings, measured: int) -> list[str]:
+def section_lines(part: Section, how: CompareOptions, measured: int) -> list[str]:
     """Write one section.
 
     Args:
@@ -25,14 +25,14 @@ def section_lines(part: Section, how: Settings, measured: int) -> list[str]:
     return lines + signed_lines(part.signed, ADJUSTMENTS[how.adjustment])
 
 
-def _title(part: Section, how: Settings, measured: int) -> str:
+def _title(part: Section, how: CompareOptions, measured: int) -> str:
     paired = "paired over patients" if part.paired else "unpaired (no predictions)"
     family = f"{ADJUSTMENTS[how.adjustment]} over {plural(measured, 'comparison')}"
     asked = "" if part.question == SUPERIORITY else f"; declared: {claim(part.question, part.margin)}"
     return f"{part.title}, {part.protocol} test {metric_title(how.metric)}, {paired}, {family}{asked}"
 
 
-def _table(part: Section, how: Settings) -> list[str]:
+def _table(part: Section, how: CompareOptions) -> list[str]:
     heads = (
         "label",
         "settings",

@@ -104,11 +104,11 @@ def read_decisions(text: str | None) -> tuple[float, ...]:
     >>> read_decisions("0.05, 0.1")
     (0.05, 0.1)
     """
-    found = _numbers(text, f"--decision {text}") if text is not None else ()
-    for value in found:
+    thresholds = _numbers(text, f"--decision {text}") if text is not None else ()
+    for value in thresholds:
         if not 0 <= value < 1:
             raise UsageError(f"--decision {text}: a threshold probability is from 0 to below 1, got {value:g}")
-    return found
+    return thresholds
 
 
 def refuse(why: str, given: Mapping[str, object]) -> None:
@@ -123,10 +123,10 @@ def refuse(why: str, given: Mapping[str, object]) -> None:
 
 
 def _numbers(text: str, where: str) -> tuple[float, ...]:
-    found = []
+    numbers = []
     for part in text.split(","):
         try:
-            found.append(float(part))
+            numbers.append(float(part))
         except ValueError:
             raise UsageError(f"{where}: {part.strip()!r} is not a number") from None
-    return tuple(found)
+    return tuple(numbers)

@@ -71,7 +71,7 @@ def test_a_written_page_can_be_rendered_again(run: Path, catalogue: Catalogue, t
 def test_the_page_says_what_the_comparison_says(run: Path, catalogue: Catalogue, tmp_path: Path) -> None:
     text = (leaderboard.write(run, tmp_path, catalogue) / "README.md").read_text(encoding="utf-8")
     card = suite_of(store.read_manifest(run))
-    how = compare.Settings(replicates=card.interval.replicates)
+    how = compare.CompareOptions(replicates=card.interval.replicates)
     (part,) = compare.compare_methods(open_results(run), card.comparisons, how).sections
     for row in part.rows:
         assert re.search(

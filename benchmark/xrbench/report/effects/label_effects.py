@@ -44,7 +44,7 @@ def unpaired(
     if cells is None:
         return []
     gaps = statistics.gap(*cells, metric=metric, task=run.suite.task, **options_of(run))
-    return _asked([from_gap(gap, cells) for gap in gaps], labels)
+    return _of_labels([from_gap(gap, cells) for gap in gaps], labels)
 
 
 def paired(
@@ -61,7 +61,7 @@ def paired(
     if cells is None:
         return []
     differences = statistics.compare(cells, metric=metric, task=run.suite.task, **options_of(run))
-    return _asked([_from_difference(difference, cells) for difference in differences], labels)
+    return _of_labels([_from_difference(difference, cells) for difference in differences], labels)
 
 
 def options_of(run: Run) -> statistics.ResamplingFields:
@@ -85,7 +85,7 @@ def labelled_cells(
         labels: Columns of truth and score.
     """
     named = domains({one.test for side in sides for one in side}, run)
-    made: list[list[statistics.Predictions]] = []
+    predictions: list[list[statistics.Predictions]] = []
     for side in sides:
         cells = []
         for one in side:
@@ -93,8 +93,8 @@ def labelled_cells(
             if frame is None or not set(labels) <= set(store.labels_of(frame)):
                 return None
             cells.append(run.results.predictions_of(one, labels, domain=named[one.test]))
-        made.append([cell for cell in cells if cell is not None])
-    return made
+        predictions.append([cell for cell in cells if cell is not None])
+    return predictions
 
 
 def paired_cells(
@@ -105,13 +105,13 @@ def paired_cells(
     Raises:
         MeasureError: The truth of a common image differs.
     """
-    made = []
+    predictions = []
     for a, b in both:
-        found = pairs.sides(pairs.Pair(a, b), run.results, run.results, labels)
-        if found is None:
+        sides = pairs.sides(pairs.Pair(a, b), run.results, run.results, labels)
+        if sides is None:
             return None
-        made.append(found.cell)
-    return made
+        predictions.append(sides.cell)
+    return predictions
 
 
 def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Predictions]]) -> Contrast:
@@ -156,7 +156,7 @@ def _images(cells: Sequence[statistics.Predictions]) -> int:
     return len({(cell.domain, name) for cell in cells for name in np.asarray(cell.image, object)})
 
 
-def _asked(found: list[Contrast], labels: Sequence[str]) -> list[Contrast]:
+def _of_labels(contrasts: list[Contrast], labels: Sequence[str]) -> list[Contrast]:
     """Select the labels that are asked for, and the mean over them where they are several."""
-    kept = [one for one in found if one.name in labels or one.name == ALL]
-    return kept + [one for one in found if one.name == MEAN and len(kept) > 1]
+    selected = [contrast for contrast in contrasts if contrast.name in labels or contrast.name == ALL]
+    return selected + [contrast for contrast in contrasts if contrast.name == MEAN and len(selected) > 1]

@@ -25,7 +25,7 @@ def declared(results: compare.Results, suite: SuiteCard) -> list[dict[str, Any]]
     compared = []
     for metric in dict.fromkeys(each.metric for each in measured):
         family = [each for each in measured if each.metric == metric]
-        how = compare.Settings(
+        how = compare.CompareOptions(
             metric, level=suite.interval.level, replicates=suite.interval.replicates, adjustment=suite.adjustment
         )
         values = compare.compare_methods(results, family, how).to_dict()
