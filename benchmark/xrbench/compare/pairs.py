@@ -17,7 +17,7 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
-from xrbench.runs.prediction_frame import images_of, patients_of
+from xrbench.runs.prediction_frame import Ids, common_rows, images_of, patients_of
 from xrbench.runs.run_cell import RunCell
 
 MEAN = "mean"
@@ -86,7 +86,7 @@ def sides(pair: Pair, a: Results, b: Results, labels: Sequence[str]) -> Sides | 
     left, right = a.predictions(pair.a.cell), b.predictions(pair.b.cell)
     if left is None or right is None:
         return None
-    rows_a, rows_b = _common(_images(left, pair.a.cell, a), _images(right, pair.b.cell, b))
+    rows_a, rows_b = common_rows(_images(left, pair.a.cell, a), _images(right, pair.b.cell, b))
     if not len(rows_a):
         raise MeasureError(f"{pair.b.cell}: no test image in common with {a.where}")
     truth_a, score_a = (array[rows_a] for array in a.truth_and_score(left, labels))
@@ -117,21 +117,15 @@ def _same_training(a: RunCell, b: RunCell) -> bool:
     return same and (a.setting == b.setting or not guarded)
 
 
-def _images(frame: pd.DataFrame, cell: str, results: Results) -> pd.Index:
+def _images(frame: pd.DataFrame, cell: str, results: Results) -> Ids:
     if "image" not in frame.columns:
         raise MeasureError(f"{results.where}: {cell}: column 'image' missing")
-    names = pd.Index(images_of(frame))
-    if names.has_duplicates:
-        name = str(frame["image"][names.duplicated()].iloc[0])
+    names = images_of(frame)
+    repeated = pd.Index(names).duplicated()
+    if repeated.any():
+        name = str(frame["image"][repeated].iloc[0])
         raise MeasureError(f"{results.where}: {cell}: image {name!r} stands twice")
     return names
-
-
-def _common(a: pd.Index, b: pd.Index) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the positions of the common images on both sides, in the order of a."""
-    at = b.get_indexer(a)
-    kept = np.flatnonzero(at >= 0)
-    return kept, at[kept]
 
 
 def _check_truth(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], labels: Sequence[str], pair: Pair) -> None:

@@ -1,7 +1,7 @@
-"""Find the figures of a table's cell among the tidy scores.
+"""Grid of the scores of one metric: lines of methods, columns of settings.
 
-A *line* is a method with a model, a *column* is a setting (training, validation and test datasets); between them stand
-one figure for each label, or one for each seed, which are then averaged.
+A *line* is a method with a model, a *column* is a setting (training, validation and test datasets). Each line, column and label has
+one score a seed; the value of the grid is their mean.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured for one line, column and label: the mean over its seeds, with what must be said about it.
+    """The value of one line, column and label: the mean over its seeds.
 
     Attributes:
         value: Mean over seeds; NaN when no seed has a value.
@@ -61,7 +61,7 @@ class Figure:
         seeds: The seeds that were measured.
         sd: Sample standard deviation over seeds; NaN for one.
         seen: Whether the model's weights have seen the test dataset.
-        rows: The scores it comes from.
+        rows: Its rows of the scores.
     """
 
     value: float
@@ -79,7 +79,7 @@ class Figure:
 
 
 class Selection:
-    """The scores of one metric, found by line, column, protocol and label.
+    """The scores of one metric by line, column, protocol and label.
 
     Args:
         scores: Tidy scores.
@@ -87,7 +87,7 @@ class Selection:
         metric: The metric.
 
     Attributes:
-        lines, columns, labels: In the suite's order, with what else was measured behind.
+        lines, columns, labels: In the suite's order, then others that were measured.
         with_mean: The labels and, where there are several, ``mean``.
         fixture: Whether any of the scores come from synthetic images.
     """
@@ -145,11 +145,11 @@ def is_fixture(scores: pd.DataFrame) -> bool:
 
 
 def _lines(scores: pd.DataFrame, suite: SuiteCard) -> tuple[Line, ...]:
-    found = [
+    lines = [
         Line(method, model) for method, model in scores[["method", "model"]].drop_duplicates().itertuples(index=False)
     ]
     order = {name: i for i, name in enumerate(suite.methods)}
-    return tuple(sorted(found, key=lambda line: order.get(line.method, len(order))))
+    return tuple(sorted(lines, key=lambda line: order.get(line.method, len(order))))
 
 
 def _columns(scores: pd.DataFrame, suite: SuiteCard) -> tuple[Column, ...]:

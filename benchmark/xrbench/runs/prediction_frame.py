@@ -67,6 +67,17 @@ def images_of(frame: pd.DataFrame, base: Base = str) -> Ids:
     return _with_dataset(frame, "image", base)
 
 
+def common_rows(a: Ids, b: Ids) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Find the rows of the common ids on both sides, in the order of a; ids are unique on each side.
+
+    >>> [rows.tolist() for rows in common_rows(np.array(["x", "y", "z"], object), np.array(["z", "x"], object))]
+    [[0, 2], [1, 0]]
+    """
+    positions = pd.Index(b).get_indexer(pd.Index(a))
+    rows = np.flatnonzero(positions >= 0)
+    return rows, positions[rows]
+
+
 def _with_dataset(frame: pd.DataFrame, column: str, base: Base) -> Ids:
     ids = frame[column]
     if "dataset" in frame.columns:

@@ -121,11 +121,11 @@ def test_means_over_images_of_what_each_has(made_run: Make, exclusive: Frames) -
     one = measured(run)
     found = class_effects.classes_of(run, one[0])
     assert found is not None
-    assert found.right.tolist() == [1, 0, 1, 1]
+    assert found.correct.tolist() == [1, 0, 1, 1]
     assert found.counts().tolist() == [2, 2]
     assert class_effects.confidence(found).tolist() == [0.8] * 4
-    assert class_effects.called(1)(found).tolist() == [0, 1, 1, 1]
-    recall = class_effects.against(run, one, class_effects.of_class(class_effects.right, 0), null=0.2)
+    assert class_effects.predicted(1)(found).tolist() == [0, 1, 1, 1]
+    recall = class_effects.against(run, one, class_effects.of_class(class_effects.correct, 0), null=0.2)
     assert recall is not None
     assert (recall.first, recall.second, recall.difference, recall.images) == (0.5, 0.2, 0.3, 2)
 
@@ -136,7 +136,7 @@ def test_images_without_a_class_do_not_count(made_run: Make, exclusive: Frames) 
     run = made_run(CLASSED, [{"method": "sgd", "frame": frame}])
     found = class_effects.classes_of(run, measured(run)[0])
     assert found is not None
-    assert (found.right.tolist(), found.image.tolist()) == ([1, 1], ["c/c-0", "c/c-2"])
+    assert (found.correct.tolist(), found.image.tolist()) == ([1, 1], ["c/c-0", "c/c-2"])
 
 
 def test_members_are_measured_on_the_same_images(made_run: Make, exclusive: Frames) -> None:
@@ -145,14 +145,14 @@ def test_members_are_measured_on_the_same_images(made_run: Make, exclusive: Fram
     run = made_run(
         CLASSED, [{"method": "sgd", "seed": seed, "frame": one} for seed, one in enumerate((frames[0], turned))]
     )
-    found = class_effects.members_right(run, measured(run))
+    found = class_effects.members_correct(run, measured(run))
     assert found is not None
     assert dict(zip(found[0], found[1], strict=True)) == {"c/c-0": 1.0, "c/c-1": 1.0, "c/c-2": 0.5}
     fewer = made_run(
         CLASSED, [{"method": "sgd", "frame": frames[0]}, {"method": "sgd", "seed": 1, "frame": turned[:2]}]
     )
     with pytest.raises(UsageError, match="not measured on the same images"):
-        class_effects.members_right(fewer, measured(fewer))
+        class_effects.members_correct(fewer, measured(fewer))
 
 
 def test_training_counts_come_from_one_split_of_every_dataset(made_run: Make, exclusive: Frames) -> None:

@@ -145,7 +145,7 @@ def label_weaker(
     for protocol in protocols:
         for cells in _groups(run, protocol, (), ensembles=False):
             effect = _against_others(run, cells, label, metric)
-            parts += [effect.called(f"{cells[0].model} {cells[0].training_set} {protocol}")] if effect else []
+            parts += [effect.named(f"{cells[0].model} {cells[0].training_set} {protocol}")] if effect else []
     what = f"mean {metric_title(metric)} of the other labels minus that of {label}"
     return _gain(run, claim, metric, parts, what, ", on the same patients")
 
@@ -225,4 +225,4 @@ def _named(effects: Sequence[Contrast], labels: Sequence[str], name: str) -> lis
         ]
     else:
         kept = [effect for effect in effects if effect.name != MEAN]
-    return [effect.called(f"{name} {effect.name}") for effect in kept]
+    return [effect.named(f"{name} {effect.name}") for effect in kept]

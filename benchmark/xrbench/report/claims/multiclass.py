@@ -46,7 +46,7 @@ def accuracy_above(
             return None
         counts = classes.counts()
         null = naive_accuracy(counts, counts).proportional if floor == PROPORTIONAL else float(floor)
-        return class_effects.against(run, [cell], class_effects.right, null=null)
+        return class_effects.against(run, [cell], class_effects.correct, null=null)
 
     shown = floor if isinstance(floor, str) else format(floor, "g")
     parts = _effects(_cells(run, protocol, configurations), above_floor)
@@ -93,7 +93,7 @@ def most_predicted(
         protocol: As for all claims.
         configurations: As for all claims.
     """
-    value = class_effects.called(_number(run, predicted))
+    value = class_effects.predicted(_number(run, predicted))
     parts = _effects(
         _cells(run, protocol, configurations),
         lambda cell, _: class_effects.against(run, [cell], value, null=floor),
@@ -118,10 +118,10 @@ def predicted_next(
         protocol: As for all claims.
         configurations: As for all claims.
     """
-    first = class_effects.called(_number(run, predicted))
+    first = class_effects.predicted(_number(run, predicted))
 
     def more(cell: RunCell, label: str) -> Contrast | None:
-        second = class_effects.called(_number(run, label))
+        second = class_effects.predicted(_number(run, label))
         return class_effects.against(
             run, [cell], lambda classes: first(classes) - second(classes), null=0.0, share=False
         )
@@ -141,10 +141,10 @@ def best_recalled(
         protocol: As for all claims.
         configurations: As for all claims.
     """
-    first = class_effects.of_class(class_effects.right, _number(run, recalled))
+    first = class_effects.of_class(class_effects.correct, _number(run, recalled))
 
     def above(cell: RunCell, label: str) -> Contrast | None:
-        second = class_effects.of_class(class_effects.right, _number(run, label))
+        second = class_effects.of_class(class_effects.correct, _number(run, label))
         return class_effects.between(run, [cell], first, second)
 
     others = [label for label in run.suite.labels if label != recalled]
@@ -167,10 +167,10 @@ def recall_rises(run: Run, claim: Claim, *, protocol: str = "external", configur
     for cell in _cells(run, protocol, configurations):
         counts, classes = class_effects.training_counts(run, cell.training_set), class_effects.classes_of(run, cell)
         if counts is not None and classes is not None:
-            tested_classes = [at for at in range(len(counts)) if (classes.found.truth == at).any()]
-            recall = np.array([classes.right[classes.found.truth == at].mean() for at in tested_classes])
+            tested_classes = [at for at in range(len(counts)) if (classes.classified.truth == at).any()]
+            recall = np.array([classes.correct[classes.classified.truth == at].mean() for at in tested_classes])
             images = counts[tested_classes].astype(float)
-            parts.append(_rank_correlation(images, recall, cell.training_set, len(classes.right)))
+            parts.append(_rank_correlation(images, recall, cell.training_set, len(classes.correct)))
     test = "Spearman's correlation of training images and recall over classes above 0: all orders of the classes"
     return verdict_on(run, claim, parts, test)
 
@@ -203,7 +203,7 @@ def not_comparable(run: Run, claim: Claim, *, configuration: str, other: str = "
     for name, protocol in ((configuration, RESUBSTITUTION), compared):
         cells = measured(run, training_set=name, protocol=protocol)
         classes = class_effects.classes_of(run, ensembles_or_all(cells)[0]) if cells else None
-        shown = "not measured" if classes is None else f"accuracy {number(float(classes.right.mean()), 3)}"
+        shown = "not measured" if classes is None else f"accuracy {number(float(classes.correct.mean()), 3)}"
         texts.append(f"{name} {'on its training images' if protocol == RESUBSTITUTION else protocol}: {shown}")
     why = "none: on training images accuracy is another quantity than on others; nothing follows from their difference"
     return unanswered(claim.text, test=why, reason="; ".join(texts))
@@ -225,7 +225,7 @@ def _effects(cells: Sequence[RunCell], effect: Effect, compared: Sequence[str] =
         for name in compared:
             contrast = effect(cell, name)
             if contrast is not None:
-                parts.append(contrast.called(f"{cell.training_set} {name}".rstrip()))
+                parts.append(contrast.named(f"{cell.training_set} {name}".rstrip()))
     return parts
 
 

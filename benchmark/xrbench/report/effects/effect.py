@@ -1,4 +1,4 @@
-"""One difference between measured figures, whatever it is made from."""
+"""A difference between scores, with its interval, for claims and tables of differences."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from xrbench.statistics.intervals.clustered_mean import ClusteredMean
 
 @dataclass(frozen=True)
 class Contrast:
-    """The first figure minus the second.
+    """The first score minus the second.
 
     Attributes:
-        name: What it is a difference of: a label, with what else tells it from others.
-        first, second: The figures; means where there are several cells.
+        name: A label, with whatever else distinguishes it from other contrasts.
+        first, second: The scores; means where there are several cells.
         difference, low, high: First minus second with its interval; NaN where undefined.
         p: Two-sided p-value of no difference.
         error: Standard error.
-        images: Images behind it (of both sides where they differ).
-        patients: Distinct patients behind it, NaN where no ids are known.
-        reason: Why there is no figure; else empty.
-        caution: What to know before trusting it; else empty.
+        images: Number of images (of both sides where they differ).
+        patients: Number of distinct patients, NaN where no ids are known.
+        reason: Why there is no value; else empty.
+        caution: Limits of the interval; else empty.
     """
 
     name: str
@@ -43,29 +43,29 @@ class Contrast:
         """Smallest true difference that such data would show with 80 % power; NaN where all patients agree."""
         return statistics.smallest_detectable(self.error) if self.error > 0 else math.nan
 
-    def called(self, name: str) -> Contrast:
+    def named(self, name: str) -> Contrast:
         """Return it under another name."""
         return replace(self, name=name)
 
 
-def difference_of(name: str, found: ClusteredMean, first: float, second: float, *, by_patient: bool) -> Contrast:
-    """Put a difference of means over images into the form of a contrast; ``by_patient`` says whether ids are of patients."""
+def difference_of(name: str, mean: ClusteredMean, first: float, second: float, *, by_patient: bool) -> Contrast:
+    """Turn a difference of means over images into a contrast; ``by_patient`` tells whether its units are patients."""
     return Contrast(
         name=name,
         first=first,
         second=second,
-        difference=found.value,
-        low=found.low,
-        high=found.high,
-        p=found.p,
-        error=found.error,
-        images=found.n_images,
-        patients=found.n_patients if by_patient else math.nan,
-        reason=_why(found),
+        difference=mean.value,
+        low=mean.low,
+        high=mean.high,
+        p=mean.p,
+        error=mean.error,
+        images=mean.n_images,
+        patients=mean.n_patients if by_patient else math.nan,
+        reason=_reason(mean),
     )
 
 
-def _why(found: ClusteredMean) -> str:
-    if math.isnan(found.value):
+def _reason(mean: ClusteredMean) -> str:
+    if math.isnan(mean.value):
         return "a side has no image"
-    return "interval: all patients agree, or there is one alone" if math.isnan(found.p) else ""
+    return "interval: all patients agree, or there is one alone" if math.isnan(mean.p) else ""

@@ -41,8 +41,8 @@ def baseline_accuracy(run: Run, layout: TableLayout) -> Table | None:
         if train is None:
             texts[2:] = [MISSING] * len(texts[2:])
         guesses = map(brackets.behind, texts, _reported(brackets.shown, cell))
-        accuracy = f"{number(float(classes.right.mean()), layout.digits)} ({cell.method})"
-        rows.append((cell.training_set, where, count(len(classes.right)), *guesses, accuracy))
+        accuracy = f"{number(float(classes.correct.mean()), layout.digits)} ({cell.method})"
+        rows.append((cell.training_set, where, count(len(classes.correct)), *guesses, accuracy))
         counts |= {f"{cell.training_set}, trained on": train, where: q}
     if not rows:
         return None
@@ -97,12 +97,12 @@ def confusion(
 
 def _confusion_table(run: Run, layout: TableLayout, cell: RunCell, classes: Classes) -> Table:
     labels = run.suite.labels
-    counts = multiclass_confusion(classes.found.truth, classes.score)
+    counts = multiclass_confusion(classes.classified.truth, classes.score)
     rows = []
     for at, (name, row) in enumerate(zip(labels, counts, strict=True)):
         recall = row[at] / row.sum() if row.sum() else float("nan")
         rows.append((name, *map(count, row), count(row.sum()), number(recall, layout.digits)))
-    accuracy = number(float(classes.right.mean()), layout.digits)
+    accuracy = number(float(classes.correct.mean()), layout.digits)
     total = ("all", *map(count, counts.sum(axis=0)), count(counts.sum()), accuracy)
     about = f"{cell.training_set}, {cell.method}, {cell.model}: {cell.test}, {TITLES[cell.protocol]}"
     return Table.of(
