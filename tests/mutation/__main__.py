@@ -19,6 +19,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutated
@@ -140,6 +141,7 @@ def _tried(setup: Setup, chosen: Sequence[Mutant], jobs: int, least: float) -> d
         slots = [Slot(Path(temporary) / f"slot-{number}", setup) for number in range(jobs)]
         for slot in slots:
             slot.copy()
+        setup = replace(setup, root=slots[0].folder)  # edits during the run change nothing
         limits = _measured(setup, chosen, slots, least)
 
         def done(trial: Trial) -> None:

@@ -46,8 +46,8 @@ OPTIONS = (
 )
 PASSED = (0, 5)
 """Exit codes of pytest: all tests passed, none was collected."""
-OUTCOMES = {0: "survived", 1: "killed", 2: "killed", 4: "killed"}
-"""Exit codes of pytest: tests passed, tests failed, a module cannot be imported, a conftest cannot."""
+OUTCOMES = {0: "survived", 1: "killed", 2: "killed"}
+"""Exit codes of pytest: tests passed, tests failed, a test file cannot be imported. All others say nothing of the mutant."""
 Done = Callable[["Trial"], None]
 
 
@@ -124,8 +124,8 @@ class Slot:
             self.end()
         trial, self.trial = self.trial, None
         trial.took = took
-        trial.outcome = _outcome(status) if pid else "timeout"
-        trial.by = "" if trial.outcome == "survived" else self._why()
+        trial.outcome = self._outcome(status) if pid else "timeout"
+        trial.by = self._why(status if pid else signal.SIGKILL) if trial.outcome != "survived" else ""
         for file, text in self.originals.items():
             file.write_text(text, encoding="utf-8")
         self.originals = {}
@@ -139,18 +139,24 @@ class Slot:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
 
-    def _why(self) -> str:
-        """Return the test that failed, or the last line of the output."""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
+    def _outcome(self, status: int) -> str:
+        if os.WIFSIGNALED(status):
+            return "killed"
+        code = os.waitstatus_to_exitcode(status)
+        if code == pytest.ExitCode.USAGE_ERROR and "while loading conftest" in self._output():
+            return "killed"
+        return OUTCOMES.get(code, f"exit {code}")
+
+    def _output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace").strip()
+
+    def _why(self, status: int) -> str:
+        """Return the test that failed, or the signal that ended the process, or the last line of the output."""
+        if os.WIFSIGNALED(status):
+            return signal.Signals(os.WTERMSIG(status)).name
+        text = self._output()
         found = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
-        return found[1] if found else (text.split("\n")[-2:] or [""])[0].strip()
-
-
-def _outcome(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return "killed"
-    code = os.waitstatus_to_exitcode(status)
-    return OUTCOMES.get(code, f"exit {code}")
+        return found[1] if found else text.splitlines()[-1] if text else ""
 
 
 def _has_compiled(source: str, decorators: Iterable[str]) -> bool:
