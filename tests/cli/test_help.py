@@ -117,7 +117,7 @@ for words in {lines!r}:
 
 
 @pytest.mark.train
-def test_judging_loads_no_torch(desk_with_run: Path, first_lab: Lab) -> None:
+def test_scoring_loads_no_torch(desk_with_run: Path, first_lab: Lab) -> None:
     run = str(first_lab.folder)
     lines = [
         ["--help"],

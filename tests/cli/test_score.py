@@ -363,7 +363,7 @@ def test_every_finding_stands_in_text_csv_and_page(
 
 
 def test_the_words_for_intervals_are_those_of_the_library() -> None:
-    from xrbench.cli.judge import INTERVALS
+    from xrbench.cli.results import INTERVALS
     from xrbench.statistics import KINDS
 
     assert INTERVALS == KINDS

@@ -95,8 +95,8 @@ def _register() -> None:
     """Add the commands of each module; they import what they need when they are called."""
     from xrbench.cli.data import data
     from xrbench.cli.explain import explain
-    from xrbench.cli.judge import compare, leaderboard, report, reproduce, score
     from xrbench.cli.registry import list_things, show
+    from xrbench.cli.results import compare, leaderboard, report, reproduce, score
     from xrbench.cli.work import plan, run
 
     commands = (list_things, show, plan, run, score, compare, report, reproduce, leaderboard, explain, data)

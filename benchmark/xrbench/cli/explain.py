@@ -82,7 +82,7 @@ def explain(
     Example:  xrbench explain --suite ood-cxr --only test=padchest --label Effusion --count 2
     """
     from xrbench import explain as saliency
-    from xrbench.cli.judge import run_folder
+    from xrbench.cli.results import run_folder
     from xrbench.data.datasets.sources import DataRoots
     from xrbench.report.pages import explanations as drawing
 
