@@ -77,3 +77,29 @@ def test_the_worst_group_is_that_of_the_metrics_direction(metric: str, worst: st
     score = 1 / (1 + np.exp(-skill * (2 * truth - 1) - rng.normal(size=200)))
     table = statistics.subgroups(truth, score, None, sex, labels=["x"], column="sex", metric=metric)[0]
     assert table.worst == worst
+
+
+def test_groups_of_a_multiclass_task_are_estimates_and_gaps_of_their_images() -> None:
+    rng = np.random.default_rng(8)
+    patient = np.repeat(np.arange(200), 2)
+    truth = rng.integers(0, 3, 200)[patient].astype(float)
+    score = np.eye(3)[truth.astype(int)] + rng.normal(size=(400, 3)) * np.where(patient < 100, 0.6, 1.4)[:, None]
+    group = np.where(patient < 100, "F", np.where(patient < 195, "M", "few"))
+    classes = ["nv", "mel", "bkl"]
+    for metric, names in (("accuracy", ["all classes"]), ("class-recall", classes), ("auc", [*classes, "mean"])):
+        tables = statistics.subgroups(
+            truth, score, patient, group, labels=classes, task="multiclass", column="sex", metric=metric
+        )
+        assert [table.label for table in tables] == names
+        female, male = group == "F", group == "M"
+        rows = statistics.estimate(
+            truth[female], score[female], patient[female], labels=classes, task="multiclass", metrics=[metric]
+        )
+        cells = [statistics.Cell("sex", truth[part], score[part], patient[part]) for part in (male, female)]
+        gaps = statistics.gap(cells[:1], cells[1:], metric=metric, labels=classes, task="multiclass", replicates=0)
+        for table, row, behind in zip(tables, rows, gaps, strict=True):
+            parts = {part.name: part for part in table.groups}
+            assert repr(parts["F"].row) == repr(row)
+            assert parts["F"].behind == behind
+            assert (parts["few"].suppressed, parts["few"].behind) == (True, None)
+            assert table.worst == "M"

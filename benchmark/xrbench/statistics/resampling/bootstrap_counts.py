@@ -73,6 +73,7 @@ def draw(histogram, first, key, edges):  # type: ignore[no-untyped-def]
         key: 64 bits that name the stream.
         edges: Where the strata begin and end, shape (strata + 1,); ``[0, patients]`` is the plain bootstrap.
     """
+    # One replicate after the other: its row of the histogram stays in the cache while random patients are counted in it.
     buffer = np.empty(BUFFER, np.uint32)
     histogram[:] = 0
     for lane in range(len(histogram)):
@@ -136,6 +137,7 @@ class Strata:
     """
 
     def __init__(self, stratum: npt.NDArray[np.int64]) -> None:
+        # Draws within a stratum are numbers below its size: its patients have to be neighbours.
         self.order = np.argsort(stratum, kind="stable")
         self.edges = np.concatenate([[0], np.cumsum(np.unique(stratum, return_counts=True)[1])]).astype(np.int64)
 

@@ -47,6 +47,7 @@ class Contrast:
         radius = -float(special.stdtrit(self.df, significance / 2))
         if not self.a.scale.finite and not self.b.scale.finite:
             return self.difference - radius * self.error, self.difference + radius * self.error
+        # Points on the ellipse at that radius: the unit circle, stretched and turned by the square root of the covariance.
         left, right = radius * self.axes @ np.stack([np.cos(ANGLES), np.sin(ANGLES)])
         differences = self.b.back(self.b.centre + right) - self.a.back(self.a.centre + left)
         return float(differences.min()), float(differences.max())
@@ -63,6 +64,7 @@ class Contrast:
             low, high = self.limits(10.0**exponent)
             return low if self.difference > 0 else -high
 
+        # The interval widens as the significance falls; the root is sought on the logarithmic scale, where it is well separated.
         if nearest(-15.0) > 0:
             return 1e-15
         return float(10 ** optimize.brentq(nearest, -15.0, 0.0, xtol=1e-9)) if nearest(0.0) > 0 else 1.0

@@ -42,6 +42,7 @@ class LeftOut(NamedTuple):
 
 def groups_of(patients: int) -> npt.NDArray[np.int64]:
     """Number the group in which each patient is left out, shape (patients,)."""
+    # Patients are numbered as they come in the data: taking them in turn spreads neighbours, who may be alike, over all groups.
     return np.arange(patients) % min(patients, GROUPS)
 
 
@@ -132,6 +133,8 @@ def freedom(influence: Sequence[FloatArray], stratum: Sequence[npt.NDArray[np.in
     variance, noise = 0.0, 0.0
     for part, strata in zip(influence, stratum, strict=True):
         variance += float(part @ part)
+        # The rare positive patients have far larger influences than the others: taken together, the difference between the strata
+        # would count as noise of the error.
         for number in np.unique(strata):
             members = part[strata == number]
             noise += float(np.sum(members**4) - np.sum(members**2) ** 2 / len(members))

@@ -57,6 +57,7 @@ def auc_pass(counts, patient, start, mid, end, auc):  # type: ignore[no-untyped-
         end: End of the step; negatives between two steps belong to neither.
         auc: Filled, float64 of shape (LANES,); NaN where a class is missing.
     """
+    # Counts fit 32 bits, of which twice as many lanes fit a register; products of two of them need 64.
     above, negative = np.zeros(LANES, np.uint32), np.zeros(LANES, np.uint32)
     twice = np.zeros(LANES, np.uint64)
     group, tied = np.zeros(LANES, np.uint32), np.zeros(LANES, np.uint32)
@@ -128,6 +129,7 @@ def sums_pass(counts, patient, slot, value, sums):  # type: ignore[no-untyped-de
         value: What it adds for each time that the patient is drawn, shape (entries,).
         sums: Filled, float64 of shape (slots, LANES).
     """
+    # Each lane adds in the order of the entries, so that rounding does not depend on what the other lanes hold.
     sums[:] = 0.0
     for i in range(len(patient)):
         row, total, each = counts[patient[i]], sums[slot[i]], value[i]
@@ -147,6 +149,7 @@ def overlap_pass(counts, patient, x, positive, overlap):  # type: ignore[no-unty
         overlap: Filled, bool of shape (LANES,).
     """
     # Comparisons instead of min and max, whose handling of NaN keeps the compiler from vectorising over the lanes.
+    # Images of patients who are not drawn take the value that moves neither end.
     low, high = np.full((2, LANES), np.inf), np.full((2, LANES), -np.inf)
     for i in range(len(patient)):
         row, kind, here = counts[patient[i]], 1 if positive[i] else 0, x[i]

@@ -50,6 +50,7 @@ class LabelColumn:
         if bases & {"auc", "average-precision"}:
             steps = score_steps(self.rows.score, self.rows.positive, self.code)
             self._parts["steps"], self._parts["merged"] = steps, steps.merged()
+        # All metrics that are sums over images share one pass over the counts.
         entries = [self._entries(spec, at) for spec, at in zip(self.specs, self.thresholds, strict=True)]
         self._parts["sums"] = _join(entries, self.code)
         if bases & {"calibration-slope", "calibration-intercept"}:
@@ -142,6 +143,7 @@ class LabelColumn:
 
         patient, slot, value, bounds = self._parts["sums"]
         if not len(patient):
+            # No metric is a sum: the kernel is not called, and the others do not read these.
             return [np.zeros((b - a + 1, counts.shape[1])) for a, b in pairwise(bounds)]
         sums = np.empty((bounds[-1] + 1, counts.shape[1]))
         kernels.sums_pass(counts, patient, slot, value, sums)

@@ -31,6 +31,7 @@ class Steps(NamedTuple):
         """Join steps that follow each other without a negative between: the AUC does not depend on their order."""
         if not len(self.start):
             return self
+        # A step joins the next one when it ends where that begins and neither holds a negative.
         without_negative = self.mid == self.end
         joins = without_negative[:-1] & without_negative[1:] & (self.end[:-1] == self.start[1:])
         first, last = np.concatenate([[True], ~joins]), np.concatenate([~joins, [True]])
@@ -50,6 +51,7 @@ def score_steps(score: FloatArray, positive: npt.NDArray[np.bool_], code: npt.ND
         empty = np.zeros(0, np.int64)
         return Steps(code[order], empty, empty, empty)
     descending, kind = score[order], positive[order]
+    # Runs of equal scores: where each begins, how many images it has, and how many of them are positive.
     first = np.flatnonzero(np.concatenate([[True], descending[1:] != descending[:-1]]))
     size = np.diff(np.append(first, len(order)))
     positives = np.add.reduceat(kind.astype(np.int64), first)
