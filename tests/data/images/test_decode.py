@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
+import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -173,13 +176,37 @@ def test_a_file_that_is_not_there_or_not_a_file_is_named(tmp_path: Path) -> None
         decode(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may read everything")
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "secret.png"
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that every user of the machine may list."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def without_privileges() -> Iterator[None]:
+    """Act as the user nobody where the tests run as the administrator, who may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file's mode does not forbid reading on Windows")
+def test_a_file_that_may_not_be_read_is_named(public_folder: Path) -> None:
+    file = public_folder / "secret.png"
     file.write_bytes(GOOD_PNG)
     file.chmod(0)
-    with pytest.raises(DataError, match="cannot be read: permission denied"):
+    with without_privileges(), pytest.raises(DataError, match=r"secret.png: cannot be read: permission denied"):
         decode(file)
+    file.chmod(0o644)
+    with without_privileges():
+        np.testing.assert_array_equal(decode(file), NOISE)
 
 
 def test_the_name_does_not_matter(tmp_path: Path) -> None:
