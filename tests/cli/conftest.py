@@ -163,6 +163,7 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def first_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The laboratory that others are copied from, with a finished run; do not change it."""
+    pytest.importorskip("torch")
     root = tmp_path_factory.mktemp("cli")
     write_cards(root / "lab")
     for seed, name in enumerate(HOSPITALS):

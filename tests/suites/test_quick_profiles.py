@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from xrbench import cli
 from xrbench.catalogue import open_catalogue, shipped
 from xrbench.compare.scores_io import read_scores
+
+pytest.importorskip("torch")
+
+import torch
+
 from xrbench.training.components import losses
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
