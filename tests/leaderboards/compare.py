@@ -116,7 +116,7 @@ def _escape(word: str) -> str:
 def read_renames(path: Path = RENAMES) -> Renames:
     """Read the table."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Renames(table["words"], table["keep"]["phrases"])
+    return Renames(table["words"], table.get("keep", {}).get("phrases", ()))
 
 
 def read_files(path: Path) -> Files:

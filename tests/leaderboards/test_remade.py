@@ -74,7 +74,7 @@ def test_nothing_but_words_has_changed(remade: Path) -> None:
 
 
 def test_the_archive_holds_every_leaderboard() -> None:
-    before = compare.read_files(HERE / "before.tar.xz")
+    before = compare.read_renames().apply_all(compare.read_files(HERE / "before.tar.xz"))
     assert {name.split("/")[0] for name in before} == set(BOARDS)
     for name in BOARDS:
         made = {file.split("/")[1] for file in before if file.startswith(f"{name}/")}
@@ -132,6 +132,13 @@ def test_the_command_wants_every_difference_explained_and_every_row_needed(
     before, after, table = (str(tmp_path / name) for name in ("before", "after", "renames.toml"))
     assert compare.main([before, after, "--renames", table]) == status
     assert capsys.readouterr().out.endswith(said)
+
+
+def test_nothing_is_renamed_in_a_phrase_that_is_kept() -> None:
+    renames = compare.Renames({"borderline": "discordant-errors"}, ["borderline cases"])
+    assert renames.apply("borderline cases, borderline") == "borderline cases, discordant-errors"
+    assert renames.unused() == []
+    assert compare.Renames({"borderline": "discordant-errors"}, ["never seen"]).unused() == ["borderline", "never seen"]
 
 
 def test_two_files_cannot_get_one_name() -> None:

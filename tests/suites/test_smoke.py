@@ -170,8 +170,8 @@ def test_every_shipped_suite_has_a_smoke_size() -> None:
 def test_a_run_is_no_regression_against_itself(
     finished: tuple[str, Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, folder, catalogue = finished
-    words = ["compare", str(folder), str(folder), "--gate", "--catalogue", str(catalogue), "--quiet"]
+    _, folder, _ = finished
+    words = ["compare", str(folder), str(folder), "--gate", "--quiet"]
     assert cli.invoke(words) == 0
     assert "no regression" in capsys.readouterr().out
 
