@@ -67,7 +67,7 @@ def draw(root: Path, names: list[str], *, seed: int = 0, side: int = 40) -> list
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the syncs, which only matter when the power fails; builds in processes of their own still do them."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr(os, "fdatasync", lambda descriptor: None)
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: None, raising=False)
 
 
 @pytest.fixture

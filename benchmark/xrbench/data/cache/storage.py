@@ -123,7 +123,8 @@ class Store:
         if needed > free:
             raise StoreError(f"{self.place}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
         with _disk_errors(self.place):
-            self._file = os.fdopen(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+            self.file.open("ab").close()  # there from now on, with its time of change
+            self._file = self.file.open("r+b", buffering=0)
             # not zeros, which some file systems store without using space
             self._reserve.write_bytes(os.urandom(RESERVE_BYTES))
             if self.file.stat().st_size < rows * self.row_bytes:
@@ -140,9 +141,10 @@ class Store:
         if self._file is None:
             raise RuntimeError("begin() comes before put()")
         with _disk_errors(self.place):
-            written, start = 0, record.row * self.row_bytes
+            self._file.seek(record.row * self.row_bytes)
+            written = 0
             while written < len(pixels):
-                written += os.pwrite(self._file.fileno(), pixels[written:], start + written)
+                written += self._file.write(pixels[written:])
         self.note(record)
 
     def commit(self) -> None:
@@ -151,7 +153,7 @@ class Store:
             return
         with _disk_errors(self.place):
             if self._file is not None:
-                os.fdatasync(self._file.fileno())
+                _sync(self._file)
             # the seal follows the records: without it the rows are checked when the cache is opened again
             lines = [*self._pending, self._seal()]
             try:
@@ -184,6 +186,11 @@ class Store:
         except FileNotFoundError:
             return Seal(0, 0)
         return Seal(status.st_size, status.st_mtime_ns)
+
+
+def _sync(file: IO[bytes]) -> None:
+    """Have the content of a file on the disk; its times as well where the system cannot leave them out."""
+    getattr(os, "fdatasync", os.fsync)(file.fileno())
 
 
 @contextlib.contextmanager

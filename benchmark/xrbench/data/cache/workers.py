@@ -42,8 +42,8 @@ def examine_all(tasks: Sequence[Task], job: Job, *, jobs: int) -> Iterator[Resul
         UsageError: A worker process cannot be started.
     """
     work = sum(IMAGE_SECONDS + task.size / BYTES_PER_SECOND for task in tasks)
-    # no more workers than have something to do for longer than they take to start
-    workers = min(jobs, len(tasks), int(work / WORKER_SECONDS))
+    # no more workers than have something to do for longer than they take to start; Windows cannot wait for several pipes at once
+    workers = 1 if os.name == "nt" else min(jobs, len(tasks), int(work / WORKER_SECONDS))
     if workers <= 1:
         examiner = Examiner(job)
         results = (examiner.examine(task) for task in tasks)
