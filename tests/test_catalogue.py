@@ -104,6 +104,10 @@ def test_extending_in_a_circle_or_nothing_is_refused(tmp_path: Path) -> None:
     [
         ('methods = ["balanced-batchin"]', "unknown method 'balanced-batchin'; did you mean 'balanced-batching'"),
         ('models = ["densenet121-imagnet"]', "did you mean 'densenet121-imagenet'"),
+        (
+            'labels = ["Edema"]\ninterval = { kind = "jacknife" }',
+            "interval: kind: unknown kind of interval 'jacknife'; did you mean 'jackknife'",
+        ),
         ('labels = ["Edoema"]', "unknown pathology 'Edoema'; did you mean 'Edema'"),
         ('preprocessing = ["centre-crp"]', "did you mean 'centre-crop'"),
         ('preprocessing = [{ block = "resize", filtr = "x" }]', "no option 'filtr'"),

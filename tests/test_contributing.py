@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -9,24 +10,37 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pandas as pd
 import pytest
+
+from xrbench import blocks, metrics, statistics
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPE = re.compile(r"<!-- recipe: ([\w-]+) -->(.*?)<!-- /recipe -->", re.DOTALL)
-FILE = re.compile(r"`(?P<path>[\w./-]+\.\w+)`:\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+FILE = re.compile(
+    r"`(?P<path>[\w./-]+\.\w+)`(?:, (?:below `(?P<line>[^`\n]+)`|(?P<end>at the end)))?:\n```\w+\n(?P<text>.*?)```",
+    re.DOTALL,
+)
+"""A file that is written, or the line of a file below which the text is added, or its end."""
+STATED = re.compile(r"^\| ([a-z ]+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
+"""What is added, files, and how many of them are cards or tables."""
 COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 RECIPES = dict(RECIPE.findall(TEXT))
 SHOWN = {
-    "dataset": ["of 60 years and more", "2019 to 2023"],
+    "slice": ["of 60 years and more"],
+    "dataset": ["2019 to 2023"],
     "model": ["mobilenetv3_small_050", "mobilenet-scratch"],
     "method": ["stochastic gradient descent", "balanced-sgd"],
     "suite": ["one after the other", "6 fits"],
     "paper": ["two-hospitals", "Nobody N."],
 }
-"""Recipe -> what each of its commands prints."""
+"""Recipe of cards -> what each of its commands prints."""
+CODE = {"metric", "interval-kind", "figure", "table", "claim", "page", "reader"}
+ROWS = ("benchmark/xrbench/blocks.py", "benchmark/xrbench/metrics/table.py")
+"""Files whose rows name functions."""
 
 
 class Done(NamedTuple):
@@ -43,25 +57,47 @@ class Project:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def write(self, recipe: str) -> list[Path]:
-        """Write the files that the recipe shows; none may be there yet."""
+        """Write the files that the recipe shows, none of which may be there yet, and add to those that it says to add to."""
         written = []
         for match in FILE.finditer(recipe):
-            path = self.folder / match["path"]
-            assert not path.exists(), f"{match['path']} is there already"
+            path, text = self.folder / match["path"], match["text"]
+            if match["line"] or match["end"]:
+                text = added(path.read_text(encoding="utf-8"), match["line"], text)
+            else:
+                assert not path.exists(), f"{match['path']} is there already"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(match["text"], encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
             written.append(path)
         return written
+
+    def environment(self, *more: Path) -> dict[str, str]:
+        """Variables under which the code and the cards of the copy are used."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("XRBENCH")}
+        folders = [self.folder / "benchmark", *more]
+        return {**kept, "PYTHONPATH": os.pathsep.join(map(str, folders)), "COLUMNS": "160"}
 
     def run(self, line: str) -> Done:
         """Run one command of the recipe with the code and the cards of the copy."""
         program, *words = shlex.split(line, comments=True)
         assert program == "xrbench"
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("XRBENCH")}
-        environment |= {"PYTHONPATH": str(self.folder / "benchmark"), "COLUMNS": "160"}
+        environment = self.environment()
         command = [sys.executable, "-c", "from xrbench.cli import main; main()", *words]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         return Done(done.returncode, done.stdout + done.stderr)
+
+
+def added(text: str, line: str | None, more: str) -> str:
+    """Add lines below the one line of a text that begins like this, or at its end."""
+    if line is None:
+        return f"{text}\n\n{more}"
+    lines = text.splitlines(keepends=True)
+    places = [place for place, one in enumerate(lines) if one.strip() == line]
+    assert len(places) == 1, f"{line}: stands {len(places)} times"
+    return "".join([*lines[: places[0] + 1], more, *lines[places[0] + 1 :]])
+
+
+def commands_of(recipe: str) -> list[str]:
+    return [line for block in COMMANDS.findall(recipe) for line in block.strip().splitlines()]
 
 
 @pytest.fixture
@@ -69,10 +105,30 @@ def copy(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.fixture(scope="module")
+def additions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Carry out all recipes of code in one copy, and use what they add (see ``tests.additions``)."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    for name in sorted(CODE):
+        assert project.write(RECIPES[name])
+    commands = json.dumps([line for name in sorted(CODE) for line in commands_of(RECIPES[name])])
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.additions", str(tmp_path_factory.mktemp("used")), commands],
+        cwd=project.folder,
+        env=project.environment(ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    used: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return used
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
 def test_a_recipe_works_as_it_stands(name: str, copy: Project) -> None:
     recipe = RECIPES[name]
-    commands = [line for block in COMMANDS.findall(recipe) for line in block.strip().splitlines()]
+    commands = commands_of(recipe)
     assert len(commands) == len(SHOWN[name])
     first = next(line for line in commands if "show" in line)
     assert copy.run(first).code == 3, "what is to be added is there already"
@@ -89,8 +145,97 @@ def test_every_file_that_a_recipe_shows_is_written() -> None:
         assert len(FILE.findall(recipe)) == fences, name
 
 
-def test_every_kind_of_card_has_a_recipe() -> None:
-    assert set(RECIPES) >= {"dataset", "model", "method", "suite", "paper"}
+def test_every_recipe_is_carried_out() -> None:
+    assert set(RECIPES) == {*SHOWN, *CODE}
+    assert not set(SHOWN) & CODE
+
+
+def test_the_files_that_each_addition_touches_are_counted() -> None:
+    stated = {name.replace(" ", "-"): (int(files), int(named)) for name, files, named in STATED.findall(TEXT)}
+    touched = {name: {match["path"] for match in FILE.finditer(recipe)} for name, recipe in RECIPES.items()}
+    counted = {
+        name: (len(paths), sum(path in ROWS or not path.endswith(".py") for path in paths))
+        for name, paths in touched.items()
+    }
+    assert stated == counted
+
+
+def test_nothing_that_the_recipes_of_code_add_is_there() -> None:
+    assert "youden" not in metrics.TABLE
+    assert "basic" not in statistics.KINDS
+    names = {"figure": "score-histogram", "table": "unlabelled", "claim": "patients-at-least", "page": "every-metric"}
+    assert not [name for kind, name in names.items() if name in blocks.known(kind)]
+
+
+def test_the_metric_is_computed_and_listed(additions: dict[str, Any]) -> None:
+    assert additions["metric"] == pytest.approx(1 / 2 + 2 / 3 - 1)
+    code, listed = additions["commands"]["xrbench list metrics"]
+    row = next(line for line in listed.splitlines() if line.startswith("youden"))
+    assert code == 0
+    assert "-1 to 1" in row
+
+
+def test_the_interval_kind_reflects_the_percentiles(additions: dict[str, Any]) -> None:
+    plain, basic = additions["interval"]["bootstrap"], additions["interval"]["basic"]
+    assert basic["interval"] == "basic"
+    assert basic["low"] == pytest.approx(2 * plain["value"] - plain["high"])
+    assert basic["high"] == pytest.approx(2 * plain["value"] - plain["low"])
+    assert "basic intervals are known to hold from 100" in basic["caution"]
+
+
+def test_the_figure_counts_the_scores(additions: dict[str, Any]) -> None:
+    run = Path(additions["run"])
+    scores = pd.concat(external(run)).filter(like="score:").to_numpy()
+    numbers = pd.read_csv(run / "figures" / "histogram.csv")
+    assert numbers["scores"].tolist() == [((scores >= k / 4) & (scores < (k + 1) / 4)).sum() for k in range(4)]
+    assert {"histogram.svg", "histogram.png"} <= {path.name for path in (run / "figures").iterdir()}
+
+
+def test_the_table_counts_images_without_a_label(additions: dict[str, Any]) -> None:
+    run = Path(additions["run"])
+    table = pd.read_csv(run / "tables" / "without.csv")
+    without = {
+        (frame["dataset"].iloc[0], str(name).removeprefix("truth:")): int(frame[name].isna().sum())
+        for frame in external(run)
+        for name in frame.filter(like="truth:")
+    }
+    assert sum(without.values()) > 0
+    found = dict(zip(zip(table["test set"], table["label"], strict=True), table["without"], strict=True))
+    assert found == without
+
+
+def test_the_claim_is_judged(additions: dict[str, Any]) -> None:
+    fewest = min(frame["patient_id"].nunique() for frame in external(Path(additions["run"])))
+    assert 10 <= fewest < 1000
+    assert additions["claim"] == ["holds", "does not hold"]
+
+
+def test_the_page_shows_every_figure(additions: dict[str, Any]) -> None:
+    run = Path(additions["run"])
+    text = (run / "every-metric.md").read_text(encoding="utf-8")
+    scores = pd.read_csv(run / "scores.csv")
+    heads = 2 * scores["metric"].nunique()
+    assert text.startswith("# Small: every metric\n")
+    assert sum(line.startswith("|") for line in text.splitlines()) == len(scores) + heads
+    assert (run / "README.md").is_file()
+
+
+def test_the_reader_reads_a_folder(additions: dict[str, Any]) -> None:
+    code, checked = additions["reader"]["check"]
+    assert code == 0
+    assert "3 images, no patient ids" in checked
+    rows = [line.split() for line in additions["reader"]["describe"][1].splitlines()]
+    assert {row[0]: row[1] for row in rows if row and row[0] in ("Edema", "Effusion")} == {
+        "Edema": "2",
+        "Effusion": "1",
+    }
+    assert additions["commands"]["xrbench show dataset sorted-images"][0] == 0
+
+
+def external(run: Path) -> list[pd.DataFrame]:
+    """Read the predictions on external images, a frame a cell."""
+    entries = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["cells"]
+    return [pd.read_parquet(run / entry["file"]) for entry in entries if entry["protocol"] == "external"]
 
 
 def test_every_command_of_make_that_is_named_exists() -> None:

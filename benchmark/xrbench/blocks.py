@@ -1,8 +1,9 @@
 """Find a building block by its name and import it only when it is used.
 
-A block is a function or class that a card names: ``sampler = { block = "balanced-batches", replacement = true }``. Those of
-xrbench are in one table of ``"module:object"`` strings; another package adds its own with the entry point group
-``xrbench.blocks`` (names ``kind.name``); and any importable object can be named in full as ``package.module:object``.
+A block is a function or class that a card names: ``sampler = { block = "balanced-batches", replacement = true }``. Pages alone are
+named by no card; every run has all of them. The blocks of xrbench are in one table of ``"module:object"`` strings; another package adds
+its own with the entry point group ``xrbench.blocks`` (names ``kind.name``); and any importable object can be named in full as
+``package.module:object``.
 """
 
 from __future__ import annotations
@@ -118,6 +119,18 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "recall-rises": "xrbench.report.claims.multiclass:recall_rises",
             "confidence-falls": "xrbench.report.claims.multiclass:confidence_falls",
             "not-comparable": "xrbench.report.claims.multiclass:not_comparable",
+        },
+        "page": {
+            "README": "xrbench.report.pages.leaderboard:page_of_run",
+        },
+        "interval": {
+            "jackknife": "xrbench.statistics.intervals.interval_kinds:by_jackknife",
+            "bootstrap": "xrbench.statistics.intervals.interval_kinds:by_percentiles",
+            "bca": "xrbench.statistics.intervals.interval_kinds:by_bca",
+            "stratified": "xrbench.statistics.intervals.interval_kinds:by_percentiles",
+            "delong": "xrbench.statistics.intervals.interval_kinds:by_delong",
+            "delong-plain": "xrbench.statistics.intervals.interval_kinds:by_delong_plain",
+            "wilson": "xrbench.statistics.intervals.interval_kinds:by_wilson",
         },
     }
 )

@@ -175,6 +175,7 @@ class Catalogue:
             blocks.check_options("preprocessing", name, options, where=where)
         _check_metrics(card, where)
         _check_layouts(card, where)
+        _check_interval(card, where)
 
 
 def _check_blocks(card: cards.Card, where: str) -> None:
@@ -213,6 +214,13 @@ def _check_layouts(card: cards.SuiteCard, where: str) -> None:
         for layout in layouts:
             if ":" not in layout.kind and layout.kind not in known:
                 raise UnknownNameError(f"kind of {kind}", layout.kind, known, where=f"{where}: {kind}s: {layout.name}")
+
+
+def _check_interval(card: cards.SuiteCard, where: str) -> None:
+    """Refuse a kind of interval that does not exist."""
+    known = ("default", *blocks.known("interval"))
+    if card.interval.kind not in known:
+        raise UnknownNameError("kind of interval", card.interval.kind, known, where=f"{where}: interval: kind")
 
 
 def datasets_of(protocol: cards.Protocol) -> tuple[str, ...]:

@@ -27,9 +27,7 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         level: Confidence level, between 0 and 1.
     """
 
-    kind: Literal["default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson"] = (
-        "default"
-    )
+    kind: str = "default"
     unit: Literal["patient", "image"] = "patient"
     replicates: Positive = 1000
     level: OpenShare = 0.95

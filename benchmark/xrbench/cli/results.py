@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from xrbench import blocks
 from xrbench.cli import options
 from xrbench.progress import reporter
 
 RESULTS = click.Path(path_type=Path)
-INTERVALS = ("default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson")
+INTERVALS = ("default", *blocks.BLOCKS["interval"])
 
 
 @click.command("score", short_help="Judge predictions from anywhere.")

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
+from xrbench import blocks
 from xrbench.cards import Interval
 from xrbench.errors import UsageError, suggestion
 from xrbench.progress import Reporter
 from xrbench.statistics.intervals.formulas import check_level
 
-KINDS = ("default", "jackknife", "bootstrap", "bca", "stratified", "delong", "delong-plain", "wilson")
-"""Kinds of interval; ``intervals.interval_kinds`` describes them."""
+KINDS = ("default", *blocks.BLOCKS["interval"])
+"""Kinds of interval that come with xrbench; ``intervals.interval_kinds`` describes them."""
 
 
 class ResamplingFields(TypedDict, total=False):
@@ -69,7 +70,8 @@ class Options(Resampling):
     """How estimates get their intervals.
 
     Attributes:
-        kind: Kind of interval, one of ``KINDS``; one that does not apply to a metric gives way to the default.
+        kind: Kind of interval, one of ``KINDS`` or of an installed package's; one that does not apply to a metric gives way to the
+            default.
         unit: ``patient``, or ``image`` to treat images as independent although patients are known.
 
     Raises:
@@ -85,7 +87,7 @@ class Options(Resampling):
     unit: str = "patient"
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        if self.kind not in KINDS and self.kind not in blocks.known("interval"):
             raise UsageError(f"unknown kind of interval {self.kind!r}{suggestion(self.kind, KINDS)}")
         if self.replicates < 1:
             raise UsageError(f"replicates {self.replicates} is below 1")

@@ -1,17 +1,9 @@
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
-
 import pytest
 
-from xrbench import cards
 from xrbench.metrics import parse
-from xrbench.statistics import KINDS
 from xrbench.statistics.intervals.interval_kinds import applicable_kind
-
-
-def test_cards_know_the_same_kinds() -> None:
-    assert get_args(get_type_hints(cards.Interval)["kind"]) == KINDS
 
 
 @pytest.mark.parametrize(

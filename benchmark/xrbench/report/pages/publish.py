@@ -1,4 +1,4 @@
-"""Write the results of a run: its tables in every form, figures with their numbers, and a page that shows them."""
+"""Write the results of a run: its tables in every form, figures with their numbers, and the pages that show them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xrbench import analyses
+from xrbench import analyses, blocks
 from xrbench.catalogue import Catalogue
 from xrbench.files import write_atomic
 from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
 from xrbench.rendering.table import Table, save
 from xrbench.report.figures.build import draw_figures
-from xrbench.report.pages import leaderboard
 from xrbench.report.run_folder import open_run
 from xrbench.report.tables import build
 from xrbench.report.tables.analysis_table import KINDS
@@ -59,7 +58,7 @@ class Published:
 def publish(
     folder: Path, catalogue: Catalogue, *, forms: Sequence[str] = FORMS, reporter: Reporter | None = None
 ) -> Published:
-    """Write tables, figures and the page of a run from its manifest and scores.
+    """Write tables, figures and pages of a run from its manifest and scores.
 
     Args:
         folder: A run folder with ``manifest.json`` and ``scores.csv``.
@@ -78,7 +77,8 @@ def publish(
         save(table, folder / "tables", forms)
     say.detail(f"{len(tables)} tables in {folder / 'tables'}")
     draw_figures(run, folder / "figures")
-    write_atomic(folder / PAGE, leaderboard.page_of_run(run).encode())
+    for name in blocks.known("page"):
+        write_atomic(folder / f"{name}.md", blocks.find("page", name)(run).encode())
     for path, when in _written(folder).items():
         if before.get(path) == when:  # of an earlier report, and not of this one
             path.unlink()

@@ -8,6 +8,8 @@
 ``delong``     of the AUC, from DeLong's variance with patients as clusters, on the logit scale
 ``delong-plain`` the same without the logit, as most programs print it
 ``wilson``     of proportions, Wilson's score interval with the effective number of images that patients leave
+
+A kind is a row of ``blocks.BLOCKS["interval"]``: ``f(figure)`` returns an ``Interval``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from xrbench import blocks
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.intervals import formulas
@@ -27,13 +30,18 @@ from xrbench.statistics.resampling.jackknife import LeftOut, jackknife, scaled_f
 from xrbench.statistics.resampling.label_columns import LabelColumn
 from xrbench.statistics.resampling.scale import UNBOUNDED, scale_of
 
-RESAMPLED = ("bootstrap", "bca", "stratified")
-"""Kinds that need replicates."""
+ONE_PATIENT = "interval: one patient alone carries what the figure is made of"
 DROPPED_LIMIT = 0.05
 """Share of replicates that may be without a value before there is no interval."""
 ENOUGH = 20
 """Positive and negative patients from which the default interval is known to hold."""
-ENOUGH_FOR = {"bootstrap": 100, "bca": 100, "stratified": 100, "delong": 100, "delong-plain": 200}
+ENOUGH_FOR = {
+    "bootstrap": 100,
+    "bca": 100,
+    "stratified": 100,
+    "delong": 100,
+    "delong-plain": 200,
+}
 """The same for kinds that need more."""
 
 
@@ -92,22 +100,76 @@ class Interval:
 
 
 def compute_interval(kind: str, figure: Figure) -> Interval:
-    """Compute one kind of interval."""
-    if kind in RESAMPLED:
-        return _resampled(kind, figure)
-    if kind in ("delong", "delong-plain") and figure.column is not None:
-        return _delong(figure, figure.column, logit=kind == "delong")
-    parts = [LeftOut(figure.left_out(), figure.stratum)]
-    if np.isnan(parts[0].values).any():
-        return Interval(*formulas.NOTHING, "interval: one patient alone carries what the figure is made of")
-    if kind == "wilson":
-        return Interval(*_wilson(figure, parts))
+    """Compute one kind of interval, named as in ``blocks``."""
+    interval: Interval = blocks.find("interval", kind)(figure)
+    return interval
+
+
+def by_jackknife(figure: Figure) -> Interval:
+    """Compute the jackknife's interval; of an AUC of 0 or 1, which leaves no spread, Newcombe's."""
+    parts = _parts(figure)
+    if parts is None:
+        return Interval(*formulas.NOTHING, ONE_PATIENT)
     scale = scale_of(figure.spec)
     if figure.spec.metric.u_statistic and scale.is_end(figure.value) and figure.column is not None:
         return Interval(*formulas.newcombe(figure.value, *figure.column.class_patients(), figure.level))
     low, high = jackknife(figure.value, parts, figure.level, scale=scale)
     reason = f"interval: all patients agree on {figure.value:g}, which says nothing about its uncertainty"
     return Interval(low, high, reason if np.isnan(low) else "")
+
+
+def by_percentiles(figure: Figure) -> Interval:
+    """Compute percentiles of the replicates, however they were drawn."""
+    values = figure.replicates()
+    return of_replicates(values, lambda: formulas.percentile(values, figure.level))
+
+
+def by_bca(figure: Figure) -> Interval:
+    """Compute the bias-corrected and accelerated percentiles of the replicates."""
+    values = figure.replicates()
+    one_side = "interval: all replicates lie on one side of the value"
+    return of_replicates(values, lambda: formulas.bca(figure.value, values, figure.left_out(), figure.level), one_side)
+
+
+def by_delong(figure: Figure) -> Interval:
+    """Compute DeLong's interval on the logit scale."""
+    return _delong(figure, logit=True)
+
+
+def by_delong_plain(figure: Figure) -> Interval:
+    """Compute DeLong's interval without the logit."""
+    return _delong(figure, logit=False)
+
+
+def by_wilson(figure: Figure) -> Interval:
+    """Compute Wilson's interval for the number of independent images that has the same variance.
+
+    The effective number is the one whose binomial variance is the jackknife's: images divided by the design effect (Rao &
+    Scott 1992, Biometrics 48:577). Where all images agree there is no spread, and each patient counts once.
+    """
+    parts = _parts(figure)
+    if parts is None:
+        return Interval(*formulas.NOTHING, ONE_PATIENT)
+    scaled = scaled_figure(figure.value, parts, scale=UNBOUNDED)
+    value = figure.value
+    if scaled is not None and scaled.error > 0 and 0 < value < 1:
+        return Interval(*formulas.wilson(value, value * (1 - value) / scaled.error**2, figure.level, df=scaled.df))
+    patients = figure.denominator if figure.column is None else denominator_patients(figure.spec, figure.column)
+    return Interval(*formulas.wilson(value, patients, figure.level, df=max(1.0, patients - 1.0)))
+
+
+def of_replicates(values: FloatArray, ends: Callable[[], tuple[float, float]], undefined: str = "") -> Interval:
+    """Make an interval of replicates, or none where too many of them have no value.
+
+    Args:
+        values: Shape (replicates,); NaN have no value.
+        ends: Computes low and high.
+        undefined: Why they are NaN, if they are.
+    """
+    dropped = int(np.isnan(values).sum())
+    reason = dropped_reason(dropped, len(values))
+    low, high = formulas.NOTHING if reason else ends()
+    return Interval(low, high, reason or (undefined if np.isnan(low) else ""), len(values), dropped)
 
 
 def dropped_reason(dropped: int, replicates: int) -> str:
@@ -120,39 +182,19 @@ def dropped_reason(dropped: int, replicates: int) -> str:
     return ""
 
 
-def _resampled(kind: str, figure: Figure) -> Interval:
-    values = figure.replicates()
-    dropped = int(np.isnan(values).sum())
-    reason = dropped_reason(dropped, len(values))
-    if reason:
-        return Interval(*formulas.NOTHING, reason, len(values), dropped)
-    if kind == "bca":
-        low, high = formulas.bca(figure.value, values, figure.left_out(), figure.level)
-        reason = "interval: all replicates lie on one side of the value" if np.isnan(low) else ""
-    else:
-        low, high = formulas.percentile(values, figure.level)
-    return Interval(low, high, reason, len(values), dropped)
+def _parts(figure: Figure) -> list[LeftOut] | None:
+    """Leave out each group of patients; None where the figure has no value without one of them."""
+    values = figure.left_out()
+    return None if np.isnan(values).any() else [LeftOut(values, figure.stratum)]
 
 
-def _delong(figure: Figure, column: LabelColumn, *, logit: bool) -> Interval:
+def _delong(figure: Figure, *, logit: bool) -> Interval:
+    column = figure.column
+    assert column is not None, "only single labels have this kind, see applicable_kind"
     rows = column.rows
     low, high = delong_interval(rows.positive, rows.score, patient=column.code, level=figure.level, logit=logit)
     reason = "DeLong's variance needs two positive and two negative patients"
     return Interval(low, high, reason if np.isnan(low) else "")
-
-
-def _wilson(figure: Figure, parts: list[LeftOut]) -> tuple[float, float]:
-    """Compute Wilson's interval for the number of independent images that has the same variance.
-
-    The effective number is the one whose binomial variance is the jackknife's: images divided by the design effect (Rao &
-    Scott 1992, Biometrics 48:577). Where all images agree there is no spread, and each patient counts once.
-    """
-    scaled = scaled_figure(figure.value, parts, scale=UNBOUNDED)
-    value = figure.value
-    if scaled is not None and scaled.error > 0 and 0 < value < 1:
-        return formulas.wilson(value, value * (1 - value) / scaled.error**2, figure.level, df=scaled.df)
-    patients = figure.denominator if figure.column is None else denominator_patients(figure.spec, figure.column)
-    return formulas.wilson(value, patients, figure.level, df=max(1.0, patients - 1.0))
 
 
 def denominator_patients(spec: MetricSpec, column: LabelColumn) -> int:
