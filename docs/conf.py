@@ -27,6 +27,7 @@ napoleon_custom_sections = [("Options", "params_style")]
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 napoleon_attr_annotations = False
+napoleon_custom_sections = [("Options", "params_style")]  # what a card may say of a claim or a figure
 napoleon_numpy_docstring = False
 
 
