@@ -76,6 +76,7 @@ def test_every_requirement_of_the_core_is_imported_by_it() -> None:
     assert CORE - used - set(PLUGINS) == set()
 
 
+@pytest.mark.train
 def test_every_import_of_training_is_declared() -> None:
     undeclared = {
         m: files for m, files in imports(training=True).items() if not distributions(m) & (CORE | EXTRAS["train"])
@@ -83,6 +84,7 @@ def test_every_import_of_training_is_declared() -> None:
     assert not undeclared
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("extra", sorted(set(EXTRAS) - {"dev"}))
 def test_every_requirement_of_an_extra_is_imported_by_code_that_needs_it(extra: str) -> None:
     used = {
@@ -92,6 +94,7 @@ def test_every_requirement_of_an_extra_is_imported_by_code_that_needs_it(extra: 
     assert not EXTRAS[extra] & CORE
 
 
+@pytest.mark.train
 def test_what_a_test_imports_is_installed_for_development() -> None:
     optional = {"torchmetrics", "confidenceinterval"}  # peers that measurements are set beside where they are installed
     ours = {file.stem for file in (ROOT / "tests").rglob("*.py")} | {"xrbench", "tests"}
