@@ -23,7 +23,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "ignore-module-all": True}
 autodoc_type_aliases = {"npt.NDArray": "numpy.typing.NDArray"}
-napoleon_custom_sections = [("Options", "params_style")]
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 napoleon_attr_annotations = False
