@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 READY := .venv/.ready
-FLOOR := 90
+FLOOR := 97
 
 .PHONY: run test suites check docs perf validation mutation check-platforms lowest wheel audit lock clean
 

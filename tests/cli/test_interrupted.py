@@ -27,7 +27,12 @@ PATIENCE = 60.0
 def started(lab: Lab, *more: str) -> subprocess.Popen[str]:
     program = str(Path(sys.executable).with_name("xrbench"))
     return subprocess.Popen(
-        [program, "run", *lab.options(*more)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [program, "run", *lab.options(*more)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell that runs the tests in the background has Ctrl-C ignored, which a child would inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -368,6 +368,8 @@ def start(tmp_path: Path, count: int, *, jobs: int = 2) -> subprocess.Popen[byte
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # a shell that runs the tests in the background has Ctrl-C ignored, which a child would inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
