@@ -17,7 +17,7 @@ from xrbench import blocks, cards
 from xrbench.errors import CardError, StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.report.figures.build import draw_figure
-from xrbench.report.figures.style import file_name
+from xrbench.report.figures.layout.style import file_name
 from xrbench.report.run_folder import Run
 
 OF_LABELS, OF_CLASSES = (

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_curve
 from xrbench import cards
 from xrbench.errors import CardError, UnknownNameError
 from xrbench.report.figures import roc as module
-from xrbench.report.figures.panel_grid import pages
+from xrbench.report.figures.layout.panel_grid import pages
 from xrbench.report.figures.roc import roc
 from xrbench.report.run_folder import Run
 

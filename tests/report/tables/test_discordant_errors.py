@@ -15,7 +15,7 @@ from xrbench import cards
 from xrbench.data.cache.build import open_cache
 from xrbench.errors import UnknownNameError, UsageError
 from xrbench.report.figures.discordant_errors import discordant_errors as panel
-from xrbench.report.figures.image_access import cached_images
+from xrbench.report.figures.layout.image_access import cached_images
 from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run
 from xrbench.report.tables.discordant_errors import chosen, discordant_errors, two_models

@@ -15,8 +15,8 @@ import pandas as pd
 from xrbench.cards import FigureLayout
 from xrbench.planning import settings_of
 from xrbench.rendering.numbers import plural
-from xrbench.report.figures.options import Names, asked
-from xrbench.report.figures.style import Look, look
+from xrbench.report.figures.layout.options import Names, asked
+from xrbench.report.figures.layout.style import Look, look
 from xrbench.report.run_folder import Run
 from xrbench.runs.prediction_frame import patients_of
 from xrbench.runs.run_cell import RunCell

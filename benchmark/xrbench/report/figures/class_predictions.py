@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.report.figures.cell_selection import ShownCell, patients_among, patients_text
-from xrbench.report.figures.style import legend_text
+from xrbench.report.figures.layout.style import legend_text
 from xrbench.report.run_folder import Run
 from xrbench.runs.prediction_frame import truth_and_score
 

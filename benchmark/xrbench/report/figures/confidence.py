@@ -13,9 +13,9 @@ import pandas as pd
 from xrbench.cards import FigureLayout
 from xrbench.report.figures import cell_selection
 from xrbench.report.figures.class_predictions import ClassPredictions, class_predictions
-from xrbench.report.figures.options import Names, whole
-from xrbench.report.figures.panel_grid import pages
-from xrbench.report.figures.panels import (
+from xrbench.report.figures.layout.options import Names, whole
+from xrbench.report.figures.layout.panel_grid import pages
+from xrbench.report.figures.layout.panels import (
     PanelFigure,
     Picture,
     draw_panels,
@@ -24,7 +24,7 @@ from xrbench.report.figures.panels import (
     name_axes,
     numbers_of,
 )
-from xrbench.report.figures.style import Look
+from xrbench.report.figures.layout.style import Look
 from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import cell_selection
 from xrbench.report.figures.cell_selection import ScoreRows
 from xrbench.report.figures.class_predictions import ClassPredictions, class_predictions
-from xrbench.report.figures.options import Names
-from xrbench.report.figures.panels import annotate
-from xrbench.report.figures.style import canvas_of, file_name, save, say_empty, short, wrapped
+from xrbench.report.figures.layout.options import Names
+from xrbench.report.figures.layout.panels import annotate
+from xrbench.report.figures.layout.style import canvas_of, file_name, save, say_empty, short, wrapped
 from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from xrbench.analyses.inputs import records
 from xrbench.cards import FigureLayout
 from xrbench.metrics import metric_title
 from xrbench.rendering.numbers import p_text
-from xrbench.report.figures.style import SMALL, canvas_of, file_name, notes, save, short, title
+from xrbench.report.figures.layout.style import SMALL, canvas_of, file_name, notes, save, short, title
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
 

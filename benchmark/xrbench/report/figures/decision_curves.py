@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.report.figures.style import canvas_of, file_name, look, notes, save, title
+from xrbench.report.figures.layout.style import canvas_of, file_name, look, notes, save, title
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
 from xrbench.report.tables.analysis_table import AnalysisRow, grouped, labelled_rows, method_name, train_and_test

@@ -12,8 +12,8 @@ import pandas as pd
 
 from xrbench.cards import FigureLayout
 from xrbench.report.figures.cell_selection import datasets_of, patients_text
-from xrbench.report.figures.options import Names, asked
-from xrbench.report.figures.style import canvas_of, file_name, notes, save, say_empty, short, title
+from xrbench.report.figures.layout.options import Names, asked
+from xrbench.report.figures.layout.style import canvas_of, file_name, notes, save, say_empty, short, title
 from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from xrbench.cards import FigureLayout
-from xrbench.report.figures import style
-from xrbench.report.figures.image_access import cached_images
+from xrbench.report.figures.layout import style
+from xrbench.report.figures.layout.image_access import cached_images
 from xrbench.report.run_folder import Run
 from xrbench.report.tables.discordant_errors import COLUMNS, THRESHOLD, chosen, two_models
 

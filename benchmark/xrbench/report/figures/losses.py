@@ -10,9 +10,9 @@ import pandas as pd
 
 from xrbench.cards import FigureLayout
 from xrbench.report.figures import cell_selection
-from xrbench.report.figures.options import Names, asked
-from xrbench.report.figures.panel_grid import Page, pages
-from xrbench.report.figures.style import canvas_of, file_name, notes, save, say_empty, title
+from xrbench.report.figures.layout.options import Names, asked
+from xrbench.report.figures.layout.panel_grid import Page, pages
+from xrbench.report.figures.layout.style import canvas_of, file_name, notes, save, say_empty, title
 from xrbench.report.run_folder import Run
 
 if TYPE_CHECKING:

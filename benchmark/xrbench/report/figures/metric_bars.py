@@ -16,8 +16,8 @@ from xrbench.metrics import metric_title, parse_as
 from xrbench.rendering.numbers import interval, number
 from xrbench.report.figures import cell_selection
 from xrbench.report.figures.cell_selection import ShownCell
-from xrbench.report.figures.options import Names, asked
-from xrbench.report.figures.style import canvas_of, file_name, look, notes, save, short, title
+from xrbench.report.figures.layout.options import Names, asked
+from xrbench.report.figures.layout.style import canvas_of, file_name, look, notes, save, short, title
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN
 

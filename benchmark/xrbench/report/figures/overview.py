@@ -11,7 +11,7 @@ import pandas as pd
 
 from xrbench.fixture_notice import STAMP
 from xrbench.metrics import metric_title
-from xrbench.report.figures.style import canvas_of, save, title
+from xrbench.report.figures.layout.style import canvas_of, save, title
 from xrbench.report.score_grid import MEAN, Figure, Selection
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from xrbench.rendering.numbers import with_interval
 from xrbench.report.figures import cell_selection
 from xrbench.report.figures.cell_selection import ScoreRows, ShownCell
 from xrbench.report.figures.label_predictions import Figure, LabelPredictions, label_predictions, scored
-from xrbench.report.figures.options import Names, asked, whole
-from xrbench.report.figures.panel_grid import pages
-from xrbench.report.figures.panels import (
+from xrbench.report.figures.layout.options import Names, asked, whole
+from xrbench.report.figures.layout.panel_grid import pages
+from xrbench.report.figures.layout.panels import (
     PanelFigure,
     Picture,
     draw_panels,
@@ -29,7 +29,7 @@ from xrbench.report.figures.panels import (
     numbers_of,
     unit_square,
 )
-from xrbench.report.figures.style import Look, legend_text
+from xrbench.report.figures.layout.style import Look, legend_text
 from xrbench.report.run_folder import Run
 from xrbench.statistics.clinical.roc_and_calibration_curves import POINTS, RocBand, roc_band
 

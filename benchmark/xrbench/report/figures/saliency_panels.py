@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from xrbench.explain.storage import Explained
-from xrbench.report.figures.style import SMALL, canvas_of, notes, save, short, wrapped
+from xrbench.report.figures.layout.style import SMALL, canvas_of, notes, save, short, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

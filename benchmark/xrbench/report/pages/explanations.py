@@ -12,8 +12,8 @@ from xrbench.cards import FigureLayout
 from xrbench.explain.storage import ABOUT, Explained, read
 from xrbench.rendering.numbers import interval, number, signed, signed_interval
 from xrbench.rendering.table import Table
+from xrbench.report.figures.layout.style import file_name
 from xrbench.report.figures.saliency_panels import draw, pages
-from xrbench.report.figures.style import file_name
 from xrbench.report.run_folder import Run
 
 FOLDER = "explained"

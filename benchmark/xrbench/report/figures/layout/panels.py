@@ -15,8 +15,8 @@ import pandas as pd
 
 from xrbench.cards import FigureLayout
 from xrbench.report.figures.cell_selection import ShownCell, by_system, looks, seeds_note, training_note, trainings
-from xrbench.report.figures.panel_grid import Page, Panel
-from xrbench.report.figures.style import (
+from xrbench.report.figures.layout.panel_grid import Page, Panel
+from xrbench.report.figures.layout.style import (
     Look,
     canvas_of,
     file_name,

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xrbench.report.figures.style import short
+from xrbench.report.figures.layout.style import short
 
 
 @dataclass(frozen=True)
