@@ -28,6 +28,8 @@ def test_the_threshold_is_validations_and_stays(draw_images: Callable[..., Any])
         assert point.prevalence == pytest.approx(truth.mean())
         bayes = 0.02 * sens / (0.02 * sens + 0.98 * (1 - spec))
         assert point.figures["ppv,prevalence=0.02"].value == pytest.approx(bayes)
+        healthy = 0.98 * spec / (0.98 * spec + 0.02 * (1 - sens))
+        assert point.figures["npv,prevalence=0.02"].value == pytest.approx(healthy)
         assert point.figures["positive-calls-per-1000"].value == pytest.approx(1000 * (score >= at).mean())
         low, high = point.figures["positive-calls-per-1000"].low, point.figures["positive-calls-per-1000"].high
         assert 0 < low < 1000 * (score >= at).mean() < high < 1000

@@ -51,3 +51,29 @@ def test_constant_scores_and_wrong_input() -> None:
         statistics.decompose([0.5, 0.6], {"method": ["a", "b"]})
     with pytest.raises(MeasureError, match="method has 3 rows"):
         statistics.decompose([0.5, 0.6], {"method": ["a", "b", "c"]})
+
+
+def test_as_many_scores_as_parts_and_one_more_are_too_few_and_one_more_is_not() -> None:
+    """One source takes a mean, a variance and a rest: four scores at least."""
+    with pytest.raises(MeasureError, match="3 scores are too few for 1 sources"):
+        statistics.decompose([0.5, 0.6, 0.7], {"method": ["a", "b", "a"]})
+    assert statistics.decompose([0.5, 0.9, 0.52, 0.88], {"method": ["a", "b", "a", "b"]}).n == 4
+
+
+def test_a_search_that_breaks_down_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    values, sources = table(1, (0.03, 0.02, 0.01))
+    sound, whole = MixedLM.fit, statistics.decompose(values, sources)
+    calls: list[str] = []
+
+    def fit(self: MixedLM, *arguments: object, **options: object) -> object:
+        calls.append(str(options["method"]))
+        if len(calls) == 1:
+            raise np.linalg.LinAlgError("singular")
+        return sound(self, *arguments, **options)
+
+    monkeypatch.setattr(MixedLM, "fit", fit)
+    found = statistics.decompose(values, sources)
+    assert len(calls) > 1
+    assert found.parts == pytest.approx(whole.parts, rel=0.01)

@@ -193,3 +193,29 @@ def test_the_bootstrap_p_value_is_widened_for_few_patients() -> None:
     expected = float(np.std(auc_b - auc_a, ddof=1)) * np.sqrt(6 / 5)
     used = abs(row.difference) / stats.norm.isf(row.p_bootstrap / 2)
     assert used == pytest.approx(expected, rel=0.03)
+
+
+def test_the_verdict_is_at_the_level_of_the_interval(draw_images: Callable[..., Any]) -> None:
+    """A difference with p between 5 % and 40 % is no difference at 95 % and one at 60 %, as its interval says."""
+    for seed in range(20):
+        data, other = pair(draw_images, seed, 60, labels=1)
+        cell = PairedCell("x", data.truth, data.score, other, data.patient)
+        strict = statistics.compare([cell], labels=["a"], replicates=50)[0]
+        if not 0.05 < strict.p < 0.35:
+            continue
+        loose = statistics.compare([cell], labels=["a"], replicates=50, level=0.6)[0]
+        assert strict.verdict == "cannot tell"
+        assert loose.verdict == ("better" if loose.difference > 0 else "worse")
+        assert loose.low > 0 or loose.high < 0
+        return
+    pytest.fail("no seed gives a difference in between")
+
+
+def test_a_class_without_images_is_no_class_of_few_patients() -> None:
+    """What a figure rests on is counted over the classes that have images: three of one, two of the other."""
+    truth = [0, 0, 0, 1, 1]
+    a = [[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1]]
+    cell = PairedCell("x", truth, a, a[::-1], ["p", "q", "r", "s", "t"])
+    names = ["x", "y", "never"]
+    row = statistics.compare([cell], metric="macro-recall", labels=names, task="multiclass", replicates=50)[0]
+    assert "only 2 patients of one class" in row.caution
