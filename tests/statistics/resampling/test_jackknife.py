@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xrbench.statistics.resampling.contrast import contrast
-from xrbench.statistics.resampling.jackknife import LeftOut
+from xrbench.statistics.resampling.jackknife import LeftOut, scaled_figure
 
 
 def domain(values: list[float], positives: int) -> LeftOut:
@@ -28,3 +28,13 @@ def test_a_perfect_figure_is_as_uncertain_as_its_rarest_class_in_any_domain(
     same = contrast((1.0, 1.0), (perfect, perfect))
     assert same is not None
     assert same.error == 0.0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.8, float("nan"), 0.7, 0.75], [0.8], []],
+    ids=["a patient without whom it is undefined", "one patient", "no patient"],
+)
+def test_left_out_values_that_do_not_show_an_error_give_none(values: list[float]) -> None:
+    part = LeftOut(np.array(values), np.zeros(len(values), np.int64))
+    assert scaled_figure(0.75, [part]) is None
