@@ -277,3 +277,20 @@ def test_defaults_are_those_that_keys_leave_out() -> None:
             made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
             assert msgspec.to_builtins(made) == msgspec.to_builtins(default), (kind.__name__, name)
     assert cache_keys.NUMBERS == 2
+
+
+def test_the_order_in_which_a_card_is_written_does_not_matter(recipe: cards.Recipe) -> None:
+    written = {"block": "adam", "lr": 0.5, "amsgrad": True}
+    one, other = (
+        msgspec.structs.replace(recipe, method=msgspec.structs.replace(recipe.method, optimiser=options))
+        for options in (written, dict(reversed(written.items())))
+    )
+    assert cache_keys.fit_key(one, **ROWS) == cache_keys.fit_key(other, **ROWS)
+
+
+def test_keys_have_the_length_that_folders_are_named_by(recipe: cards.Recipe) -> None:
+    suite = open_catalogue().suite("ood-cxr")
+    run = cache_keys.run_key(suite, "quick", suite.profiles["quick"], {"nih": "d"})
+    for key, length in ((run, 12), (cache_keys.fit_key(recipe, **ROWS), 32), (cache_keys.ensemble_key(["a", "b"]), 32)):
+        assert len(key) == length
+        assert set(key) <= set("0123456789abcdef")

@@ -44,3 +44,11 @@ def test_switches_and_generators_are_put_back() -> None:
     assert not torch.backends.cudnn.deterministic
     assert torch.utils.deterministic.fill_uninitialized_memory
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_apples_device_is_refused_where_it_is_not_and_taken_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="mps"):
+        devices.find("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert str(devices.find("mps")) == "mps"
