@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from xrbench import rng
 from xrbench.cards import Recipe
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import CardError, TrainingError
@@ -332,3 +333,17 @@ def test_groups_go_through_the_network_one_by_one(recipe: Make, pair: ImageSet) 
     loop.network.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
     loop.epoch(0)
     assert sizes == [8] * 8
+
+
+def test_the_seeds_of_weights_and_dropout_are_frozen(
+    recipe: Make, pair: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """63 bits, as every library's generator takes them; another width would change every trained figure."""
+    made = recipe(steps_per_epoch=1, seed=3)
+    assert network_seed(made) == rng.seed_of("network", 3, "mylab_blocks:tiny_network") & 0x7FFFFFFFFFFFFFFF
+    seeds: list[int] = []
+    loop = Loop(made, pair, device=CPU)
+    monkeypatch.setattr(torch, "manual_seed", seeds.append)
+    for epoch in range(3):
+        loop.epoch(epoch)
+    assert seeds == [rng.seed_of("k", "dropout", epoch) & 0x7FFFFFFFFFFFFFFF for epoch in range(3)]
