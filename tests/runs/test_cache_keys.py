@@ -37,7 +37,9 @@ OTHER_METHOD: dict[str, object] = {
     "accumulate": 5,
     "validation": "as-released",
     "epochs": 11,
-    "parent": "random-batching",
+    "heads": (cards.Head(name="age", kind="regression", column="age"),),
+    "averaging": 0.5,
+    "parent_weights": "all",
 }
 OTHER_MODEL: dict[str, object] = {
     "network": {"block": "torchvision", "name": "resnet50"},
@@ -95,8 +97,9 @@ def one_field_changed(card: Struct, values: dict[str, object]) -> list[Struct]:
 
 def test_everything_that_decides_a_fit_changes_its_key(recipe: cards.Recipe) -> None:
     replace = msgspec.structs.replace
-    assert {*OTHER_METHOD, *cache_keys.WORDS} == set(cards.MethodCard.__struct_fields__)
-    assert {*OTHER_MODEL, *cache_keys.WORDS} == set(cards.ModelCard.__struct_fields__)
+    apart = {*cache_keys.WORDS, *cache_keys.OF_PARENTS}
+    assert {*OTHER_METHOD, *apart} == set(cards.MethodCard.__struct_fields__)
+    assert {*OTHER_MODEL, *cache_keys.WORDS} - {"stage"} == set(cards.ModelCard.__struct_fields__)
     assert {*OTHER_RECIPE, "method", "model", "channels_last"} == set(cards.Recipe.__struct_fields__)
     others = [
         replace(recipe, channels_last=not recipe.channels_last),
@@ -107,7 +110,8 @@ def test_everything_that_decides_a_fit_changes_its_key(recipe: cards.Recipe) -> 
     keys = {cache_keys.fit_key(changed, **ROWS) for changed in [recipe, *others]}
     for field in ROWS:
         keys.add(cache_keys.fit_key(recipe, **{**ROWS, field: "other"}))
-    assert len(keys) == 1 + len(others) + len(ROWS)
+    keys |= {cache_keys.fit_key(recipe, **ROWS, parents=parents) for parents in (["a"], ["b"], ["a", "b"])}
+    assert len(keys) == 1 + len(others) + len(ROWS) + 3
 
 
 def test_words_for_people_do_not(recipe: cards.Recipe) -> None:
@@ -238,7 +242,14 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "accumulate": 1,
         "validation": "fixed",
         "epochs": 0,
+        "heads": (),
+        "averaging": 0.0,
         "parent": "",
+        "parent_train": "train",
+        "parent_weights": "backbone",
+        "parent_model": "",
+        "parent_seed": None,
+        "stage": "",
     },
     "ModelCard": {
         "weights": "none",

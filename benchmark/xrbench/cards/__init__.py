@@ -9,6 +9,7 @@ Fields of type ``BlockSpec`` name a building block and its options: ``"constant"
 from xrbench.cards.analyses import Analyses, Comparison, Interval, PolicyRule, SubgroupRule
 from xrbench.cards.base import Blank, BlockSpec, Card, Uncertain
 from xrbench.cards.datasets import DatasetCard
+from xrbench.cards.heads import Head, Selection
 from xrbench.cards.layouts import FigureLayout, TableLayout
 from xrbench.cards.loader import convert, plain, read, read_toml
 from xrbench.cards.methods import MethodCard
@@ -30,6 +31,7 @@ __all__ = [
     "Configuration",
     "DatasetCard",
     "FigureLayout",
+    "Head",
     "Interval",
     "Limits",
     "Mapping",
@@ -41,6 +43,7 @@ __all__ = [
     "Profile",
     "Protocol",
     "Recipe",
+    "Selection",
     "Setting",
     "SplitRule",
     "SubgroupRule",

@@ -48,6 +48,7 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         seed: None takes the protocol's seeds.
         configuration: Name of the training set, where the protocol names them.
         split: A split rule of its own; None takes the profile's.
+        pretrain: Datasets that parents of the setting's fits are trained on, where their card says ``parent_train = "pretrain"``.
     """
 
     train: tuple[str, ...]
@@ -56,6 +57,7 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     seed: int | None = None
     configuration: str = ""
     split: SplitRule | None = None
+    pretrain: tuple[str, ...] = ()
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,12 +68,14 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         train: Training datasets.
         valid: ``held-out`` patients of the training datasets, or ``none`` when no epoch is selected.
         split: How its patients are divided; None takes the profile's rule.
+        pretrain: As in ``Setting``; empty takes the protocol's.
     """
 
     name: str
     train: tuple[str, ...]
     valid: Literal["held-out", "none"] = "held-out"
     split: SplitRule | None = None
+    pretrain: tuple[str, ...] = ()
 
 
 class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,6 +93,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         configurations: The training sets (``internal-external``).
         external: Datasets that every configuration is tested on (``internal-external``).
         internal: Whether each fit is also tested on held-out patients of its training datasets.
+        pretrain: Datasets of ``Setting.pretrain`` for every setting that names none.
     """
 
     kind: Literal["leave-datasets-out", "internal-external"] = "leave-datasets-out"
@@ -100,6 +105,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     configurations: tuple[Configuration, ...] = ()
     external: tuple[str, ...] = ()
     internal: bool = True
+    pretrain: tuple[str, ...] = ()
 
     def check(self, where: str) -> None:
         """Refuse fields of the other kind of protocol, training sets without data, and tests on what was trained on.
@@ -107,6 +113,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Raises:
             CardError: One of them; the message names the field.
         """
+        refuse_duplicates(f"{where}.pretrain", self.pretrain)
         if self.kind == "internal-external":
             self._check_configurations(where)
         else:

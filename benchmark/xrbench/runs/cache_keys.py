@@ -21,13 +21,16 @@ from xrbench import blocks, cards
 NUMBERS = 2
 """Version of the computations, part of every key: raised when the same cards and data give other results, also by a new default."""
 
-WORDS = ("title", "notes", "name")
+WORDS = ("title", "notes", "name", "stage")
 """Fields of cards that no result depends on."""
+
+OF_PARENTS = ("parent", "parent_train", "parent_model", "parent_seed")
+"""Fields that say which fit is the parent: its key stands in the child's in their place."""
 
 BLOCK_FIELDS = ("sampler", "objective", "optimiser", "schedule")
 
 
-def fit_key(recipe: cards.Recipe, *, train: str, valid: str, preprocessing: str) -> str:
+def fit_key(recipe: cards.Recipe, *, train: str, valid: str, preprocessing: str, parents: Sequence[str] = ()) -> str:
     """Return the key of a fit: 32 hexadecimal digits.
 
     Args:
@@ -35,15 +38,16 @@ def fit_key(recipe: cards.Recipe, *, train: str, valid: str, preprocessing: str)
         train: Digest of the training rows.
         valid: Digest of the validation rows.
         preprocessing: Digest of the steps between a file and its pixels.
+        parents: Keys of the fits that it starts from.
     """
     method, model = _decisive(recipe.method), _decisive(recipe.model)
+    method = {field: value for field, value in method.items() if field not in OF_PARENTS}
     values = {**_given(recipe), "method": method, "model": model}
     weights = Path(recipe.model.weights).expanduser()
     content = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
     foreign = [foreign_source(recipe.method), foreign_source(recipe.model)]
-    return _hash(
-        {"recipe": values, "weights": content, "code": foreign, "rows": [train, valid], "pixels": preprocessing}
-    )
+    hashed = {"recipe": values, "weights": content, "code": foreign, "rows": [train, valid], "pixels": preprocessing}
+    return _hash({**hashed, "parents": list(parents)} if parents else hashed)
 
 
 def cell_key(

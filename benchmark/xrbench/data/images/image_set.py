@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ class ImageSet:
         domain: Dataset of each image, an index into ``domains``, shape (n,).
         row: Row of each image in its dataset's cache, shape (n,).
         truth: 1, 0 or NaN (not labelled), float32, shape (n, labels).
+        patient: Patient of each image, as a number that is equal within a patient alone, shape (n,); None where nobody needs it.
+        targets: Truth of further heads: head -> float32, NaN for not labelled, shape (n, outputs).
     """
 
     domains: tuple[str, ...]
@@ -26,6 +28,8 @@ class ImageSet:
     domain: npt.NDArray[np.int64]
     row: npt.NDArray[np.int64]
     truth: npt.NDArray[np.float32]
+    patient: npt.NDArray[np.int64] | None = None
+    targets: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -45,13 +49,22 @@ class ImageSet:
 
     def first(self, count: int) -> ImageSet:
         """Return the first ``count`` images; with 0 a set of the same kind without images."""
-        return ImageSet(self.domains, self.pixels, self.domain[:count], self.row[:count], self.truth[:count])
+        return replace(
+            self,
+            domain=self.domain[:count],
+            row=self.row[:count],
+            truth=self.truth[:count],
+            patient=None if self.patient is None else self.patient[:count],
+            targets={name: values[:count] for name, values in self.targets.items()},
+        )
 
     @classmethod
     def join(cls, sets: Sequence[ImageSet]) -> ImageSet:
         """Concatenate several sets; their datasets stay apart, also where names are equal."""
         # numbers of datasets continue from set to set
         offsets = np.cumsum([0, *(len(image_set.domains) for image_set in sets)])
+        patients = [image_set.patient for image_set in sets]
+        known = [numbers for numbers in patients if numbers is not None]
         return cls(
             domains=tuple(name for image_set in sets for name in image_set.domains),
             pixels=tuple(pixels for image_set in sets for pixels in image_set.pixels),
@@ -60,4 +73,7 @@ class ImageSet:
             ),
             row=np.concatenate([image_set.row for image_set in sets]),
             truth=np.concatenate([image_set.truth for image_set in sets]),
+            # the numbers of patients are those of one table, whichever set they stand in
+            patient=np.concatenate(known) if len(known) == len(sets) else None,
+            targets={name: np.concatenate([image_set.targets[name] for image_set in sets]) for name in sets[0].targets},
         )
