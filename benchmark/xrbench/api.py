@@ -12,7 +12,7 @@ print(xr.table(scores, suite, "table2").markdown())
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,10 +153,11 @@ def table(scores: pd.DataFrame, of: Suite, name: str, *, results: RunResult | st
         UnknownNameError: The suite has no table of that name.
         UsageError: The table needs a run and none is given, or the run has nothing for it.
     """
-    from xrbench.report.run_folder import open_run
+    from xrbench.report.run_folder import open_run, run_of_scores
     from xrbench.report.tables import build
 
-    if results is None:
-        return build.named(scores, of.card, name)
-    run = open_run(results.folder if isinstance(results, RunResult) else Path(results), of.catalogue)
-    return build.named(scores, of.card, name, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
+    run = run_of_scores(scores, of.card)
+    if results is not None:
+        opened = open_run(results.folder if isinstance(results, RunResult) else Path(results), of.catalogue)
+        run = replace(opened, suite=of.card, results=replace(opened.results, scores=run.scores))
+    return build.named(run, name)

@@ -65,6 +65,9 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "horizontal-flip": "xrbench.training.components.augmentation:horizontal_flip",
         },
         "table": {
+            "datasets": "xrbench.report.tables.datasets:datasets",
+            "settings": "xrbench.report.tables.by_setting:settings",
+            "internal-external": "xrbench.report.tables.generalization_gap:internal_external",
             "operating": "xrbench.report.tables.per_test_set:operating",
             "decision-curve": "xrbench.report.tables.per_test_set:decision_curve",
             "subgroups": "xrbench.report.tables.per_test_set:subgroups",

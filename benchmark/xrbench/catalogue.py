@@ -206,11 +206,8 @@ def _check_metrics(card: cards.SuiteCard, where: str) -> None:
 
 def _check_layouts(card: cards.SuiteCard, where: str) -> None:
     """Refuse kinds of tables and figures that do not exist; ``module:object`` names are only imported when they are used."""
-    score_tables = ("datasets", "settings", "internal-external")
-    for kind, layouts, known in (
-        ("table", card.tables, (*score_tables, *blocks.known("table"))),
-        ("figure", card.figures, blocks.known("figure")),
-    ):
+    for kind, layouts in (("table", card.tables), ("figure", card.figures)):
+        known = blocks.known(kind)
         for layout in layouts:
             if ":" not in layout.kind and layout.kind not in known:
                 raise UnknownNameError(f"kind of {kind}", layout.kind, known, where=f"{where}: {kind}s: {layout.name}")

@@ -98,10 +98,7 @@ def remake(board: Path, out: Path, catalogue: Catalogue, *, more: bool = False) 
         caveats = store.read_json(board / META)["caveats"]
         written = leaderboard.write(run, out, catalogue, predictions=True, caveats=caveats)
         opened = open_run(run, catalogue)
-        described = opened.manifest["datasets"]
-        for table in build.every_table(
-            opened.scores, opened.suite, paper=opened.paper, descriptions=described, run=opened
-        ):
+        for table in build.every_table(opened):
             writers.save(table, written / "tables", FORMS)
         if more:
             keep_figures(run, written, catalogue)

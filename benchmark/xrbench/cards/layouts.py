@@ -12,8 +12,7 @@ class TableLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     Attributes:
         name: File name and name on the command line.
-        kind: ``datasets`` (what was used of each dataset), ``settings`` (methods in blocks, settings as columns), or
-            ``internal-external`` (methods in rows, internal and external figures and their gap).
+        kind: A block of kind ``table``, such as ``settings`` (methods in blocks, settings as columns).
         caption: A sentence above it.
         metric: Metric of its cells.
         digits: Decimals.

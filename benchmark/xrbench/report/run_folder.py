@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +13,15 @@ import pandas as pd
 
 from xrbench.cards import Setting, SuiteCard
 from xrbench.catalogue import Catalogue
-from xrbench.compare.scores_io import Results, open_results
+from xrbench.compare.scores_io import Results, check_scores, open_results
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
 from xrbench.report.reported_values import Reported, reported
 from xrbench.runs import store
 
 T = TypeVar("T")
+NOWHERE = Path(os.devnull)
+"""Folder of a run of which only the scores are known; no file is below it."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,28 @@ def open_run(folder: Path, catalogue: Catalogue) -> Run:
     manifest = store.read_manifest(folder)
     suite = suite_of(manifest)
     return Run(folder, manifest, suite, open_results(folder), paper_of(suite, catalogue))
+
+
+def run_of_scores(
+    scores: pd.DataFrame,
+    suite: SuiteCard,
+    *,
+    paper: Reported | None = None,
+    descriptions: Sequence[Mapping[str, Any]] = (),
+) -> Run:
+    """Take scores alone as a run without analyses and predictions.
+
+    Args:
+        scores: Tidy scores.
+        suite: The suite they belong to.
+        paper: What the suite's paper reported.
+        descriptions: ``dataset, images, patients, used, pathologies, region`` of each dataset.
+
+    Raises:
+        StoreError: The scores are broken.
+    """
+    results = Results("scores", check_scores(scores), lambda _cell: None, NOWHERE)
+    return Run(NOWHERE, {"datasets": list(descriptions)}, suite, results, paper)
 
 
 def suite_of(manifest: dict[str, Any]) -> SuiteCard:

@@ -12,11 +12,11 @@ import pytest
 
 from xrbench import compare
 from xrbench.catalogue import Catalogue, open_catalogue, shipped
-from xrbench.compare.scores_io import PREDICTIONS, check_scores, open_results
+from xrbench.compare.scores_io import PREDICTIONS, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.fixture_notice import STAMP
 from xrbench.report.pages import leaderboard
-from xrbench.report.run_folder import open_run, paper_of, suite_of
+from xrbench.report.run_folder import open_run, paper_of, run_of_scores, suite_of
 from xrbench.runs import store
 
 MakeRun = Callable[..., Path]
@@ -122,7 +122,8 @@ def test_the_page_of_a_run_shows_its_figures(run: Path, catalogue: Catalogue) ->
 def test_real_results_stand_beside_the_paper(catalogue: Catalogue, run: Path, paper_scores: pd.DataFrame) -> None:
     meta = leaderboard.meta_of(store.read_manifest(run), [], [])
     card = catalogue.suite("ood-cxr")
-    text = leaderboard.page(check_scores(paper_scores), card, {**meta, "data": "real"}, paper_of(card, catalogue))
+    alone = run_of_scores(paper_scores, card, paper=paper_of(card, catalogue))
+    text = leaderboard.page(alone, {**meta, "data": "real"})
     assert "119 reproduced, 0 near, 0 off, 0 not measured, of 119 reported figures." in text
     assert STAMP not in text
 
@@ -132,7 +133,7 @@ def test_what_failed_is_said(run: Path) -> None:
     manifest["cells"][0]["failed"] = "loss is not a number"
     manifest["missing"] = {"mimic": "expected in /data/mimic"}
     meta = leaderboard.meta_of(manifest, [], [])
-    text = leaderboard.page(open_results(run).scores, suite_of(manifest), meta)
+    text = leaderboard.page(run_of_scores(open_results(run).scores, suite_of(manifest)), meta)
     assert f"- Failed: {manifest['cells'][0]['cell']}: loss is not a number" in text
     assert "- Not measured, data missing: mimic" in text
     assert "/data" not in text

@@ -102,7 +102,7 @@ def test_a_run_marks_by_its_pairs(tmp_path: Path, make_run: Callable[..., Path],
                 told += 1
     assert told == 2 * 2 * 3
     assert any("the smallest difference that these patients would show" in note for note in table.notes)
-    assert build.named(run.scores, run.suite, "main", run=run) == table
+    assert build.named(run, "main") == table
 
 
 def test_the_note_names_the_end_that_is_marked() -> None:
@@ -119,7 +119,8 @@ def test_a_table_marks_the_lowest_brier_score(tmp_path: Path, make_run: Callable
     store.write_json(folder / store.MANIFEST, manifest)
     run = open_run(folder, Catalogue([shipped()]))
     for layout in layouts:
-        made = build.table(run.scores, run.suite, layout)
+        made = build.run_table(run, layout)
+        assert made is not None
         best = {row[0].text for block in made.blocks for row in block if any(cell.best for cell in row)}
         assert best == {"fancy"}, layout.name
         assert any(("lowest" if layout.name == "brier" else "highest") in note for note in made.notes)

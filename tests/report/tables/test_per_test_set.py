@@ -20,7 +20,7 @@ from xrbench.errors import CardError, UnknownNameError, UsageError
 from xrbench.rendering.table import Table
 from xrbench.report.figures.build import draw_figure
 from xrbench.report.pages import leaderboard, publish
-from xrbench.report.run_folder import Run, open_run
+from xrbench.report.run_folder import Run, open_run, run_of_scores
 from xrbench.report.tables import analysis_table, build
 from xrbench.runs import store
 
@@ -251,9 +251,9 @@ def test_wrong_kinds_and_options_are_one_line(run: Run) -> None:
     with pytest.raises(CardError, match="table 'ranks' has no option 'lable'; did you mean 'label'"):
         build.run_table(run, TableLayout(name="t", kind="ranks", options={"lable": "Edema"}))
     with pytest.raises(UsageError, match="is made of a run folder, not of scores alone"):
-        build.named(run.scores, run.suite, "positions")
-    assert build.named(run.scores, run.suite, "positions", run=run).name == "positions"
-    assert build.named(run.scores, run.suite, "matrix", run=run).name == "matrix"
+        build.named(run_of_scores(run.scores, run.suite), "positions")
+    assert build.named(run, "positions").name == "positions"
+    assert build.named(run, "matrix").name == "matrix"
 
 
 def test_a_leaderboard_shows_what_the_run_concluded(folder: Path, catalogue: Catalogue, tmp_path: Path) -> None:

@@ -21,12 +21,9 @@ from xrbench.catalogue import Catalogue
 from xrbench.compare.scores_io import META, PREDICTIONS, Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.files import write_atomic
-from xrbench.fixture_notice import STAMP
 from xrbench.rendering.markdown import escape_markdown
 from xrbench.report.pages.reproduction import reproduction
-from xrbench.report.reported_values import Reported
 from xrbench.report.run_folder import Run, paper_of, suite_of
-from xrbench.report.score_grid import is_fixture
 from xrbench.report.tables import build
 from xrbench.report.tables.method_comparisons import comparison_tables, declared
 from xrbench.runs import store
@@ -102,14 +99,14 @@ def render(folder: Path, catalogue: Catalogue) -> str:
     meta = store.read_json(folder / META)
     suite = suite_of(meta)
     run = Run(folder, meta, suite, open_results(folder / store.SCORES), paper_of(suite, catalogue))
-    return page(run.scores, suite, meta, run.paper, run=run)
+    return page(run, meta)
 
 
 def page_of_run(run: Run) -> str:
     """Render the page of a run, with its figures."""
     meta = meta_of(run.manifest, declared(run.results, run.suite), ())
     figures = sorted(path.name for path in (run.folder / "figures").glob("*.svg"))
-    return page(run.scores, run.suite, meta, run.paper, figures=figures, run=run)
+    return page(run, meta, figures=figures)
 
 
 def meta_of(
@@ -163,49 +160,37 @@ def all_predictions(results: Results) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def page(
-    scores: pd.DataFrame,
-    suite: SuiteCard,
-    meta: Mapping[str, Any],
-    paper: Reported | None = None,
-    *,
-    figures: Sequence[str] = (),
-    run: Run | None = None,
-) -> str:
+def page(run: Run, meta: Mapping[str, Any], *, figures: Sequence[str] = ()) -> str:
     """Write the page.
 
     Args:
-        scores: Tidy scores.
-        suite: The suite, with the settings that were measured.
+        run: The run or leaderboard.
         meta: As ``meta_of`` makes it.
-        paper: What the suite's paper reported.
         figures: File names below ``figures/`` to show.
-        run: The run or leaderboard; without it, tables that are made of a whole run are left out.
     """
-    fixture = is_fixture(scores)
+    suite = run.suite
     lines = [f"# {escape_markdown(suite.title)}", ""]
-    lines += [f"> **{STAMP}**", ""] if fixture else []
+    lines += [f"> **{run.stamp}**", ""] if run.stamp else []
     lines += _provenance(suite, meta)
     lines += ["## Results", ""]
-    tables = build.suite_tables(scores, suite, paper=paper, descriptions=meta["datasets"], run=run)
-    lines += [table.markdown() for table in tables]
+    lines += [table.markdown() for table in build.suite_tables(run)]
     lines += [f"![{name.removesuffix('.svg')}](figures/{name})\n" for name in figures]
     compared = [table.markdown() for table in comparison_tables(meta["comparisons"])]
     lines += ["## Comparison of methods", "", *compared] if compared else []
     lines += _conclusions(run)
-    lines += [table.markdown() for table in build.wins_tables(scores, suite)]
-    if paper is not None and not fixture:
-        lines += ["## Beside the paper", "", reproduction(scores, suite, paper).markdown()]
-    every = build.scores_table(scores, suite, metric="auc" if "auc" in suite.metrics else suite.metrics[0])
+    lines += [table.markdown() for table in build.wins_tables(run)]
+    if run.paper is not None and not run.stamp:
+        lines += ["## Beside the paper", "", reproduction(run.scores, suite, run.paper).markdown()]
+    every = build.scores_table(run, metric="auc" if "auc" in suite.metrics else suite.metrics[0])
     lines += ["## Every figure", "", "All metrics stand in [scores.csv](scores.csv).", ""]
     lines += ["<details><summary>Each cell and label, with counts</summary>", "", every.markdown(), "</details>"]
     return "\n".join(lines) + "\n"
 
 
-def _conclusions(run: Run | None) -> list[str]:
+def _conclusions(run: Run) -> list[str]:
     """Show the analyses that the suite asks for; long tables are folded."""
     lines = []
-    for table in [] if run is None else build.analysis_tables(run):
+    for table in build.analysis_tables(run):
         if sum(map(len, table.blocks)) > FOLDED:
             lines += [
                 f"<details><summary>{escape_markdown(table.caption)}</summary>",

@@ -72,7 +72,7 @@ def publish(
     say = reporter or Silent()
     run = open_run(folder, catalogue)
     before = _written(folder)
-    tables = build.every_table(run.scores, run.suite, paper=run.paper, descriptions=run.manifest["datasets"], run=run)
+    tables = build.every_table(run)
     for table in tables:
         save(table, folder / "tables", forms)
     say.detail(f"{len(tables)} tables in {folder / 'tables'}")

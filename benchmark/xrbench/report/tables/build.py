@@ -1,77 +1,25 @@
-"""From tidy scores to the tables that a suite asks for, and those that every suite gets."""
+"""From a run to the tables that its suite asks for, and those that every suite gets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+import msgspec
 import pandas as pd
 
 from xrbench import blocks
 from xrbench.cards import SuiteCard, TableLayout
-from xrbench.compare.scores_io import check_scores
 from xrbench.errors import UnknownNameError, UsageError
-from xrbench.fixture_notice import STAMP
 from xrbench.metrics import metric_title
 from xrbench.rendering.numbers import MISSING, count, interval, number
 from xrbench.rendering.table import Table
-from xrbench.report.reported_values import Reported
-from xrbench.report.run_folder import Run
-from xrbench.report.score_grid import Selection, is_fixture
+from xrbench.report.run_folder import NOWHERE, Run
+from xrbench.report.score_grid import Selection
 from xrbench.report.tables.analysis_table import layouts_of
-from xrbench.report.tables.best_marks import Marks, marks_of
-from xrbench.report.tables.by_setting import SEEN, seen_note, settings_table
-from xrbench.report.tables.generalization_gap import gap_table
-from xrbench.report.tables.reported_beside import Brackets
+from xrbench.report.tables.by_setting import SEEN, seen_note
 from xrbench.report.tables.win_tie_loss import wins_table
 
-Descriptions = Sequence[Mapping[str, Any]]
 SCORES = "scores"
-OF_SCORES = ("datasets", "settings", "internal-external")
-"""Kinds of table that are made of the scores alone."""
-DATASET_COLUMNS = {"images": "total", "patients": "", "used": "used", "pathologies": "pathologies"}
-"""Number that a run tells of a dataset -> the paper's column; empty where papers have none."""
-
-
-def table(
-    scores: pd.DataFrame,
-    suite: SuiteCard,
-    layout: TableLayout,
-    *,
-    paper: Reported | None = None,
-    descriptions: Descriptions | None = None,
-    intervals: bool = False,
-    marks: Marks | None = None,
-) -> Table:
-    """Lay out one table that is made of scores alone.
-
-    Args:
-        scores: Tidy scores.
-        suite: The suite they belong to.
-        layout: One of the suite's table layouts.
-        paper: Reported figures, set beside ours where the images are the paper's.
-        descriptions: For a table of datasets: ``dataset, images, patients, used, pathologies, region`` of each.
-        intervals: For a table of settings: whether intervals follow the figures.
-        marks: For a table of settings: what is known of the differences between methods.
-
-    Raises:
-        UsageError: A table of this kind is made of a whole run.
-    """
-    if layout.kind not in OF_SCORES:
-        raise UsageError(
-            f"table {layout.name}: a table of kind {layout.kind!r} is made of a run folder, not of scores alone: "
-            f"xrbench report RUN --table {layout.name}"
-        )
-    scores = check_scores(scores)
-    if layout.kind == "datasets":
-        laid_out = datasets_table(scores, layout, descriptions or (), paper=paper)
-    elif layout.kind == "settings":
-        selection = Selection(scores, suite, layout.metric)
-        laid_out = settings_table(selection, layout, paper=paper, intervals=intervals, marks=marks)
-    else:
-        laid_out = gap_table(Selection(scores, suite, layout.metric), layout)
-    return with_unreadable(laid_out, descriptions or ())
 
 
 def run_table(run: Run, layout: TableLayout) -> Table | None:
@@ -83,81 +31,66 @@ def run_table(run: Run, layout: TableLayout) -> Table | None:
     """
     where = f"suite {run.suite.name}: table {layout.name}"
     make = blocks.check_options("table", layout.kind, layout.options, where=where)
-    table_of_run: Table | None = make(run, layout, **layout.options)
-    return table_of_run
+    made: Table | None = make(run, layout, **layout.options)
+    return None if made is None else with_unreadable(run, made)
 
 
-def with_unreadable(laid_out: Table, descriptions: Descriptions) -> Table:
+def with_unreadable(run: Run, table: Table) -> Table:
     """Add a note on how many images were left out because they cannot be read."""
-    left = [f"{about['unreadable']:,} of {about['dataset']}" for about in descriptions if about.get("unreadable")]
+    described = run.manifest.get("datasets", ())
+    left = [f"{about['unreadable']:,} of {about['dataset']}" for about in described if about.get("unreadable")]
     note = f"Left out, since they cannot be read: {', '.join(left)}."
-    return replace(laid_out, notes=(*laid_out.notes, note)) if left else laid_out
+    return replace(table, notes=(*table.notes, note)) if left else table
 
 
-def named(
-    scores: pd.DataFrame,
-    suite: SuiteCard,
-    name: str,
-    *,
-    paper: Reported | None = None,
-    descriptions: Descriptions | None = None,
-    run: Run | None = None,
-) -> Table:
+def named(run: Run, name: str) -> Table:
     """Lay out the suite's table of that name; ``NAME-intervals`` has intervals, and ``scores`` is there for every suite.
 
     Raises:
         UnknownNameError: No such table.
-        UsageError: The table is made of a whole run and none is given, or the run has nothing for it.
+        UsageError: The run has nothing for the table, or is of scores alone.
     """
     if name == SCORES:
-        return scores_table(scores, suite)
-    layouts = {layout.name: layout for layout in suite.tables}
-    with_intervals = {f"{layout.name}-intervals": layout for layout in suite.tables if layout.kind == "settings"}
-    concluded = {layout.name: layout for layout in layouts_of(suite)}
-    layout = layouts.get(name) or with_intervals.get(name) or concluded.get(name)
-    if layout is None:
-        known = (*layouts, *with_intervals, *concluded, SCORES)
-        raise UnknownNameError("table", name, known, where=f"suite {suite.name}")
-    if run is not None and layout.kind not in OF_SCORES:
-        of_run = run_table(run, layout)
-        if of_run is None:
-            raise UsageError(f"table {name}: {run.folder} has nothing for a table of kind {layout.kind!r}")
-        return with_unreadable(of_run, descriptions or ())
-    marks = None if run is None else marks_of(run.folder)
-    return table(
-        scores, suite, layout, paper=paper, descriptions=descriptions, intervals=name in with_intervals, marks=marks
-    )
+        return scores_table(run)
+    layouts = {layout.name: layout for layout in layouts_with_intervals(run.suite)}
+    layouts = {layout.name: layout for layout in layouts_of(run.suite)} | layouts
+    if name not in layouts:
+        raise UnknownNameError("table", name, (*layouts, SCORES), where=f"suite {run.suite.name}")
+    made, kind = run_table(run, layouts[name]), layouts[name].kind
+    if made is None and run.folder == NOWHERE:
+        raise UsageError(
+            f"table {name}: a table of kind {kind!r} is made of a run folder, not of scores alone: "
+            f"xrbench report RUN --table {name}"
+        )
+    if made is None:
+        raise UsageError(f"table {name}: {run.folder} has nothing for a table of kind {kind!r}")
+    return made
 
 
-def every_table(
-    scores: pd.DataFrame,
-    suite: SuiteCard,
-    *,
-    paper: Reported | None = None,
-    descriptions: Descriptions | None = None,
-    run: Run | None = None,
-) -> list[Table]:
+def layouts_with_intervals(suite: SuiteCard) -> list[TableLayout]:
+    """List the layouts that a suite names, then those of settings again with intervals."""
+    again = [
+        msgspec.structs.replace(layout, name=f"{layout.name}-intervals", options={**layout.options, "intervals": True})
+        for layout in suite.tables
+        if layout.kind == "settings"
+    ]
+    return [*suite.tables, *again]
+
+
+def every_table(run: Run) -> list[Table]:
     """Lay out all tables: the suite's, with and without intervals, wins and losses of each comparison, and scores.
 
-    Tables that are made of a whole run are left out where none is given, or where it has nothing for them.
+    Tables for which the run has nothing are left out.
     """
-    tables = suite_tables(scores, suite, paper=paper, descriptions=descriptions, run=run)
-    marks = None if run is None else marks_of(run.folder)
-    for layout in suite.tables:
-        if layout.kind == "settings":
-            tables.append(table(scores, suite, layout, descriptions=descriptions, intervals=True, marks=marks))
-    analysed = [] if run is None else analysis_tables(run)
-    others = [*analysed, *wins_tables(check_scores(scores), suite), scores_table(scores, suite)]
-    return [*tables, *(with_unreadable(other, descriptions or ()) for other in others)]
+    made = [run_table(run, layout) for layout in layouts_with_intervals(run.suite)]
+    others = [with_unreadable(run, table) for table in (*wins_tables(run), scores_table(run))]
+    return [*(table for table in made if table is not None), *analysis_tables(run), *others]
 
 
-def wins_tables(scores: pd.DataFrame, suite: SuiteCard) -> list[Table]:
-    """Lay out wins, ties and losses of each declared comparison that was measured."""
-    tables = [
-        wins_table(Selection(scores, suite, declared.metric), declared.challenger, declared.baseline)
-        for declared in suite.comparisons
-    ]
-    return [table for table in tables if table.blocks]
+def suite_tables(run: Run) -> list[Table]:
+    """Lay out the tables that the suite names, in its order."""
+    tables = (run_table(run, layout) for layout in run.suite.tables)
+    return [table for table in tables if table is not None]
 
 
 def analysis_tables(run: Run) -> list[Table]:
@@ -166,56 +99,18 @@ def analysis_tables(run: Run) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
-def suite_tables(
-    scores: pd.DataFrame,
-    suite: SuiteCard,
-    *,
-    paper: Reported | None = None,
-    descriptions: Descriptions | None = None,
-    run: Run | None = None,
-) -> list[Table]:
-    """Lay out the tables that the suite names, in its order."""
-    tables = []
-    marks = None if run is None else marks_of(run.folder)
-    for layout in suite.tables:
-        if layout.kind in OF_SCORES:
-            tables.append(table(scores, suite, layout, paper=paper, descriptions=descriptions, marks=marks))
-        elif run is not None and (of_run := run_table(run, layout)) is not None:
-            tables.append(with_unreadable(of_run, descriptions or ()))
-    return tables
+def wins_tables(run: Run) -> list[Table]:
+    """Lay out wins, ties and losses of each declared comparison that was measured."""
+    tables = [
+        wins_table(Selection(run.scores, run.suite, declared.metric), declared.challenger, declared.baseline)
+        for declared in run.suite.comparisons
+    ]
+    return [table for table in tables if table.blocks]
 
 
-def datasets_table(
-    scores: pd.DataFrame, layout: TableLayout, descriptions: Descriptions, *, paper: Reported | None = None
-) -> Table:
-    """Make the table of what was used of each dataset, with what the paper says of it in brackets."""
-    brackets = Brackets(paper, fixture=is_fixture(scores))
-    listed = [] if brackets.shown is None else brackets.shown.datasets.to_dict("records")
-    reported = {row["dataset"]: row for row in listed}
-    rows = []
-    for about in descriptions:
-        printed = reported.get(about["dataset"]) or {}
-        numbers = [
-            brackets.behind(count(about.get(ours)), count(float(printed[theirs])) if theirs in printed else "")
-            for ours, theirs in DATASET_COLUMNS.items()
-        ]
-        region = brackets.behind(str(about.get("region") or MISSING), str(printed.get("region", "")))
-        rows.append((str(about["dataset"]), *numbers, region))
-    empty = [] if rows else ["Nothing is stored about the datasets of these scores."]
-    return Table.of(
-        layout.name,
-        layout.caption or "Datasets",
-        ("dataset", "# samples total", "# patients", "# samples used", "# pathologies", "region"),
-        [rows],
-        "lrrrrl",
-        notes=[*empty, *brackets.notes()],
-        stamp=STAMP if is_fixture(scores) else "",
-    )
-
-
-def scores_table(scores: pd.DataFrame, suite: SuiteCard, *, metric: str = "auc", digits: int = 3) -> Table:
+def scores_table(run: Run, *, metric: str = "auc", digits: int = 3) -> Table:
     """List every cell and label with its interval and its counts."""
-    selection = Selection(check_scores(scores), suite, metric)
+    selection = Selection(run.scores, run.suite, metric)
     by_line = []
     rows = selection.scores[selection.scores["label"].isin(selection.with_mean)]
     for line in selection.lines:

@@ -13,8 +13,9 @@ from xrbench.metrics import Better, metric_title, parse_as
 from xrbench.rendering.numbers import MISSING, UNDEFINED, mean_sd, number, with_interval
 from xrbench.rendering.table import Cell, Table
 from xrbench.report.reported_values import Reported
+from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import MEAN, Column, Figure, Line, Selection
-from xrbench.report.tables.best_marks import Marks
+from xrbench.report.tables.best_marks import Marks, marks_of
 from xrbench.report.tables.reported_beside import Brackets
 
 SEEN = "†"
@@ -38,26 +39,17 @@ Grid = Mapping[tuple[Line, str, str], Figure | None]
 """Line, title of a row kind and name of a column -> figure."""
 
 
-def settings_table(
-    selection: Selection,
-    layout: TableLayout,
-    *,
-    paper: Reported | None = None,
-    intervals: bool = False,
-    marks: Marks | None = None,
-) -> Table:
-    """Make the table of methods by settings.
+def settings(run: Run, layout: TableLayout, *, intervals: bool = False) -> Table:
+    """Show methods in blocks and settings as columns, with the paper's figures in brackets.
 
-    Args:
-        selection: The scores of the layout's metric.
-        layout: Name, caption and decimals.
-        paper: Reported figures, shown in brackets where the images are the paper's.
-        intervals: Whether each figure is followed by its interval (or by the deviation over seeds where there are several).
-        marks: What is known of the differences between methods; without it, intervals decide who is marked.
+    Options:
+        intervals: Whether each figure is followed by its interval (or by the deviation over seeds where there are several), in the
+            place of the paper's.
     """
-    marks = marks or Marks()
+    selection = Selection(run.scores, run.suite, layout.metric)
+    marks = run.once("marks", lambda: marks_of(run.folder))
     kinds = _kinds(selection)
-    brackets = Brackets(paper, fixture=selection.fixture)
+    brackets = Brackets(None if intervals else run.paper, fixture=selection.fixture)
     grid = {
         (line, kind.title, column.name): kind.find(line, column, kind.label)
         for line in selection.lines
@@ -92,7 +84,7 @@ def settings_table(
     ]
     *above, heads = _header(selection.columns, grid.values())
     return Table.of(
-        layout.name + ("-intervals" if intervals else ""),
+        layout.name,
         layout.caption or f"{metric_title(layout.metric)} by setting",
         heads,
         blocks,

@@ -11,6 +11,7 @@ from xrbench.metrics import metric_title
 from xrbench.metrics.names import gap_note, parse_as
 from xrbench.rendering.numbers import MISSING, number, signed
 from xrbench.rendering.table import Table
+from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import Figure, Line, Selection
 from xrbench.report.tables.by_setting import SEEN, any_seen, external_values, seen_note, undefined_notes
 
@@ -18,12 +19,13 @@ Setting = tuple[list[Figure], Figure | None]
 """Figures of one setting: internal ones, one a training dataset, and the external one."""
 
 
-def gap_table(selection: Selection, layout: TableLayout) -> Table:
-    """Make the table of internal and external figures.
+def internal_external(run: Run, layout: TableLayout) -> Table:
+    """Show the internal and external figure of each method, and their gap.
 
     A setting's internal figure is the mean over its training datasets; both columns are means over the settings that have an
     internal and an external figure, so that their difference is the mean gap.
     """
+    selection = Selection(run.scores, run.suite, layout.metric)
     labels = selection.with_mean
     rows: list[tuple[str, ...]] = []
     figures: list[Figure | None] = []
