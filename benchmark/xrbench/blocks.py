@@ -70,7 +70,7 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "internal-external": "xrbench.report.tables.generalization_gap:internal_external",
             "operating": "xrbench.report.tables.per_test_set:operating",
             "decision-curve": "xrbench.report.tables.per_test_set:decision_curve",
-            "subgroups": "xrbench.report.tables.per_test_set:subgroups",
+            "subgroups": "xrbench.report.tables.subgroups:subgroups",
             "policies": "xrbench.report.tables.per_test_set:policies",
             "seeds": "xrbench.report.tables.across_settings:seeds",
             "ranks": "xrbench.report.tables.across_settings:ranks",

@@ -30,28 +30,31 @@ def rows_of(
     """Choose thresholds on a validation set and apply them to a test set.
 
     Args:
-        valid: Predictions on which thresholds are chosen; None gives a row with the reason for each target.
+        valid: Predictions on which thresholds are chosen; None gives a row with the reason for each target that needs them.
         test: Predictions on one test set.
-        targets: Such as ``sensitivity=0.9``.
+        targets: Such as ``sensitivity=0.9``, or ``threshold=0.5``, which needs no validation set.
         prevalences: Prevalences, between 0 and 1, at which predictive values are also stated.
         options: Of the intervals; see ``statistics.Options``.
 
     Returns:
         One row a target, label and figure: ``recall``, ``specificity``, ``ppv``, ``npv``, ``positive-calls-per-1000``, predictive values
         at the stated prevalences (``ppv,prevalence=0.02``), ``prevalence`` of the test set, and ``drift``: the targeted figure
-        minus its target.
+        minus its target (not at a stated threshold, which aims at none).
 
     Raises:
         UsageError: A target is not of that form.
         MeasureError: A row is not usable.
     """
-    if valid is None:
-        return [nothing(NO_VALIDATION, target=target, threshold=NAN, label="", metric="") for target in targets]
     rows: list[Row] = []
     for target in targets:
+        stated = target.startswith("threshold=")
+        if valid is None and not stated:
+            rows.append(nothing(NO_VALIDATION, target=target, threshold=NAN, label="", metric=""))
+            continue
+        chosen_on = test if valid is None else valid
         points = statistics.operating_points(
-            valid.truth,
-            valid.score,
+            chosen_on.truth,
+            chosen_on.score,
             test.truth,
             test.score,
             test.patient,
@@ -60,7 +63,7 @@ def rows_of(
             prevalences=prevalences,
             **options,
         )
-        rows += [row for point in points for row in _rows(point)]
+        rows += [row for point in points for row in _rows(point) if not (stated and row["metric"] == DRIFT)]
     return rows
 
 

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pandas as pd
 
 from xrbench import analyses, scoring, statistics
-from xrbench.analyses.inputs import records
 from xrbench.analyses.subgroups import groups_of
 from xrbench.cards import Analyses, Interval, SubgroupRule, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError, UsageError
-from xrbench.prediction_files import tables as layout
 from xrbench.prediction_files.options import point_metrics, read_decisions, read_groups, read_metrics, refuse
 from xrbench.prediction_files.page import Evaluation
 from xrbench.prediction_files.read import read_table
-from xrbench.prediction_files.results import Site, by_site, results_of
+from xrbench.prediction_files.results import Site, by_site, results_of, without_validation
+from xrbench.prediction_files.tables import gap_table, layouts, score_table
 from xrbench.progress import Reporter, Silent
-from xrbench.report.run_folder import open_run
-from xrbench.report.tables import build as of_runs
+from xrbench.report.run_folder import Run, open_run
+from xrbench.report.tables.build import analysis_tables, suite_tables
 from xrbench.runs import store
-from xrbench.statistics.predictions import MEAN
 
 
 def judge(
@@ -83,7 +80,12 @@ def judge(
         refuse("there is no --compare", {"--compare-labels": reference_truth})
     rules = read_groups(subgroups, minimum)
     names, point = read_metrics(metrics, reference), point_metrics(target, reference, prevalences)
-    requested = Analyses(subgroups=rules, decision_thresholds=read_decisions(decisions))
+    requested = Analyses(
+        operating=(target,) if target else (),
+        prevalences=tuple(prevalences),
+        decision_thresholds=read_decisions(decisions),
+        subgroups=rules,
+    )
     level = 0.95 if level is None else level
     kind = statistics.Options(kind=interval or "default", replicates=replicates, level=level).kind
     how = msgspec.convert({"kind": kind, "replicates": replicates, "level": level}, Interval)
@@ -99,19 +101,20 @@ def judge(
         metrics=tuple(dict.fromkeys((*names, *point))),
         interval=how,
         analyses=requested,
+        tables=layouts(target or ""),
     )
     _check_groups(sites, rules)
     say, judged = reporter or Silent(), sites[0]
     results, thresholds = results_of(path, judged, sites[1] if reference else None, suite, say)
-    scores = by_site(results.scores, suite)
-    findings = {"operating": pd.DataFrame(_points(scores, point, target))} if target else {}
-    for name, frame in analyses.analyse(results, suite, reporter=say).items():
-        findings[name] = by_site(frame, suite)
+    scores = by_site(without_validation(results.scores, suite))
+    made = analyses.analyse(results, suite, reporter=say)
+    computed = {name: without_validation(frame, suite) for name, frame in made.items()}
+    run = Run(path, {}, suite, results, None, computed)
     gaps = _gaps(results, sites, suite, say) if reference else pd.DataFrame()
     notes = [f"{site.name}: {note}" if reference else note for site in reversed(sites) for note in site.table.notes]
     notes += _threshold_notes(thresholds, sites[-1].name)
-    tables = layout.tables(scores, gaps, findings, metrics=names, target=target or "", site=judged.name)
-    return Evaluation(tuple(notes), scores, gaps, tables, findings)
+    tables = [score_table(scores, names), *([gap_table(gaps, judged.name)] if reference else []), *suite_tables(run)]
+    return Evaluation(tuple(notes), scores, gaps, tuple(tables), {name: by_site(computed[name]) for name in computed})
 
 
 def _read_sites(
@@ -140,19 +143,6 @@ def _check_groups(sites: Sequence[Site], rules: Sequence[SubgroupRule]) -> None:
                 raise UsageError(f"--subgroup {rule.column}: {error}") from error
 
 
-def _points(scores: pd.DataFrame, metrics: Sequence[str], target: str) -> Iterator[dict[str, Any]]:
-    """List the figures at the operating point under short names, and how far the targeted one lies from its target."""
-    condition, _, share = target.partition("=")
-    aimed = {"sensitivity": "recall", "specificity": "specificity"}.get(condition, "")
-    for row in records(scores[scores["metric"].isin(metrics) & (scores["label"] != MEAN)]):
-        base, _, rest = row["metric"].partition("@")
-        _, _, stated = rest.partition(",")
-        yield {**row, "metric": f"{base},{stated}" if stated else base, "target": target}
-        if base == aimed:
-            drift = {name: row[name] - float(share) for name in ("value", "low", "high")}
-            yield {**row, **drift, "metric": "drift", "target": target}
-
-
 def _threshold_notes(thresholds: Mapping[tuple[str, str], float], site: str) -> list[str]:
     """Say which thresholds were chosen, one line an operating point."""
     points: dict[str, dict[str, str]] = {}
@@ -173,8 +163,10 @@ def _again(folder: Path, catalogue: Catalogue, reporter: Reporter | None) -> Eva
     scores = scores.assign(site=scores["cell"])
     notes = [f"{len(scores):,} figures written to {folder / store.SCORES}"]
     notes += [f"{', '.join(findings)} written to {folder / analyses.FOLDER}"] if findings else []
-    tables = [layout.score_table(scores, tuple(dict.fromkeys(scores["metric"])))]
-    tables += of_runs.analysis_tables(open_run(folder, catalogue))
+    tables = [
+        score_table(scores, tuple(dict.fromkeys(scores["metric"]))),
+        *analysis_tables(open_run(folder, catalogue)),
+    ]
     return Evaluation(tuple(notes), scores, pd.DataFrame(), tuple(tables), findings)
 
 

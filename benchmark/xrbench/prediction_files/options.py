@@ -8,10 +8,10 @@ from pathlib import Path
 from xrbench.cards import SubgroupRule
 from xrbench.errors import CardError, UsageError, suggestion
 from xrbench.metrics import parse
+from xrbench.statistics.clinical.operating_points import FIGURES
 from xrbench.statistics.clinical.subgroups import MINIMUM
 
 DEFAULT_METRICS = ("auc", "average-precision")
-AT_A_POINT = ("recall", "specificity", "ppv", "npv", "positive-calls-per-1000")
 CONDITIONS = ("sensitivity", "specificity", "threshold")
 NEEDS_REFERENCE = "needs --compare, whose images set the threshold; a set is never judged at a threshold chosen on it"
 
@@ -56,7 +56,7 @@ def point_metrics(target: str | None, reference: Path | None, prevalences: Seque
     if condition != "threshold" and reference is None:
         raise UsageError(f"--target {target}: {NEEDS_REFERENCE}")
     stated = [f"{base}@{target},prevalence={value:g}" for value in prevalences for base in ("ppv", "npv")]
-    names = (*(f"{base}@{target}" for base in AT_A_POINT), *stated)
+    names = (*(f"{base}@{target}" for base in FIGURES), *stated)
     for name in names:
         parse(name)
     return names

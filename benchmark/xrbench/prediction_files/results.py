@@ -72,18 +72,25 @@ def results_of(
     return Results(str(path), check_scores(pd.DataFrame(scores)), frames.get, folder=path), thresholds
 
 
-def by_site(frame: pd.DataFrame, suite: SuiteCard) -> pd.DataFrame:
-    """Put the name of the site in the place of the columns that describe a cell, in scores or in the table of an analysis.
+def without_validation(frame: pd.DataFrame, suite: SuiteCard) -> pd.DataFrame:
+    """Leave out the rows of the validation set, and of the reference what needs a threshold, which it has not.
 
-    What needs a threshold is left out for the reference, which has none.
+    Args:
+        frame: Scores, or the rows of an analysis.
+        suite: Its metrics that need a threshold are left out.
     """
     validated = [name for name in suite.metrics if parse(name).from_validation]
-    left_out = (frame["protocol"] == VALIDATION) | ((frame["cell"] == REFERENCE) & frame["metric"].isin(validated))
-    kept = frame[~left_out].reset_index(drop=True)
-    columns = [name for name in kept.columns if name not in (*HEAD, *ABOUT_RUN)]
-    by_name = pd.concat([kept["test"].rename("site"), kept[columns]], axis=1)
+    without_threshold = frame["metric"].isin(validated) | (frame["reason"] == scoring.NO_VALIDATION)
+    left_out = (frame["protocol"] == VALIDATION) | ((frame["cell"] == REFERENCE) & without_threshold)
+    return frame[~left_out].reset_index(drop=True)
+
+
+def by_site(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the name of the site in the place of the columns that describe a cell, in scores or in the rows of an analysis."""
+    columns = [name for name in frame.columns if name not in (*HEAD, *ABOUT_RUN)]
+    by_name = pd.concat([frame["test"].rename("site"), frame[columns]], axis=1)
     return by_name.astype({name: int for name in COUNTS if name in columns})
 
 
 def _cell(name: str, site: str, protocol: str = "external") -> RunCell:
-    return RunCell(cell=name, method="predictions", model="", train="", test=site, protocol=protocol)
+    return RunCell(cell=name, method="", model="", train="", test=site, protocol=protocol)

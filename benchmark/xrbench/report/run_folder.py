@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import pandas as pd
 
+from xrbench import analyses
 from xrbench.cards import Setting, SuiteCard
 from xrbench.catalogue import Catalogue
 from xrbench.compare.scores_io import Results, check_scores, open_results
@@ -34,6 +35,7 @@ class Run:
         suite: The suite as it was when the run was made.
         results: Tidy scores, cells and predictions.
         paper: What the suite's paper reported; None when there is none.
+        computed: Analyses that were just computed, by name; None where those stored in the folder count.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Run:
     suite: SuiteCard
     results: Results
     paper: Reported | None
+    computed: Mapping[str, pd.DataFrame] | None = None
     _memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -71,6 +74,10 @@ class Run:
         for column, value in values.items():
             cells = cells[cells[column] == value]
         return cells
+
+    def analysis(self, name: str) -> pd.DataFrame | None:
+        """Return an analysis by its name; None when it was not made."""
+        return analyses.read(self.folder, name) if self.computed is None else self.computed.get(name)
 
     def log(self, fit: str) -> pd.DataFrame | None:
         """Read the table of epochs of a fit, by the fit's name; None when there is none."""

@@ -98,9 +98,7 @@ def test_every_analysis_has_a_table_that_is_stamped_and_says_n(run: Run, kind: s
     assert all(row["stamp"] == table.stamp for row in rows)
     text = table.text()
     assert any(word in text for word in ("patients", "settings", "scores", " n "))
-    assert blocks.BLOCKS["table"][kind].startswith(
-        ("xrbench.report.tables.per_test_set:", "xrbench.report.tables.across_settings:")
-    )
+    assert blocks.BLOCKS["table"][kind].startswith("xrbench.report.tables.")
 
 
 def test_operating_points_are_written_with_their_intervals(run: Run) -> None:
@@ -234,6 +232,18 @@ def test_figures_have_their_numbers_beside_them(run: Run, tmp_path: Path) -> Non
     before = (tmp_path / "worth-Edema.svg").read_bytes()
     draw_figure(run, worth, tmp_path)
     assert (tmp_path / "worth-Edema.svg").read_bytes() == before, "the same numbers give the same file"
+
+
+def test_every_group_has_a_row_with_its_own_counts(run: Run) -> None:
+    _, rows = laid(run, "subgroups", label="Edema", every=True)
+    stored = analysis(run, "subgroups", protocol="external", label="Edema")
+    stored = stored[stored["group"] != ""]
+    assert [row["group"] for row in rows] == stored["group"].tolist()
+    assert sum(row["value"] != "n/a" for row in rows) == stored["value"].notna().sum()
+    for row, (_, expected) in zip(rows, stored.iterrows(), strict=True):
+        assert (row["test"], row["by"], row["label"]) == (expected["test"], expected["column"], "Edema")
+        assert row["patients"] == f"{expected['n_patients']:,.0f}"
+        assert row["figure"] == "AUC"
 
 
 def test_nothing_is_made_of_what_was_not_asked_for(run: Run, tmp_path: Path, make_run: MakeRun) -> None:

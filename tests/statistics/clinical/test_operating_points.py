@@ -45,6 +45,17 @@ def test_a_validation_set_without_the_class_leaves_no_point(draw_images: Callabl
         statistics.operating_points(*draw_images(1, 9)[:2], *test, labels=["a"], target="recall=0.9")
 
 
+def test_a_stated_threshold_is_chosen_on_nothing_and_does_not_drift(draw_images: Callable[..., Any]) -> None:
+    test = draw_images(2, 200)
+    nobody = [[0], [0]], [[0.1], [0.9]]
+    (point,) = statistics.operating_points(*nobody, *test, labels=["a"], target="threshold=0.4")
+    truth, score = test.truth[:, 0] == 1, test.score[:, 0] >= 0.4
+    assert point.threshold == 0.4
+    assert point.figures["recall"].value == pytest.approx(score[truth].mean())
+    assert point.figures["specificity"].value == pytest.approx((~score)[~truth].mean())
+    assert all(math.isnan(value) for value in (point.drift, point.drift_low, point.drift_high))
+
+
 def test_decision_curve(draw_images: Callable[..., Any]) -> None:
     data = draw_images(3, 200)
     truth, score = data.truth[:, 0], data.score[:, 0]

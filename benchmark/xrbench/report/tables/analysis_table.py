@@ -26,6 +26,9 @@ EACH = "each"
 
 SEEN = "† The weights have seen images of this test dataset: not an external result."
 
+COUNTED = ("positive", "negative", "patients")
+"""Heads of the columns of counts."""
+
 AnalysisRow = dict[str, Any]
 """One row of a stored analysis, by column."""
 
@@ -50,13 +53,13 @@ def read_rows(run: Run, analysis: str, **values: str) -> pd.DataFrame | None:
         analysis: Name of the analysis.
         values: Column -> value that a row must have; an empty value accepts all.
     """
-    frame = analyses.read(run.folder, analysis)
+    frame = run.analysis(analysis)
     if frame is None:
         return None
     for column, value in values.items():
         if value:
             frame = frame[(frame[column] == value) | (frame[column] == "")]
-    frame.attrs["name"] = analysis
+    frame.attrs["where"] = f"analyses/{analysis}.csv" if run.computed is None else "--json and --csv"
     return frame if len(frame) else None
 
 
@@ -104,6 +107,22 @@ def method_name(row: Mapping[str, Any]) -> str:
     members = row.get("members")
     several = members is not None and not math.isnan(float(members)) and float(members) > 1
     return f"{row['method']} ({float(members or 0):.0f} fits)" if several else str(row["method"])
+
+
+def subject_heads(rows: Sequence[AnalysisRow]) -> tuple[str, ...]:
+    """Head the columns that say what was tested: predictions from a file have no method and no training set, only a site."""
+    return ("site",) if rows and not rows[0]["method"] else ("method", "train", "test")
+
+
+def subject(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what was tested, under ``subject_heads``."""
+    return (method_name(row), *train_and_test(row)) if row["method"] else (str(row["test"]),)
+
+
+def by_subject(rows: Sequence[AnalysisRow], *columns: str) -> list[list[AnalysisRow]]:
+    """Group rows into the blocks of a table: by method and model, or by site, then by columns."""
+    names = ("test",) if subject_heads(rows) == ("site",) else ("method", "model")
+    return list(grouped(rows, *names, *columns).values())
 
 
 def train_and_test(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -160,9 +179,7 @@ def remarks(frame: pd.DataFrame, *, most: int = 6) -> list[str]:
         for text, times in list(counts.items())[:most]:
             notes.append(f"{head}: {text}{f' ({times:,} rows)' if times > 1 else ''}.")
         if len(counts) > most:
-            notes.append(
-                f"{head}: {len(counts) - most} other remarks stand in analyses/{frame.attrs.get('name', '*')}.csv."
-            )
+            notes.append(f"{head}: {len(counts) - most} other remarks stand in {frame.attrs.get('where', 'analyses')}.")
     return notes
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from xrbench import analyses, statistics
+from xrbench import statistics
 from xrbench.analyses.pairwise import detectable
 from xrbench.metrics.metric import Better
 from xrbench.rendering.numbers import number
+from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import Figure, Line
 
 Key = tuple[str, str, str, str, str]
@@ -80,9 +80,9 @@ def name_of(method: str, model: str) -> str:
     return f"{method}\x1f{model}"
 
 
-def marks_of(folder: Path) -> Marks:
-    """Read the detectable differences between each two lines from a run or leaderboard folder."""
-    frame = analyses.read(folder, "pairs")
+def marks_of(run: Run) -> Marks:
+    """Read the detectable differences between each two lines of a run or leaderboard."""
+    frame = run.analysis("pairs")
     return Marks() if frame is None else Marks(detectable(frame, name_of))
 
 

@@ -47,7 +47,7 @@ def settings(run: Run, layout: TableLayout, *, intervals: bool = False) -> Table
             place of the paper's.
     """
     selection = Selection(run.scores, run.suite, layout.metric)
-    marks = run.once("marks", lambda: marks_of(run.folder))
+    marks = run.once("marks", lambda: marks_of(run))
     kinds = _kinds(selection)
     brackets = Brackets(None if intervals else run.paper, fixture=selection.fixture)
     grid = {

@@ -1,4 +1,4 @@
-"""Tables of analyses made test set by test set: operating points, decision curves, subgroups, label policies.
+"""Tables of analyses made test set by test set: operating points, decision curves, label policies.
 
 Each reads the analysis that is stored beside the run's scores, and returns None where that was not made.
 """
@@ -9,19 +9,22 @@ import math
 from collections.abc import Iterator, Sequence
 
 from xrbench.cards import TableLayout
-from xrbench.metrics import metric_title
 from xrbench.metrics.names import decimals, point_title
-from xrbench.rendering.numbers import MISSING, count, number, p_text
+from xrbench.rendering.numbers import MISSING, count, number
 from xrbench.rendering.table import Table
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
 from xrbench.report.tables.analysis_table import (
+    COUNTED,
     AnalysisRow,
+    by_subject,
     change,
     figure,
     grouped,
     labelled_rows,
     method_name,
+    subject,
+    subject_heads,
     train_and_test,
 )
 
@@ -38,18 +41,23 @@ def operating(run: Run, layout: TableLayout, *, protocol: str = "external", labe
         return None
     stated = [metric for metric in frame["metric"].unique() if ",prevalence=" in metric]
     metrics = ("recall", "specificity", "ppv", "npv", *stated)
-    heads = ("method", "target", "train", "test", "label", "threshold", *map(point_title, metrics))
+    rows = labelled_rows(frame)
+    first, *others = subject_heads(rows)
+    heads = (first, "target", *others, "label", "threshold")
     blocks = [
-        [_operating_point(point, metrics, layout.digits) for point in grouped(rows, "cell", "label").values()]
-        for rows in grouped(labelled_rows(frame), "method", "model", "target").values()
+        [_operating_point(point, metrics, layout.digits) for point in grouped(of_target, "cell", "label").values()]
+        for of_target in by_subject(rows, "target")
     ]
     return analysis_table.table_of(
         run,
         layout,
         "Thresholds fixed on validation images, and what they mean on every test set",
-        (*heads, "positive calls per 1,000", "drift from target", "prevalence", "positive", "negative", "patients"),
+        (
+            *(*heads, *map(point_title, metrics), "positive calls per 1,000", "drift from target", "prevalence"),
+            *COUNTED,
+        ),
         blocks,
-        "llllll" + "r" * (len(metrics) + 6),
+        "l" * len(heads) + "r" * (len(metrics) + 6),
         notes=[
             f"PPV and NPV at the test set's own prevalence unless another is stated. {analysis_table.level_of(frame)}",
             *analysis_table.remarks(frame),
@@ -68,8 +76,9 @@ def _operating_point(rows: Sequence[AnalysisRow], metrics: Sequence[str], digits
     )
     drift = change(by_metric["drift"], "value", "low", "high", digits) if "drift" in by_metric else MISSING
     prevalence = number(by_metric["prevalence"]["value"], digits) if "prevalence" in by_metric else MISSING
-    counts = [count(first[name]) for name in ("n_positive", "n_negative", "n_patients")]
-    about = (method_name(first), first["target"], *train_and_test(first), first["label"])
+    counts = [count(first[f"n_{name}"]) for name in COUNTED]
+    method, *tested = subject(first)
+    about = (method, first["target"], *tested, first["label"])
     return (*about, number(first["threshold"], 4), *shown, positive_calls, drift, prevalence, *counts)
 
 
@@ -83,80 +92,27 @@ def decision_curve(run: Run, layout: TableLayout, *, protocol: str = "external",
     frame = analysis_table.read_rows(run, "decision-curve", protocol=protocol, label=label)
     if frame is None:
         return None
-    blocks = [
-        [_net_benefit(row, layout.digits) for row in rows]
-        for rows in grouped(labelled_rows(frame), "method", "model").values()
-    ]
+    rows = labelled_rows(frame)
+    heads = subject_heads(rows)
+    blocks = [[_net_benefit(row, layout.digits) for row in block] for block in by_subject(rows)]
     return analysis_table.table_of(
         run,
         layout,
         "Net benefit of acting at a threshold probability; acting on no one is 0",
         (
-            *("method", "train", "test", "label", "threshold", "net benefit", "act on everyone"),
-            *("above the better default", "positive", "negative", "patients"),
+            *(*heads, "label", "threshold", "net benefit", "act on everyone"),
+            *("above the better default", *COUNTED),
         ),
         blocks,
-        "llll" + "r" * 7,
+        "l" * len(heads) + "l" + "r" * 7,
         notes=[analysis_table.level_of(frame), *analysis_table.remarks(frame)],
     )
 
 
 def _net_benefit(row: AnalysisRow, digits: int) -> tuple[str, ...]:
-    about = (method_name(row), *train_and_test(row), row["label"], f"{row['threshold']:g}")
+    about = (*subject(row), row["label"], f"{row['threshold']:g}")
     others = (number(row["treat_all"], digits), number(row["above"], digits))
-    return (
-        *about,
-        figure(row, digits),
-        *others,
-        *(count(row[f"n_{name}"]) for name in ("positive", "negative", "patients")),
-    )
-
-
-def subgroups(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
-    """Show the worst subgroup of patients of every test set, and its difference to the others.
-
-    Options:
-        protocol: As for all tables; ``internal`` is shown where external patients have no attributes.
-        label: As for all tables.
-    """
-    chosen = analysis_table.label_value(run, label)
-    frame = analysis_table.read_rows(run, "subgroups", protocol=protocol, label=chosen)
-    if frame is None and protocol == "external":
-        return subgroups(run, layout, protocol="internal", label=label)
-    if frame is None:
-        return None
-    blocks = []
-    for rows in grouped(labelled_rows(frame), "method", "model").values():
-        tests = grouped(rows, "cell", "column", "metric", "label")
-        blocks.append([_worst_subgroup(members, layout.digits) for members in tests.values()])
-    heads = ("method", "train", "test", "by", "figure", "label", "worst group", "its figure", "patients", "others")
-    return analysis_table.table_of(
-        run,
-        layout,
-        "The worst group of patients of every test set",
-        (*heads, "others minus worst", "p", "p adjusted", "groups shown", "suppressed"),
-        blocks,
-        "lllllllrrrrrrrr",
-        notes=[
-            "The worst of several groups looks worse than it is; p is of its distance to all others together, adjusted over the "
-            f"groups and labels of one test set. {analysis_table.level_of(frame)}",
-            *analysis_table.remarks(frame[~frame["reason"].str.startswith("suppressed")]),
-        ],
-    )
-
-
-def _worst_subgroup(rows: Sequence[AnalysisRow], digits: int) -> tuple[str, ...]:
-    first = rows[0]
-    suppressed = sum(_true(row["suppressed"]) for row in rows)
-    counts = (str(len(rows) - suppressed), str(suppressed))
-    about = (method_name(first), *train_and_test(first), first["column"], metric_title(first["metric"]), first["label"])
-    worst = next((row for row in rows if _true(row["worst"])), None)
-    if worst is None:
-        return (*about, *(MISSING,) * 7, *counts)
-    others = worst["value"] + worst["behind"]
-    figures = (figure(worst, digits), count(worst["n_patients"]), number(others, digits))
-    behind = change(worst, "behind", "behind_low", "behind_high", digits)
-    return (*about, worst["group"], *figures, behind, p_text(worst["p"]), p_text(worst["p_adjusted"]), *counts)
+    return (*about, figure(row, digits), *others, *(count(row[f"n_{name}"]) for name in COUNTED))
 
 
 def policies(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
@@ -214,8 +170,3 @@ def _policy_rows(family: Sequence[AnalysisRow], policies: Sequence[str], digits:
         stable = {"True": "yes", "False": "no"}.get(str(first["stable"]), MISSING)
         about = (method_name(first), *train_and_test(first), first["label"])
         yield (*about, *values, tau, stable, count(first["n_patients"]))
-
-
-def _true(value: object) -> bool:
-    """Read a flag of a stored analysis; in a column that also has empty fields it is a text."""
-    return str(value) == "True"

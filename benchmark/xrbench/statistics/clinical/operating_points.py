@@ -100,7 +100,7 @@ def operating_points(
         score: Higher for positive, shape (n, labels).
         patient: Patient id of each test image, shape (n,).
         labels: Names of the columns.
-        target: ``sensitivity=0.9`` or ``specificity=0.9``.
+        target: ``sensitivity=0.9`` or ``specificity=0.9``; at a stated ``threshold=0.5`` nothing is chosen, and nothing drifts.
         prevalences: Prevalences, between 0 and 1, at which predictive values are also stated (Bayes' rule).
         options: See ``Options``.
 
@@ -113,8 +113,10 @@ def operating_points(
     >>> point.threshold, point.figures["recall"].value, point.figures["positive-calls-per-1000"].value, round(point.drift, 3)
     (0.6, 0.5, 500.0, -0.4)
     """
-    if not target.startswith(("sensitivity=", "specificity=")):
-        raise UsageError(f"target {target!r} is not of the form 'sensitivity=0.9' or 'specificity=0.9'")
+    if not target.startswith(("sensitivity=", "specificity=", "threshold=")):
+        raise UsageError(
+            f"target {target!r} is not of the form 'sensitivity=0.9' or 'specificity=0.9', nor 'threshold=0.5'"
+        )
     names = {figure: f"{figure}@{target}" for figure in FIGURES}
     for prevalence in prevalences:
         for figure in ("ppv", "npv"):
@@ -135,7 +137,8 @@ def operating_points(
 
 def _point(label: str, target: str, figures: Mapping[str, Estimate]) -> OperatingPoint:
     condition, _, goal_text = target.partition("=")
-    at, goal = figures["recall" if condition == "sensitivity" else "specificity"], float(goal_text)
+    at = figures["recall" if condition == "sensitivity" else "specificity"]
+    goal = float("nan" if condition == "threshold" else goal_text)
     labelled = at.n_positive + at.n_negative
     return OperatingPoint(
         label=label,
