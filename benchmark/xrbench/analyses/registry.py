@@ -149,12 +149,15 @@ def _step(make: Callable[[], Iterable[rows.Row]], cell: RunCell | None = None, *
     return step
 
 
-def _operating(material: Material) -> Iterator[Step]:
-    for cell in material.cells(*JUDGED):
-        yield _step(partial(_operating_of, material, cell), cell)
+def _each_cell(make: Callable[[Material, RunCell], Iterable[rows.Row]]) -> Callable[[Material], Iterator[Step]]:
+    def steps(material: Material) -> Iterator[Step]:
+        for cell in material.cells(*JUDGED):
+            yield _step(partial(make, material, cell), cell)
+
+    return steps
 
 
-def _operating_of(material: Material, cell: RunCell) -> list[rows.Row]:
+def _operating(material: Material, cell: RunCell) -> list[rows.Row]:
     return operating_points.rows_of(
         material.validation(cell),
         material.predictions(cell),
@@ -164,12 +167,7 @@ def _operating_of(material: Material, cell: RunCell) -> list[rows.Row]:
     )
 
 
-def _decision_curve(material: Material) -> Iterator[Step]:
-    for cell in material.cells(*JUDGED):
-        yield _step(partial(_decision_curve_of, material, cell), cell)
-
-
-def _decision_curve_of(material: Material, cell: RunCell) -> list[rows.Row]:
+def _decision_curve(material: Material, cell: RunCell) -> list[rows.Row]:
     return decision_curves.rows_of(
         material.predictions(cell),
         thresholds=material.suite.analyses.decision_thresholds,
@@ -237,9 +235,11 @@ def _across(name: str) -> Callable[[cards.SuiteCard], bool]:
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
         "pairs": Analysis(lambda suite: any(one.kind == "settings" for one in suite.tables), pairwise.COLUMNS, _pairs),
-        "operating": Analysis(lambda suite: bool(suite.analyses.operating), operating_points.COLUMNS, _operating),
+        "operating": Analysis(
+            lambda suite: bool(suite.analyses.operating), operating_points.COLUMNS, _each_cell(_operating)
+        ),
         "decision-curve": Analysis(
-            lambda suite: bool(suite.analyses.decision_thresholds), decision_curves.COLUMNS, _decision_curve
+            lambda suite: bool(suite.analyses.decision_thresholds), decision_curves.COLUMNS, _each_cell(_decision_curve)
         ),
         "subgroups": Analysis(lambda suite: bool(suite.analyses.subgroups), subgroups.COLUMNS, _subgroups),
         "policies": Analysis(lambda suite: bool(suite.analyses.policies), label_policies.COLUMNS, _policies),

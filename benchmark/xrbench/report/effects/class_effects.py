@@ -89,7 +89,8 @@ def predicted(number: int) -> Value:
 
 def confidence(classes: Classes) -> Values:
     """Give the probability of the predicted class."""
-    return np.asarray(classes.score.max(axis=1), np.float64)
+    # The initial value, below every probability, lets a cell without images have none.
+    return np.asarray(classes.score.max(axis=1, initial=-np.inf), np.float64)
 
 
 def unpaired(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xrbench.report.figures.cell_selection import ShownCell, patients_among, patients_text
+from xrbench.report.effects.class_effects import classes_of, confidence
+from xrbench.report.figures.cell_selection import ShownCell, patients_text
 from xrbench.report.figures.layout.style import legend_text
 from xrbench.report.run_folder import Run
-from xrbench.runs.prediction_frame import truth_and_score
+from xrbench.statistics.resampling.clusters import number_ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +71,10 @@ class ClassPredictions:
 
 
 def class_predictions(run: Run, cell: ShownCell) -> Iterator[ClassPredictions]:
-    """Read the predictions of a cell of a multi-class suite; nothing where there are none.
-
-    An image counts when exactly one of the classes is its truth; images that are not labelled do not.
-    """
-    frame = run.results.predictions(cell.cell) if run.suite.task == "multiclass" else None
-    if frame is None:
+    """Read the predictions of a cell of a multi-class suite, on its labelled images; nothing where there are none."""
+    classes = classes_of(run, cell) if run.suite.task == "multiclass" else None
+    if classes is None:
         return
-    truth, score = truth_and_score(frame, run.suite.labels)
-    labelled = (truth == 1).sum(axis=1) == 1
-    predicted = score[labelled].argmax(axis=1)
-    # The maximum over no image is an error of numpy's.
-    confidence = score[labelled].max(axis=1) if labelled.any() else np.zeros(0)
-    yield ClassPredictions(cell, truth[labelled].argmax(axis=1), predicted, confidence, patients_among(frame, labelled))
+    truth, predicted = classes.classified.truth, classes.classified.called
+    patients = None if classes.patient is None else number_ids(classes.patient)[1]
+    yield ClassPredictions(cell, truth, predicted, confidence(classes), patients)

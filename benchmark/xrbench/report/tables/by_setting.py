@@ -73,13 +73,14 @@ def settings(run: Run, layout: TableLayout, *, intervals: bool = False) -> Table
             mean = brackets.behind(mean_sd(external_values(figures), layout.digits), mean)
             rows.append((selection.title(line), kind.title, *cells, mean))
         blocks.append(rows)
+    profiles = ", ".join(sorted(set(selection.scores["profile"]) - {""})) or "unknown"
     notes = [
         *_interval_note(grid.values(), intervals=intervals),
         *_mean_notes(selection, kinds, grid),
         *([marks.note(better)] if any(best.values()) else []),
         *seen_note(any_seen(grid.values())),
         *undefined_notes(grid.values()),
-        *brackets.notes(unmatched=UNMATCHED, more=f" Ours: profile {_profiles(selection)}."),
+        *brackets.notes(unmatched=UNMATCHED, more=f" Ours: profile {profiles}."),
         *_size_note(selection),
     ]
     *above, heads = _header(selection.columns, grid.values())
@@ -220,10 +221,6 @@ def _mean_notes(selection: Selection, kinds: Sequence[_RowKind], grid: Grid) -> 
         which = "all rows" if len(rows) == len(kinds) else ", ".join(rows)
         notes.append(f"{title}: MEAN over {measured} of {len(selection.columns)} settings ({which}).")
     return notes
-
-
-def _profiles(selection: Selection) -> str:
-    return ", ".join(sorted(set(selection.scores["profile"]) - {""})) or "unknown"
 
 
 def _size_note(selection: Selection) -> list[str]:

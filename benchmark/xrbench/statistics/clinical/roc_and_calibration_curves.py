@@ -157,6 +157,7 @@ class _RocColumn:
         """Sort the labelled rows."""
         order = np.argsort(-rows.score, kind="stable")
         score = rows.score[order]
+        # The curve may only turn after the last of equal scores: no threshold divides them.
         return cls(code[order], rows.positive[order], np.append(score[1:] != score[:-1], True)[: len(score)], grid)
 
     @property
@@ -206,6 +207,7 @@ def _band(
         nothing = np.full(len(points), np.nan)
         return nothing, nothing.copy()
     low, high = np.quantile(curves[~missing], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    # Where nearly all replicates agree, quantiles claim more than so few positive patients can show: Wilson's interval is the floor.
     at_least = np.array([formulas.wilson(float(height), positive_patients, level) for height in curve])
     low, high = np.minimum(low, at_least[:, 0]), np.maximum(high, at_least[:, 1])
     # A ROC curve rises, so its band does; and it holds the curve itself.

@@ -188,6 +188,7 @@ def _members(group: npt.ArrayLike, column: str, images: int) -> dict[str, BoolAr
     values = pd.Series(np.asarray(group, object))
     if len(values) != images:
         raise MeasureError(f"{column} has {len(values):,} rows, truth has {images:,}")
+    # Missing values also have a text ("nan"), which must not become a group.
     known, text = values.notna().to_numpy(), values.astype(str)
     return {name: (text == name).to_numpy() & known for name in sorted(text[known].unique())}
 
@@ -196,6 +197,7 @@ def _gaps(given: Predictions, shown: Mapping[str, BoolArray], spec: MetricSpec, 
     """Subtract each group from all other shown ones; nothing where there is only one."""
     if len(shown) < 2:
         return {}
+    # Suppressed groups and images without a value take no part on either side, so that a small group cannot be subtracted out.
     everyone = np.any(list(shown.values()), axis=0)
 
     def part(rows: BoolArray) -> Predictions:

@@ -105,6 +105,7 @@ def gap(
     values = cell_values(cells, parse_as(cells[0].task, metric), how)
     defined = ~np.isnan(values.value)
     inside = len(internal)
+    # The mean is of the same labels on both sides; a label known on one side alone would look like a gap.
     on_both_sides = np.flatnonzero(defined[:inside].any(axis=0) & defined[inside:].any(axis=0)).tolist()
     rows = []
     for label, numbers in values.rows():
@@ -135,6 +136,7 @@ def _gap(label: str, labels: Sequence[int], values: CellValues, used: BoolArray,
     defined = not np.isnan(internal - external)
     difference = None
     if defined:
+        # Domains on both sides share their patients: each part is of all cells, so that common patients cancel.
         parts = (values.parts(mean_external, labels), values.parts(mean_internal, labels))
         difference = contrast((external, internal), parts, scale=scale_of(values.spec))
     low, high = NOTHING if difference is None else difference.limits(1 - level)

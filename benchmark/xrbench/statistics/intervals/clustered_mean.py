@@ -192,6 +192,7 @@ def _clustered(
     if not np.isnan(value) and min(side.patients for side in sides) > 1:
         # How the sides' means move, and what that adds to the variance, where all images of a share agree.
         moves = [side.added() if share and side.uniform else (0.0, 0.0) for side in sides]
+        # As the sample variance divides by n - 1: influences are about an estimated mean.
         scaled = influence[patients] * np.sqrt(len(patients) / (len(patients) - 1))
         parts = [scaled, *(np.sqrt([variance]) for _, variance in moves if variance)]
         error = float(np.sqrt(sum(float(part @ part) for part in parts)))
@@ -199,6 +200,7 @@ def _clustered(
         if share and len(sides) == 1 and sides[0].uniform:
             low, high, p = _exact(value, sides[0].patients, null, level)
         elif error > 0:
+            # Agresti & Caffo: one success and one failure more pull a share of 0 or 1 inwards; the interval follows, the value stays.
             centre = value + moves[0][0] - (moves[1][0] if len(sides) > 1 else 0.0)
             reach = -float(special.stdtrit(df, (1 - level) / 2)) * error
             low, high = centre - reach, centre + reach

@@ -84,6 +84,7 @@ def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -
         return Patients("image", np.arange(rows, dtype=np.int32), rows)
     code, known = number_ids(ids)
     if unit == "image":
+        # Patients whose images are now taken as independent: the caution counts them.
         torn = int(np.sum(np.bincount(code) > 1))
         return Patients("image", np.arange(rows, dtype=np.int32), rows, torn)
     return Patients("patient", code, known)
