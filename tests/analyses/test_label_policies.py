@@ -71,7 +71,7 @@ def reading(blank: object, own: object, frame: pd.DataFrame) -> list[float]:
     return [float(value) for value in truth_under(frame, suite, rule)[:, 0]]
 
 
-def test_blanks_of_healthy_films_follow_from_the_suites_own_policy() -> None:
+def test_blanks_of_healthy_images_follow_from_the_suites_own_policy() -> None:
     """The same images through the policy code with the published column, and from stored truth without it."""
     published = pd.DataFrame({"Edema": [1.0, -1.0, np.nan, np.nan, 0.0], "No Finding": [0.0, 0.0, 1.0, np.nan, 0.0]})
     policy = {"uncertain": "ones", "blank": "negative-when-no-finding"}

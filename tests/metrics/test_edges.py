@@ -50,7 +50,7 @@ def test_separated_classes_have_no_finite_slope() -> None:
     assert math.isfinite(metrics.calibration_slope([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.9]))
 
 
-def test_no_alarms_have_no_predictive_value() -> None:
+def test_without_positive_calls_there_is_no_predictive_value() -> None:
     assert math.isnan(metrics.ppv([1, 0], [0.1, 0.2], threshold=0.5))
     assert math.isnan(metrics.npv([1, 0], [0.8, 0.9], threshold=0.5))
     assert metrics.f1([1, 0], [0.1, 0.2], threshold=0.5) == 0.0

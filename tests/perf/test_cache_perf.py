@@ -29,7 +29,7 @@ BUILD_TARGET = 2
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nih_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Lay out 40 images of 1024 px as NIH does: copies of real ones, or drawn noise of an image's smoothness."""
     root = tmp_path_factory.mktemp("nih")
     real = sorted((Path(__file__).parents[2].parent / "shared/realdata/native/nih/images_001/images").glob("*.png"))
@@ -87,8 +87,8 @@ def report(what: str, ours: float, others: float) -> None:
     print(f"\n{what}: {ours:,.0f} images/s, torchxrayvision {others:,.1f}: {ours / others:,.1f} times")
 
 
-def test_an_epoch_from_the_cache(films: Path, tmp_path: Path, benchmark: Any) -> None:
-    few = build(tmp_path, films, "bilinear").pixels
+def test_an_epoch_from_the_cache(nih_images: Path, tmp_path: Path, benchmark: Any) -> None:
+    few = build(tmp_path, nih_images, "bilinear").pixels
     # 8,000 rows are 100 MB: more than a processor keeps at hand.
     np.tile(few, (200, 1, 1, 1)).tofile(tmp_path / "many.u8")
     many = np.memmap(tmp_path / "many.u8", np.uint8, "r", shape=(200 * COUNT, *few.shape[1:]))
@@ -105,7 +105,7 @@ def test_an_epoch_from_the_cache(films: Path, tmp_path: Path, benchmark: Any) ->
         for start in range(0, len(images), 64):
             images.gather(order[start : start + 64])
 
-    other = theirs(films)
+    other = theirs(nih_images)
     other_seconds = min(seconds(other) for _ in range(ROUNDS))
     benchmark.pedantic(epoch, rounds=ROUNDS, warmup_rounds=1)
     ours, others = len(images) / benchmark.stats.stats.min, COUNT / other_seconds
@@ -115,15 +115,15 @@ def test_an_epoch_from_the_cache(films: Path, tmp_path: Path, benchmark: Any) ->
 
 
 @pytest.mark.parametrize("kind", ["bilinear", "skimage"])
-def test_building_the_cache_on_one_core(films: Path, tmp_path: Path, benchmark: Any, kind: str) -> None:
-    other, folders = theirs(films), (tmp_path / str(number) for number in itertools.count())
+def test_building_the_cache_on_one_core(nih_images: Path, tmp_path: Path, benchmark: Any, kind: str) -> None:
+    other, folders = theirs(nih_images), (tmp_path / str(number) for number in itertools.count())
     other()
-    build(next(folders), films, kind)
+    build(next(folders), nih_images, kind)
     other_seconds: list[float] = []
 
     def before() -> tuple[tuple[Path, Path, str], dict[str, Any]]:
         other_seconds.append(seconds(other))
-        return (next(folders), films, kind), {}
+        return (next(folders), nih_images, kind), {}
 
     benchmark.pedantic(build, setup=before, rounds=ROUNDS)
     ours, others = COUNT / benchmark.stats.stats.min, COUNT / min(other_seconds)

@@ -51,7 +51,7 @@ def took(run: Callable[[], object], times: int = 1) -> Took:
     return Took(min(one.wall for one in found), min(one.cpu for one in found))
 
 
-def films(
+def draw_images(
     images: int, patients: int, labels: int, models: int = 1, seed: int = 0
 ) -> tuple[Floats, list[Floats], npt.NDArray[np.int64]]:
     """Draw truth, scores of several models, and patients in the order of their images."""
@@ -61,7 +61,7 @@ def films(
     return truth, [1 / (1 + np.exp(-(rng.normal(size=truth.shape) + truth))) for _ in range(models)], patient
 
 
-TRUTH, SCORES, PATIENT = films(IMAGES, PATIENTS, LABELS, MODELS)
+TRUTH, SCORES, PATIENT = draw_images(IMAGES, PATIENTS, LABELS, MODELS)
 
 
 def table() -> None:
@@ -164,7 +164,7 @@ for kind in ("bootstrap", "default"):
 
 
 def test_delong_of_a_million_rows(benchmark: Any) -> None:
-    truth, (first, second), patient = films(1_000_000, 400_000, 1, 2)
+    truth, (first, second), patient = draw_images(1_000_000, 400_000, 1, 2)
     truth, first, second = truth[:, 0], first[:, 0], second[:, 0]
     runs: dict[str, Callable[[], object]] = {
         "interval": lambda: statistics.delong_interval(truth, first),
@@ -210,7 +210,7 @@ class Kernel(NamedTuple):
 def kernels_of(images: int) -> list[Kernel]:
     """Set up every kernel and its floor: bytes read, or words drawn."""
     patients = images * 2 // 5
-    truth, (score, *_), patient = films(images, patients, 1)
+    truth, (score, *_), patient = draw_images(images, patients, 1)
     positive, given, code = truth[:, 0] == 1, score[:, 0], patient.astype(np.int32)
     order, edges = np.arange(patients), np.array([0, patients])
     words = np.zeros((64, -(-patients // 8)), np.uint64)

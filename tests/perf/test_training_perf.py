@@ -60,7 +60,7 @@ def recipe(name: str, precision: Any, *, channels_last: bool) -> Recipe:
     )
 
 
-def films(count: int = 4 * BATCH) -> ImageSet:
+def draw_images(count: int = 4 * BATCH) -> ImageSet:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (count, 1, SIDE, SIDE), dtype=np.uint8)
     truth = (rng.random((count, len(LABELS))) < 0.3).astype(np.float32)
@@ -75,7 +75,7 @@ def films(count: int = 4 * BATCH) -> ImageSet:
 
 
 def ours(made: Recipe) -> Callable[[], None]:
-    loop = Loop(made, films(), device=torch.device("cpu"))
+    loop = Loop(made, draw_images(), device=torch.device("cpu"))
     numbers = iter(range(1_000_000))
 
     def epoch() -> None:

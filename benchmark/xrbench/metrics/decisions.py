@@ -125,7 +125,7 @@ def positive_calls_per_1000(truth: Array, score: Array, *, threshold: float, wei
     >>> positive_calls_per_1000([1, 1, 0, 0], [0.9, 0.3, 0.5, 0.1], threshold=0.3)
     750.0
     """
-    return float(alarms_of(confusion(truth, score, threshold=threshold, weights=weights)))
+    return float(positive_calls_of(confusion(truth, score, threshold=threshold, weights=weights)))
 
 
 def net_benefit(truth: Array, score: Array, *, threshold: float, weights: Array | None = None) -> float:
@@ -192,7 +192,7 @@ def macro_recall_of(counts: Counts) -> FloatArray:
     return (recall_of(counts) + specificity_of(counts)) / 2
 
 
-def alarms_of(counts: Counts) -> FloatArray:
+def positive_calls_of(counts: Counts) -> FloatArray:
     """Compute the positive calls per 1,000 images from counts."""
     return 1000 * share(counts.true_positive + counts.false_positive, _total(counts))
 

@@ -82,7 +82,7 @@ def test_boxes_of_vindr_are_those_of_each_reader(vindr: Path, vocabulary: Vocabu
     assert boxes[["x0", "y0", "x1", "y1"]].to_numpy()[0].tolist() == [100, 200, 900, 700]
 
 
-def test_resized_copies_of_vindr_say_how_large_the_film_was(vindr: Path, vocabulary: Vocabulary) -> None:
+def test_resized_copies_of_vindr_say_how_large_the_image_was(vindr: Path, vocabulary: Vocabulary) -> None:
     header, *rows = VINDR.splitlines()
     table = [f"{header},width,height", *(f"{row},1000,800" for row in rows)]
     (vindr / "train.csv").write_text("\n".join(table) + "\n")

@@ -141,7 +141,7 @@ def test_samples_and_drawn_images_need_not_be_whole(root: Path, vocabulary: Voca
 
 
 def test_a_slice_is_checked_on_its_own_rows(root: Path, vocabulary: Vocabulary) -> None:
-    films = card("images", reader="", access="", base="nih", where={"view": "PA"}, counts={"images": 2})
-    found = check(films, card(), vocabulary, root)
+    images = card("images", reader="", access="", base="nih", where={"view": "PA"}, counts={"images": 2})
+    found = check(images, card(), vocabulary, root)
     assert found.ok
     assert (found.images, found.access) == (2, "ask the NIH")

@@ -71,9 +71,9 @@ def test_a_dataset(load: Callable[..., Domain], ours: Path) -> None:
 
 def test_slices_and_slices_of_slices_keep_patients_of_the_dataset(load: Callable[..., Domain]) -> None:
     north = card("north", base="ours", where={"site": "north"})
-    films = card("north-pa", base="north", where={"view": "PA"})
+    images = card("north-pa", base="north", where={"view": "PA"})
     one = load(north, OURS)
-    two = load(films, [north, OURS])
+    two = load(images, [north, OURS])
     assert (one.name, one.base, one.frame["image"].tolist()) == ("north", "ours", ["1.png", "2.png"])
     assert (two.name, two.base, two.frame["image"].tolist()) == ("north-pa", "ours", ["1.png"])
     assert two.frame.index.tolist() == [0]
@@ -81,10 +81,10 @@ def test_slices_and_slices_of_slices_keep_patients_of_the_dataset(load: Callable
 
 
 def test_a_slice_without_its_base_is_refused(load: Callable[..., Domain]) -> None:
-    films = card("images", base="ours", where={"view": "PA"})
+    images = card("images", base="ours", where={"view": "PA"})
     for base in (None, card("theirs", reader="table")):
         with pytest.raises(CardError, match="images: a slice of 'ours' needs the card of 'ours'"):
-            load(films, base)
+            load(images, base)
 
 
 @pytest.mark.parametrize(

@@ -222,13 +222,13 @@ def test_a_file_without_pixels_or_cut_short_is_refused() -> None:
         decode_bytes(b"hello, this is no image at all", name="x.dcm")
 
 
-def test_a_real_film_and_its_monochrome1_twin_are_negatives(realdata: Path) -> None:
+def test_a_real_image_and_its_monochrome1_twin_are_negatives(realdata: Path) -> None:
     folder = realdata / "native" / "dicom"
     twin = next(folder.glob("1.2.276*.dcm"))
     np.testing.assert_array_equal(decode(folder / "Fake_MONOHR1.dcm"), 255 - decode(twin))
 
 
-def test_a_real_monochrome1_film_has_bright_bones_and_dark_air(realdata: Path) -> None:
+def test_a_real_monochrome1_image_has_bright_bones_and_dark_air(realdata: Path) -> None:
     image = decode(realdata / "native" / "dicom" / "RG1_J2KI.dcm")
     height, width = image.shape
     spine = image[height // 3 : height // 2, width // 2 - 40 : width // 2 + 40].mean()

@@ -28,8 +28,8 @@ from xrbench.data.images.preprocessing import (
 from xrbench.data.images.resampling import gaussian_bilinear
 from xrbench.errors import CardError, DataError, UnknownNameError
 
-FILM = np.random.default_rng(0).integers(0, 256, (61, 48), dtype=np.uint8)
-DEEP = FILM.astype(np.float32) * np.float32(0.999)
+IMAGE = np.random.default_rng(0).integers(0, 256, (61, 48), dtype=np.uint8)
+DEEP = IMAGE.astype(np.float32) * np.float32(0.999)
 COLOUR = np.random.default_rng(1).integers(0, 256, (30, 41, 3), dtype=np.uint8)
 
 
@@ -43,10 +43,10 @@ def test_centre_crop_is_torchxrayvisions(height: int, width: int) -> None:
 
 
 def test_centre_crop_to_a_size() -> None:
-    assert centre_crop(FILM, size=20).shape == (20, 20)
+    assert centre_crop(IMAGE, size=20).shape == (20, 20)
     assert centre_crop(COLOUR, size=7).shape == (7, 7, 3)
     with pytest.raises(DataError, match="48 x 61 pixels are less than the centre crop of 50"):
-        centre_crop(FILM, size=50)
+        centre_crop(IMAGE, size=50)
 
 
 @settings(max_examples=40, deadline=None)
@@ -63,8 +63,8 @@ def test_padding_only_adds_its_grey_around_the_centred_image(height: int, width:
 
 @pytest.mark.parametrize("name", ["bilinear", "bicubic", "lanczos", "box"])
 def test_resize_is_exactly_pillows(name: str) -> None:
-    expected = Image.fromarray(FILM).resize((16, 16), getattr(Image.Resampling, name.upper()))
-    np.testing.assert_array_equal(resize(FILM, size=16, filter=name), np.asarray(expected))  # type: ignore[arg-type]
+    expected = Image.fromarray(IMAGE).resize((16, 16), getattr(Image.Resampling, name.upper()))
+    np.testing.assert_array_equal(resize(IMAGE, size=16, filter=name), np.asarray(expected))  # type: ignore[arg-type]
 
 
 def test_box_is_the_mean_of_the_covered_pixels() -> None:
@@ -74,7 +74,7 @@ def test_box_is_the_mean_of_the_covered_pixels() -> None:
 
 
 def test_deep_images_are_resized_without_rounding() -> None:
-    deep, shallow = resize(FILM.astype(np.float32), size=16), resize(FILM, size=16)
+    deep, shallow = resize(IMAGE.astype(np.float32), size=16), resize(IMAGE, size=16)
     assert deep.dtype == np.float32
     assert 0 < np.abs(deep - shallow).max() <= 1
     colour = resize(COLOUR.astype(np.float32), size=16)
@@ -102,9 +102,9 @@ def test_the_skimage_filter_is_scikit_images(shape: tuple[int, int], size: int, 
 
 def test_the_skimage_filter_is_torchxrayvisions_resizer_on_its_own_scale() -> None:
     """XRayResizer works on -1024..1024 with zeros outside, where 0 is our 127.5."""
-    scaled = (2 * (FILM.astype(np.float32) / 255) - 1) * 1024
+    scaled = (2 * (IMAGE.astype(np.float32) / 255) - 1) * 1024
     theirs = skimage_resize(scaled[None], (1, 20, 20), mode="constant", preserve_range=True)[0]
-    ours = (2 * (resize(FILM, size=20, filter="skimage") / 255) - 1) * 1024
+    ours = (2 * (resize(IMAGE, size=20, filter="skimage") / 255) - 1) * 1024
     np.testing.assert_allclose(ours, theirs, atol=0.02)
 
 
@@ -126,7 +126,7 @@ def opencv_equalize(image: np.ndarray) -> np.ndarray:
 
 
 def test_equalize_is_opencvs() -> None:
-    narrow = (FILM // 4 + 90).astype(np.uint8)
+    narrow = (IMAGE // 4 + 90).astype(np.uint8)
     np.testing.assert_array_equal(equalize(narrow), opencv_equalize(narrow))
     assert equalize(narrow).min() == 0
     assert equalize(narrow).max() == 255
@@ -147,9 +147,9 @@ def test_equalize_in_colour_keeps_the_ratio_of_channels() -> None:
 
 
 def test_clahe_is_scikit_images() -> None:
-    np.testing.assert_allclose(clahe(FILM), equalize_adapthist(FILM) * 255, atol=1e-3)
-    expected = equalize_adapthist(FILM, kernel_size=11, clip_limit=0.03, nbins=64) * 255
-    np.testing.assert_allclose(clahe(FILM, kernel_size=11, clip_limit=0.03, bins=64), expected, atol=1e-3)
+    np.testing.assert_allclose(clahe(IMAGE), equalize_adapthist(IMAGE) * 255, atol=1e-3)
+    expected = equalize_adapthist(IMAGE, kernel_size=11, clip_limit=0.03, nbins=64) * 255
+    np.testing.assert_allclose(clahe(IMAGE, kernel_size=11, clip_limit=0.03, bins=64), expected, atol=1e-3)
     assert clahe(COLOUR).shape == COLOUR.shape
 
 
@@ -186,18 +186,18 @@ def test_the_pipeline_rounds_once_to_the_nearest() -> None:
 
 
 def test_the_default_steps_are_crop_and_resize() -> None:
-    expected = Image.fromarray(centre_crop(FILM)).resize((16, 16), Image.Resampling.BILINEAR)
-    found = pipeline(["centre-crop", "resize"], image_size=16)(FILM)
+    expected = Image.fromarray(centre_crop(IMAGE)).resize((16, 16), Image.Resampling.BILINEAR)
+    found = pipeline(["centre-crop", "resize"], image_size=16)(IMAGE)
     np.testing.assert_array_equal(found, np.asarray(expected)[None])
 
 
 def test_a_fixed_crop_of_a_larger_resize() -> None:
     steps: list[Any] = [{"block": "resize", "size": 40}, {"block": "centre-crop", "size": 24}]
-    assert pipeline(steps, image_size=24)(FILM).shape == (1, 24, 24)
+    assert pipeline(steps, image_size=24)(IMAGE).shape == (1, 24, 24)
     with pytest.raises(
         CardError, match=r"a\.toml: preprocessing: the last step gives 24 x 24 pixels where image_size is 16"
     ):
-        pipeline(steps, image_size=16, where="a.toml")(FILM)
+        pipeline(steps, image_size=16, where="a.toml")(IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_fixed_crop_of_a_larger_resize() -> None:
 )
 def test_options_that_mean_nothing_name_the_card(step: Any, words: str) -> None:
     with pytest.raises((CardError, UnknownNameError), match=words):
-        pipeline([step, "resize"], image_size=16, where="a.toml")(FILM)
+        pipeline([step, "resize"], image_size=16, where="a.toml")(IMAGE)
 
 
 def shout(image: np.ndarray) -> np.ndarray:
@@ -224,7 +224,7 @@ def shout(image: np.ndarray) -> np.ndarray:
 
 def test_a_block_that_fails_is_named() -> None:
     with pytest.raises(DataError, match=r"^preprocessing '.*:shout' fails: ValueError: too loud$"):
-        pipeline([f"{__name__}:shout"], image_size=16)(FILM)
+        pipeline([f"{__name__}:shout"], image_size=16)(IMAGE)
 
 
 def test_the_digest_knows_everything_that_decides_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

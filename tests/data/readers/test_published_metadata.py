@@ -46,7 +46,7 @@ def test_published_sizes(load: Load, name: str, images: int, patients: int, pa: 
     assert (found.images, found.patients, found.views["PA"]) == (images, patients, pa)
 
 
-def test_padchest_pa_films_as_the_balanced_batching_paper_counts_them(
+def test_padchest_pa_images_as_the_balanced_batching_paper_counts_them(
     root: Path, catalogue: Catalogue, load: Load
 ) -> None:
     # Table 1 of arXiv:2112.13734 says 91,658: with the files that are absent left out, not yet those found broken later.

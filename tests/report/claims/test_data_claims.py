@@ -139,7 +139,7 @@ def test_errors_near_the_threshold(made_run: Make, findings: Frames) -> None:
     )
 
 
-def test_devices_among_films_without_the_finding(made_run: Make, findings: Frames) -> None:
+def test_devices_among_images_without_the_finding(made_run: Make, findings: Frames) -> None:
     generator = np.random.default_rng(2)
     device = generator.random(300) < 0.5
     score = np.clip(0.3 + 0.2 * device + 0.1 * generator.normal(size=300), 0.01, 0.99)

@@ -155,14 +155,14 @@ def cached(made_run: Make, findings: Frames, tmp_path: Path) -> tuple[Run, dict[
     return run, drawn
 
 
-def test_films_come_from_the_pixel_cache(cached: tuple[Run, dict[str, np.ndarray]]) -> None:
+def test_images_come_from_the_pixel_cache(cached: tuple[Run, dict[str, np.ndarray]]) -> None:
     run, drawn = cached
     found = cached_images(run, [("c", "c-0"), ("c", "c-4"), ("c", "absent"), ("d", "c-0")])
     assert set(found) == {("c", "c-0"), ("c", "c-4")}
     assert np.array_equal(found["c", "c-4"], drawn["c-4"])
 
 
-def test_films_of_another_preprocessing_are_not_taken(cached: tuple[Run, dict[str, np.ndarray]]) -> None:
+def test_images_of_another_preprocessing_are_not_taken(cached: tuple[Run, dict[str, np.ndarray]]) -> None:
     run, _ = cached
     other = cards.SuiteCard(title="Two", name="two", labels=SUITE.labels, preprocessing=("equalize", "resize"))
     changed = Run(run.folder, run.manifest, other, run.results, run.paper)
@@ -183,6 +183,6 @@ def test_the_panel_shows_the_images_of_the_table(cached: tuple[Run, dict[str, np
     assert "(wrong)" in written[0].read_text()
 
 
-def test_without_films_there_is_no_panel(made_run: Make, findings: Frames, tmp_path: Path) -> None:
+def test_without_images_there_is_no_panel(made_run: Make, findings: Frames, tmp_path: Path) -> None:
     layout = cards.FigureLayout(name="images", kind="discordant-errors")
     assert panel(made_run(SUITE, pair(findings)), layout, tmp_path, label="Cardiomegaly") == []
