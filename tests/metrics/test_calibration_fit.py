@@ -14,9 +14,11 @@ BoolArray = npt.NDArray[np.bool_]
 
 OVERSHOOTS = 109
 """A seed whose sample makes Newton's method halve a step: few images, very unequal weights, one far away."""
+RUNS_AWAY = 145
+"""A seed whose sample takes plain Newton's method so far that all probabilities are 0 or 1 and no next step exists."""
 
 
-@pytest.mark.parametrize("seed", [OVERSHOOTS, *range(20)])
+@pytest.mark.parametrize("seed", [OVERSHOOTS, RUNS_AWAY, *range(20)])
 def test_the_fit_is_where_the_likelihood_has_no_slope(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = rng.integers(4, 12)
@@ -53,6 +55,25 @@ def test_the_sample_makes_newtons_method_halve_a_step() -> None:
         p = special.expit(linear)
         beta = beta + np.linalg.solve((design * (weights * p * (1 - p))) @ design.T, design @ (weights * (truth - p)))
     assert min(np.diff(values)) < 0, "plain Newton never goes down on this sample"
+
+
+def test_the_other_sample_takes_plain_newton_where_no_step_exists() -> None:
+    """Halving must come before the next step is sought: there is none from where the whole step leads."""
+    rng = np.random.default_rng(RUNS_AWAY)
+    count = rng.integers(4, 12)
+    x = np.clip(rng.standard_t(1, count), -15, 15)
+    truth = rng.random(count) < special.expit(6 * x)
+    weights = np.exp(rng.normal(0, 2, count))
+    assert not np.isnan(metrics.calibration_slope(truth, special.expit(x), weights=weights))
+    design, beta, least = np.stack([x, np.ones_like(x)]), np.zeros(2), np.inf
+    for _ in range(12):
+        p = special.expit(beta @ design)
+        curvature = (design * (weights * p * (1 - p))) @ design.T
+        least = min(least, float(np.linalg.det(curvature)))
+        if least < 1e-12:
+            break
+        beta = beta + np.linalg.solve(curvature, design @ (weights * (truth - p)))
+    assert least < 1e-12, "plain Newton never leaves the region where the likelihood is curved"
 
 
 def _intercept(x: FloatArray, truth: BoolArray, weights: FloatArray, slope: float) -> float:

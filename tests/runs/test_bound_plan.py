@@ -14,7 +14,8 @@ from xrbench.data.datasets.sources import DataRoots
 from xrbench.errors import DataError, MissingDataError
 from xrbench.planning import make_plan, without_datasets
 from xrbench.runs.bound_plan import BoundPlan, bind
-from xrbench.runs.fit_keys import fit_key
+from xrbench.runs.cache_keys import ensemble_key
+from xrbench.runs.fit_keys import fit_key, keys_of
 
 SUITE = """
 title = "Tiny"
@@ -100,6 +101,32 @@ def test_rows_are_counted_and_keys_follow_pixels(catalogue: Catalogue, tmp_path:
     after = {fit.name: fit_key(changed, fit) for fit in changed.plan.fits}
     differing = {changed.plan.fit(name).train for name in before if before[name] != after[name]}
     assert differing == {("one", "two"), ("one", "three")}, "only fits that learn from the image are others now"
+
+
+def test_an_ensembles_key_is_that_of_its_members_cells(catalogue: Catalogue, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        hospital(tmp_path / "data", name)
+    registry = tmp_path / "lab" / "registry"
+    (registry / "methods").mkdir()
+    (registry / "methods" / "together.toml").write_text('title = "Together"\nensemble = "random-batching"')
+    card = SUITE.replace('"random-batching"', '"random-batching", "together"')
+    (registry / "suites" / "tiny.toml").write_text(card.replace("train_size = 2", "train_size = 2\nseeds = [0, 1, 2]"))
+    found = bound(open_catalogue([tmp_path / "lab"]), tmp_path / "data")
+    found.open_caches(tmp_path / "cache", jobs=1)
+    keys = keys_of(found)
+    assert keys.fits == {fit.name: fit_key(found, fit) for fit in found.fits}
+    assert len(set(keys.cells.values())) == len(found.cells)
+    ensembles = [cell for cell in found.cells if cell.method == "together"]
+    assert ensembles
+    for ensemble in ensembles:
+        same = (ensemble.train, ensemble.test, ensemble.protocol)
+        alone = [
+            keys.cells[cell.name]
+            for cell in found.cells
+            if cell.method == "random-batching" and (cell.train, cell.test, cell.protocol) == same
+        ]
+        assert len(alone) == 3
+        assert keys.cells[ensemble.name] == ensemble_key(alone)
 
 
 def test_images_and_frames_agree_row_by_row(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -41,11 +41,13 @@ def test_the_curve_is_that_of_scikit_learn(images: int, digits: int) -> None:
     assert np.isnan(band.low).all()
 
 
-def test_rates_at_the_curves_own_corners_are_exact() -> None:
-    """0.1, 0.2, ... times 10 negatives are not whole numbers to a computer; the corner belongs to them all the same."""
-    truth = [0, 1] * 10
-    score = [0.9 - 0.01 * i for i in range(20)]
-    assert roc_band(truth, score, grid=11, replicates=0).tpr == pytest.approx(np.minimum(np.arange(11) / 10, 1))
+@pytest.mark.parametrize("negatives", [10, 100])
+def test_rates_at_the_curves_own_corners_are_exact(negatives: int) -> None:
+    """0.3 x 10 is above 3 to a computer, and 0.29 x 100 below 29; the corner belongs to them all the same."""
+    truth = [0, 1] * negatives
+    score = [-i for i in range(2 * negatives)]
+    corners = np.arange(negatives + 1) / negatives
+    assert roc_band(truth, score, grid=negatives + 1, replicates=0).tpr == pytest.approx(corners)
 
 
 def test_the_area_below_a_fine_curve_is_the_auc(draw_images: Make) -> None:

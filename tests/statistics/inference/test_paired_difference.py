@@ -219,3 +219,15 @@ def test_a_class_without_images_is_no_class_of_few_patients() -> None:
     names = ["x", "y", "never"]
     row = statistics.compare([cell], metric="macro-recall", labels=names, task="multiclass", replicates=50)[0]
     assert "only 2 patients of one class" in row.caution
+
+
+def test_patients_who_are_all_alike_show_no_error_and_give_no_p_value() -> None:
+    """Each of eight patients has the same four positives and four negatives: leaving one out changes neither figure."""
+    truth, patient = np.tile([1.0, 1, 1, 1, 0, 0, 0, 0], 8)[:, None], np.repeat(np.arange(8), 8)
+    half = np.tile([0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], 8)[:, None]  # finds 2 of 4
+    more = np.tile([0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1], 8)[:, None]  # 3 of 4
+    cell = PairedCell("x", truth, half, more, patient)
+    row = statistics.compare([cell], labels=["a"], metric="recall@threshold=0.5", replicates=200)[0]
+    assert (row.value_a, row.value_b, row.difference, row.error) == (0.5, 0.75, 0.25, 0.0)
+    assert math.isnan(row.p)
+    assert row.verdict == "cannot tell"

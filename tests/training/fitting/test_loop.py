@@ -84,6 +84,30 @@ def test_task_weights_are_those_of_the_datasets_that_a_group_is_drawn_from(recip
             assert found.numpy() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_task_weights_are_of_the_first_epoch_where_epochs_draw_from_other_datasets(
+    first: int, recipe: Make, pair: ImageSet
+) -> None:
+    """One image an epoch: a seed for which the two first epochs draw from two datasets, ``first`` and the other."""
+    for seed in range(100):
+        made = recipe(
+            sampler={"block": "random-batches", "groups": 1},
+            task_weights="rarity",
+            batch_size=1,
+            steps_per_epoch=1,
+            identity=f"seed {seed}",
+        )
+        loop = Loop(made, pair, device=CPU)
+        drawn = [int(pair.domain[loop.plan(epoch)[0][0][0]]) for epoch in (0, 1)]
+        if drawn == [first, 1 - first]:
+            break
+    assert drawn == [first, 1 - first]
+    positives = np.nansum(pair.truth[pair.domain == first], axis=0)
+    expected = positives.max() - positives + positives.mean()
+    assert loop.task_weights[0] is not None
+    assert loop.task_weights[0].numpy() == pytest.approx(expected / expected.max())
+
+
 @pytest.mark.parametrize(
     ("sampler", "share"), [("balanced-batches", 0.5), ("random-batches", 24 / 64), ("first-dataset-batches", 0.0)]
 )
