@@ -18,7 +18,7 @@ FILE = "xrbench.toml"
 DEFAULTS: Mapping[str, Any] = {
     "out": "runs",
     "device": "auto",
-    "jobs": os.cpu_count() or 1,
+    "jobs": None,
     "data-root": None,
     "cache": None,
     "weights": None,
@@ -32,7 +32,7 @@ class SettingsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         out: Folder for results.
         cache: Folder for pixel caches.
         device: Where to compute.
-        jobs: Processes that read images.
+        jobs: Processes that read images, and fits that are trained at once.
         data_root: Folder with one folder a dataset.
         weights: Folder with pretrained weights.
         catalogues: Catalogue folders.
@@ -56,6 +56,11 @@ class Setting:
     name: str
     value: Any
     source: str
+
+
+def processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve(given: Mapping[str, Any], *, folder: Path | None = None) -> dict[str, Setting]:

@@ -155,6 +155,7 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("OUT", "CACHE", "DEVICE", "JOBS", "DATA_ROOT", "WEIGHTS", "PATH", "TRACEBACK"):
         monkeypatch.delenv(f"XRBENCH_{name}", raising=False)
     before = dict(os.environ)
+    os.environ.setdefault("XRBENCH_JOBS", "1")  # networks of the laboratory are trained faster than a process starts
     yield
     os.environ.clear()
     os.environ.update(before)

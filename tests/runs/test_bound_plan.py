@@ -136,7 +136,7 @@ def test_images_and_frames_agree_row_by_row(catalogue: Catalogue, tmp_path: Path
     found.open_caches(tmp_path / "cache", jobs=1)
     cell = next(cell for cell in found.plan.cells if cell.protocol == "validation")
     part = found.part(cell)
-    images, frame = found.image_set(part, catalogue.model(cell.model)), found.frame(part)
+    images, frame = found.image_set(part, found.plan.recipes[cell.fits[0]]), found.frame(part)
     assert len(images) == len(frame)
     assert np.array_equal(images.truth[:, 0], frame["truth:Edema"])
     grey = images.gather(np.arange(len(images)))[:, 0, 4, 4]

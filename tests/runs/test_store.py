@@ -65,13 +65,30 @@ def test_foreign_missing_and_torn_files_are_told_apart(tmp_path: Path) -> None:
             store.read_predictions(tmp_path / f"{name}.parquet")
 
 
-def test_two_commands_cannot_work_in_one_folder(tmp_path: Path) -> None:
+def test_two_commands_never_hold_one_lock(tmp_path: Path) -> None:
     results = Store(tmp_path)
-    code = f"import pathlib; from xrbench.runs.store import Store\nwith Store(pathlib.Path({str(tmp_path)!r})).lock('s'): pass"
+    code = (
+        "import pathlib; from xrbench.runs.store import Store\n"
+        f"with Store(pathlib.Path({str(tmp_path)!r})).try_lock('s') as ours: print(ours)"
+    )
+
+    def other() -> str:
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+    with results.try_lock("s") as ours:
+        assert (ours, other()) == (True, "False")
+    assert other() == "True"
+    assert not list(tmp_path.rglob("*.lock")), "locks of work that is done are gone"
+
+
+def test_a_short_lock_is_waited_for(tmp_path: Path) -> None:
+    results = Store(tmp_path)
+    code = f"import pathlib; from xrbench.runs.store import Store\nwith Store(pathlib.Path({str(tmp_path)!r})).lock('s'): print('in')"
     with results.lock("s"):
-        blocked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "another xrbench command is at work" in blocked.stderr
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+        waiting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(timeout=2)
+    assert waiting.communicate(timeout=60)[0].strip() == "in"
 
 
 def test_out_that_is_a_file_is_refused(tmp_path: Path) -> None:

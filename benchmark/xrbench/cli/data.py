@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xrbench.cli import options
+from xrbench.config import processors
 from xrbench.progress import reporter
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def prepare(quiet: bool, verbose: bool, **given: Any) -> None:
     chosen = options.settings(**{name: given[name] for name in ("out", "jobs", "cache")})
     bound = bind({**given, "only": (), "seeds": ()}, chosen, say, planning=False)
     folder = Path(chosen["cache"].value or Path(chosen["out"].value) / "cache").expanduser()
-    bound.open_caches(folder, jobs=chosen["jobs"].value, reporter=say, skip_unreadable=given["skip_unreadable"])
+    bound.open_caches(
+        folder, jobs=chosen["jobs"].value or processors(), reporter=say, skip_unreadable=given["skip_unreadable"]
+    )
     for (base, size), cache in bound.caches.items():
         click.echo(f"{base} {size} px   {len(cache):,} images   in {folder}")
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from xrbench.cli import options
+from xrbench.config import processors
 from xrbench.progress import reporter
 
 PATH = click.Path(path_type=Path)
@@ -98,7 +99,7 @@ def explain(
         roots=DataRoots(*options.folders(given["data_roots"], cards)),
         cache=Path(cache).expanduser() if cache else None,
         device=chosen["device"].value,
-        jobs=chosen["jobs"].value,
+        jobs=chosen["jobs"].value or processors(),
         reporter=say,
     )
     target = into or folder / saliency.FOLDER

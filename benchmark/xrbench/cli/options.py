@@ -58,7 +58,10 @@ seed = click.option(
     help="Run every setting under this seed instead of its own.",
 )
 jobs = click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Processes that read images (default: one a processor)."
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that read images, and fits at once (default: what the processors bear).",
 )
 device = click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: auto, cuda if there is one).")
 cache = click.option("--cache", metavar="DIR", help="Where prepared pixels are kept (default: cache/ below --out).")

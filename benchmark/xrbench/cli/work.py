@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xrbench.cli import options
+from xrbench.config import processors
 from xrbench.progress import Reporter, reporter
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
             bound.catalogue,
             cache=how.cache,
             device=how.device,
-            jobs=how.jobs,
+            jobs=how.jobs or processors(),
             reporter=say,
         )
         click.echo(publish(result.folder, bound.catalogue, reporter=say).summary())

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from xrbench import blocks, cards
 from xrbench.catalogue import Catalogue
 from xrbench.errors import CardError, UsageError
 from xrbench.planning.filters import matches, parse_only, select_names, unknown_value
-from xrbench.planning.naming import cells_of, ensemble_cell, fit_of, identity_of, pretrained_cell
+from xrbench.planning.naming import (
+    cells_of,
+    ensemble_cell,
+    fit_of,
+    identity_of,
+    pretrained_cell,
+    pretraining_fit_of,
+)
+from xrbench.planning.parents import chain_of, check_parent, is_pretrained, setting_of_parent, stage_of
 from xrbench.planning.plan import Cell, Fit, Plan
 from xrbench.planning.protocol_settings import NONE, choose_profile, mentioned, settings_of
 
@@ -46,7 +56,11 @@ def make_plan(
     for what, given in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
         if not given:
             raise CardError(f"suite {suite.name}, profile {name}: {what}: at least one is expected")
-    bases = {dataset: base_of(dataset, catalogue) for setting in settings for dataset in mentioned(setting)}
+    bases = {
+        dataset: base_of(dataset, catalogue)
+        for setting in settings
+        for dataset in (*mentioned(setting), *setting.pretrain)
+    }
     expansion = _Expansion(suite, chosen, catalogue, models, settings, filters, bases)
     for method in methods:
         expansion.add(method)
@@ -96,16 +110,17 @@ class _Expansion:
             return
         if not card.inference:
             _check_objective(card, self.suite)
-        for setting in self.settings:
-            if setting.valid == NONE and not card.inference and (card.selection != "last" or card.patience):
+            chain_of(card, self.catalogue)
+            if not card.scores_labels:
                 raise CardError(
-                    f"method {method}: selects an epoch by validation, and configuration {setting.configuration!r} of suite "
-                    f'{self.suite.name} has no validation images; expected selection = "last" without patience'
+                    f"method {method}: heads: none of kind 'labels': it gives no scores of the labels of suite {self.suite.name}; "
+                    "name it as the parent of a method that does"
                 )
+        for setting in self.settings:
             if card.inference:
                 self._add_pretrained(method, card, setting)
             else:
-                self._add_trained(method, card, setting, filters)
+                self._add_trained(card, setting, filters)
 
     def _add_pretrained(self, method: str, card: cards.MethodCard, setting: cards.Setting) -> None:
         model = self.catalogue.model(card.inference, where=f"method {method}")
@@ -114,19 +129,45 @@ class _Expansion:
             self.cells[cell.name] = cell
             self.recipes[cell.name] = recipe(self.suite, self.profile, card, model)
 
-    def _add_trained(
-        self, method: str, card: cards.MethodCard, setting: cards.Setting, only: Mapping[str, Sequence[str]]
-    ) -> None:
+    def _add_trained(self, card: cards.MethodCard, setting: cards.Setting, only: Mapping[str, Sequence[str]]) -> None:
         for name in self.models:
             model = self.catalogue.model(name)
-            fit = fit_of(method, name, setting, self.bases)
+            fit = self._fit(card, model, setting)
+            _check_selection(card, fit, self.suite)
             cells = cells_of(fit, model, self.suite.protocol, self.bases)
             measured = [cell for cell in cells if matches(cell, only, setting)]
             if any(cell.protocol != "validation" for cell in measured):
-                self.fits[fit.name] = fit
-                self.recipes[fit.name] = recipe(self.suite, self.profile, card, model, fit)
+                self._add_fit(card, model, setting, fit)
                 for cell in measured:
-                    self.cells.setdefault(cell.name, cell)
+                    self.cells.setdefault(cell.name, msgspec.structs.replace(cell, given=self.fits[fit.name].given))
+
+    def _fit(self, card: cards.MethodCard, model: cards.ModelCard, setting: cards.Setting, role: str = "train") -> Fit:
+        if role == "pretrain":
+            return pretraining_fit_of(card.name, model.name, setting, self.bases)
+        pretrained = is_pretrained(card, self.catalogue)
+        return fit_of(card.name, model.name, setting, self.bases, pretrained=pretrained)
+
+    def _add_fit(self, card: cards.MethodCard, model: cards.ModelCard, setting: cards.Setting, fit: Fit) -> Fit:
+        """Add a fit after the fits that it starts from, and return it with their names."""
+        if fit.name in self.fits:
+            return self.fits[fit.name]
+        parents: tuple[str, ...] = ()
+        given = ""
+        if card.parent:
+            parent_card, parent_model = self.catalogue.method(card.parent), check_parent(card, self.catalogue, model)
+            _check_objective(parent_card, self.suite)
+            rule = setting.split or self.profile.split
+            of_parent = setting_of_parent(card, setting, self.bases, rule, self.suite.name)
+            # below a fit on the pre-training datasets, "train" means those datasets
+            role = "pretrain" if card.parent_train == "pretrain" or fit.role == "pretrain" else "train"
+            parent = self._fit(parent_card, parent_model, of_parent, role)
+            _check_selection(parent_card, parent, self.suite)
+            parent = self._add_fit(parent_card, parent_model, of_parent, parent)
+            parents, given = (parent.name,), parent.name if card.parent_seed is not None else parent.given
+        fit = msgspec.structs.replace(fit, parents=parents, stage=stage_of(card, fit), given=given)
+        self.fits[fit.name] = fit
+        self.recipes[fit.name] = recipe(self.suite, self.profile, card, model, fit)
+        return fit
 
     def _add_ensembles(self, method: str, card: cards.MethodCard) -> None:
         """Add one cell for each set of cells that differ in nothing but the seed, and those cells themselves."""
@@ -183,6 +224,15 @@ def base_of(dataset: str, catalogue: Catalogue) -> str:
             raise CardError(f"{catalogue.path('dataset', dataset)}: base: a circle: {' -> '.join([*visited, base])}")
         visited.append(base)
     return visited[-1]
+
+
+def _check_selection(card: cards.MethodCard, fit: Fit, suite: cards.SuiteCard) -> None:
+    """Refuse the selection of an epoch where nothing is validated."""
+    if fit.valid == NONE and (card.selection != "last" or card.patience):
+        raise CardError(
+            f"method {card.name}: selects an epoch by validation, and configuration {fit.configuration!r} of suite "
+            f'{suite.name} has no validation images; expected selection = "last" without patience'
+        )
 
 
 def _check_objective(card: cards.MethodCard, suite: cards.SuiteCard) -> None:

@@ -9,7 +9,8 @@ import msgspec
 from xrbench import cards
 from xrbench.catalogue import Catalogue
 from xrbench.errors import UnknownNameError, UsageError, suggestion
-from xrbench.planning.plan import Cell, Plan
+from xrbench.planning import graph
+from xrbench.planning.plan import Cell, Fit, Plan
 from xrbench.planning.protocol_settings import mentioned
 
 ONLY_FIELDS = ("method", "model", "train", "valid", "test", "seed", "configuration")
@@ -110,16 +111,24 @@ def without_datasets(plan: Plan, missing: Sequence[str]) -> Plan:
     tested = {name for cell in runnable if cell.protocol == "external" for name in cell.fits}
     # a fit of a named training set serves several external tests and stays while one of them can be measured;
     # another fit belongs to one external test and goes with it
-    fits = tuple(
-        fit
+    gone = [
+        fit.name
         for fit in plan.fits
-        if not absent & {*fit.train, fit.valid}
-        and (fit.name in tested if fit.configuration else fit.test not in absent)
-    )
+        if absent & {*fit.train, fit.valid, *_reserved(fit)}
+        or (fit.name not in tested if fit.configuration else fit.test in absent)
+    ]
+    left = graph.without(gone, plan.fits)
+    measured = {name for cell in runnable for name in cell.fits} & {fit.name for fit in left}
+    fits = graph.needed_by(measured, left)
     names = {fit.name for fit in fits}
     cells = tuple(cell for cell in runnable if set(cell.fits) <= names)
     settings = tuple(setting for setting in plan.settings if not absent & set(mentioned(setting)))
     return msgspec.structs.replace(plan, fits=fits, cells=cells, settings=settings)
+
+
+def _reserved(fit: Fit) -> tuple[str, ...]:
+    """List the datasets of which a fit leaves out what is held out for its children."""
+    return mentioned(fit.reserved) if fit.reserved else ()
 
 
 def without_cells(plan: Plan, names: Sequence[str]) -> Plan:

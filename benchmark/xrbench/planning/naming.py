@@ -8,11 +8,13 @@ import msgspec
 
 from xrbench import cards
 from xrbench.planning.plan import Cell, Fit, Kind
-from xrbench.planning.protocol_settings import mentioned, setting_name
+from xrbench.planning.protocol_settings import HELD_OUT, NONE, mentioned, setting_name
 from xrbench.rng import fit_identity
 
 
-def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, str]) -> Fit:
+def fit_of(
+    method: str, model: str, setting: cards.Setting, bases: Mapping[str, str], *, pretrained: bool = False
+) -> Fit:
     """Make the fit of one method and one model in a setting.
 
     Args:
@@ -20,13 +22,13 @@ def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, 
         model: Name of the model card.
         setting: Datasets and seed.
         bases: Dataset -> the dataset whose patients it holds.
+        pretrained: Whether an ancestor is trained on the setting's ``pretrain`` datasets.
     """
     # where the test dataset shares patients with training or validation, they are left out, and so the fit depends on it
-    guarded = bases[setting.test] in {bases[name] for name in mentioned(setting)[:-1]}
-    train = f"{setting.configuration}{':' if setting.configuration else ''}{'+'.join(setting.train)}"
-    name = f"{method}/{model}/{train}/valid-{setting.valid}/seed-{setting.seed}"
-    return Fit(
-        name=f"{name}/without-{setting.test}" if guarded else name,
+    learned_from = (*mentioned(setting)[:-1], *(setting.pretrain if pretrained else ()))
+    guarded = bases[setting.test] in {bases[name] for name in learned_from}
+    fit = Fit(
+        name="",
         method=method,
         model=model,
         train=setting.train,
@@ -37,11 +39,53 @@ def fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, 
         configuration=setting.configuration,
         split=setting.split,
     )
+    return msgspec.structs.replace(fit, name=_name(fit))
+
+
+def pretraining_fit_of(method: str, model: str, setting: cards.Setting, bases: Mapping[str, str]) -> Fit:
+    """Make the fit of a parent on the ``pretrain`` datasets of a setting.
+
+    It depends on the setting's other datasets only where they share patients with those: what is held out for its children is left
+    out. Otherwise all settings share it.
+    """
+    own = {bases[name] for name in setting.pretrain}
+    shares = bool(own & {bases[name] for name in mentioned(setting)[:-1]})
+    guarded = bases[setting.test] in own
+    fit = Fit(
+        name="",
+        method=method,
+        model=model,
+        train=setting.pretrain,
+        # the parent of a fit that is not validated is not validated either
+        valid=NONE if setting.valid == NONE else HELD_OUT,
+        test=setting.test if guarded else "",
+        seed=setting.seed or 0,
+        guarded=guarded,
+        split=setting.split,
+        role="pretrain",
+        reserved=msgspec.structs.replace(setting, seed=None, pretrain=()) if shares else None,
+    )
+    return msgspec.structs.replace(fit, name=_name(fit))
+
+
+def _name(fit: Fit) -> str:
+    return f"{fit.method}/{fit.model}/{fit.trained_on}/valid-{fit.valid}/seed-{fit.seed}{_held_out_for(fit)}"
+
+
+def _held_out_for(fit: Fit) -> str:
+    """Name what is left out of a fit, where that depends on the setting."""
+    reserved = fit.reserved
+    of = (
+        f"/for-{setting_name(reserved.train, reserved.valid, '', reserved.configuration).rstrip('>')}"
+        if reserved
+        else ""
+    )
+    return f"{of}/without-{fit.test}" if fit.guarded else of
 
 
 def identity_of(fit: Fit, suite: cards.SuiteCard) -> str:
     """Return what the random streams of a suite's fit derive from (``rng.fit_identity``)."""
-    setting = f"{fit.trained_on}/valid-{fit.valid}{f'/without-{fit.test}' if fit.guarded else ''}"
+    setting = f"{fit.trained_on}/valid-{fit.valid}{_held_out_for(fit)}"
     return fit_identity(suite=suite.name, setting=setting, method=fit.method, model=fit.model, seed=fit.seed)
 
 
@@ -67,6 +111,7 @@ def cells_of(fit: Fit, model: cards.ModelCard, protocol: cards.Protocol, bases: 
             setting=setting_name(fit.train, fit.valid, fit.test, fit.configuration),
             seen=_is_seen(test.split("+"), model, bases),
             configuration=fit.configuration,
+            given=fit.given,
         )
         for test, kind in tests
     ]

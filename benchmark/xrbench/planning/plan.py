@@ -25,6 +25,12 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
         guarded: True when the test dataset shares patients with training or validation, so that the fit depends on it.
         configuration: Name of the training set, where the protocol names them.
         split: Its split rule, where that is not the profile's.
+        parents: Names of the fits whose weights it starts from; they stand before it in a plan.
+        stage: What it does, for people: ``training``, ``pre-training``, ``fine-tuning`` ...
+        role: Which datasets of the setting it is trained on: those of ``train``, or those of ``pretrain``.
+        reserved: Setting whose held-out patients it leaves out, because a fit that starts from it is validated and tested on them;
+            None where they are left out of its own split anyway.
+        given: The parent that all seeds share, its own or an ancestor's; empty where every seed has ancestors of its own.
     """
 
     name: str
@@ -37,11 +43,17 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     guarded: bool
     configuration: str = ""
     split: cards.SplitRule | None = None
+    parents: tuple[str, ...] = ()
+    stage: str = "training"
+    role: Literal["train", "pretrain"] = "train"
+    reserved: cards.Setting | None = None
+    given: str = ""
 
     @property
     def trained_on(self) -> str:
-        """The training datasets, behind the name of the training set if it has one."""
-        return f"{self.configuration}{':' if self.configuration else ''}{'+'.join(self.train)}"
+        """The training datasets, behind the name of the training set if it has one, or behind ``pretrain``."""
+        prefix = "pretrain" if self.role == "pretrain" else self.configuration
+        return f"{prefix}{':' if prefix else ''}{'+'.join(self.train)}"
 
     @property
     def validated(self) -> bool:
@@ -64,6 +76,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         setting: Name of the setting.
         seen: Whether the model's initial weights were made from images of the test dataset.
         configuration: Name of the training set, where the protocol names them.
+        given: The parent that the fits of all seeds share; empty where there is none.
     """
 
     name: str
@@ -78,6 +91,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     setting: str
     seen: bool = False
     configuration: str = ""
+    given: str = ""
 
     @property
     def tests(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def settings_of(protocol: cards.Protocol, seeds: Sequence[int] = ()) -> tuple[ca
     """
     settings = protocol.settings or tuple(_enumerated(protocol))
     return tuple(
-        msgspec.structs.replace(setting, seed=seed)
+        msgspec.structs.replace(setting, seed=seed, pretrain=setting.pretrain or protocol.pretrain)
         for setting in settings
         for seed in (seeds or ([setting.seed] if setting.seed is not None else protocol.seeds))
     )
@@ -66,7 +66,12 @@ def _enumerated(protocol: cards.Protocol) -> list[cards.Setting]:
     if protocol.kind == "internal-external":
         return [
             cards.Setting(
-                train=training.train, valid=training.valid, test=test, configuration=training.name, split=training.split
+                train=training.train,
+                valid=training.valid,
+                test=test,
+                configuration=training.name,
+                split=training.split,
+                pretrain=training.pretrain,
             )
             for training, test in itertools.product(protocol.configurations, protocol.external)
         ]

@@ -6,12 +6,12 @@ No pixel is read here unless caches are opened; ``xrbench plan`` and ``xrbench r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -23,10 +23,12 @@ from xrbench.data.datasets import sources
 from xrbench.data.datasets.sources import DataRoots, Selected
 from xrbench.data.images.image_set import ImageSet
 from xrbench.data.labels import policies as labelling
+from xrbench.data.labels.head_truth import head_truth, metadata_heads
 from xrbench.data.splits import split
 from xrbench.errors import DataError, MissingDataError
-from xrbench.planning import HELD_OUT, Cell, Fit, Plan
+from xrbench.planning import Cell, Fit, Plan
 from xrbench.progress import Reporter, Silent
+from xrbench.runs.fit_parts import all_parts, divide_fits, roles_of
 from xrbench.runs.plan_checks import check_learnable, class_notes, dataset_notes, exclusion_notes
 
 STANDARD = ("view", "age", "sex")
@@ -99,7 +101,7 @@ class BoundPlan:
     def needed(self) -> dict[tuple[str, int], list[str]]:
         """List the images that fits and cells need: (dataset, image size) -> paths, in published order."""
         masks: dict[tuple[str, int], dict[str, npt.NDArray[np.bool_]]] = {}
-        uses = [(fit.model, part) for fit in self.fits for part in _all_parts(self.parts[fit.name])]
+        uses = [(fit.model, part) for fit in self.fits for part in all_parts(self.parts[fit.name])]
         uses += [(cell.model, self.part(cell)) for cell in self.cells]
         for model, part in uses:
             size = self.image_size(self.catalogue.model(model))
@@ -163,16 +165,32 @@ class BoundPlan:
             }
             yield (base, size), cache_folder(folder, base, root), source
 
-    def image_set(self, part: split.Part, model: cards.ModelCard) -> ImageSet:
-        """Join the rows of a part with their pixels and truth."""
-        size = self.image_size(model)
-        return ImageSet.join([self._images(name, rows, size) for name, rows in part.items() if len(rows)])
+    def image_set(self, part: split.Part, recipe: cards.Recipe) -> ImageSet:
+        """Join the rows of a part with their pixels and the truth of every head."""
+        size, heads = self.image_size(recipe.model), metadata_heads(recipe.method)
+        return ImageSet.join([self._images(name, rows, size, heads) for name, rows in part.items() if len(rows)])
 
-    def _images(self, name: str, rows: split.Rows, size: int) -> ImageSet:
+    def _images(self, name: str, rows: split.Rows, size: int, heads: Sequence[cards.Head]) -> ImageSet:
         domain = self.domains[name]
-        cache = self.caches[domain.base, size]
-        positions = cache.rows(domain.frame["path"].iloc[rows].tolist())
-        return ImageSet((name,), (cache.pixels,), np.zeros(len(rows), np.int64), positions, domain.truth[rows])
+        frame, cache = domain.frame.iloc[rows], self.caches[domain.base, size]
+        return ImageSet(
+            (name,),
+            (cache.pixels,),
+            np.zeros(len(rows), np.int64),
+            cache.rows(frame["path"].tolist()),
+            domain.truth[rows],
+            patient=self._patients[name][rows],
+            targets={head.name: head_truth(head, frame, dataset=name) for head in heads},
+        )
+
+    @cached_property
+    def _patients(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Number the patients of all datasets: name -> one number a row, equal within a patient alone, across slices too."""
+        names = list(self.domains)
+        members = [self.domains[name].members for name in names]
+        texts = np.concatenate([np.char.add(f"{one.base}\x1f", one.patient) for one in members])
+        ends = np.cumsum([len(one.patient) for one in members])[:-1]
+        return dict(zip(names, np.split(pd.factorize(texts)[0].astype(np.int64), ends), strict=True))
 
     def frame(self, part: split.Part) -> pd.DataFrame:
         """Make the predictions frame of a part, still without scores."""
@@ -202,13 +220,14 @@ class BoundPlan:
             self.unreadable[name] = unreadable
             self.notes.append(f"{name}: {int(unreadable.sum()):,} unreadable images are left out (--skip-unreadable)")
             for parts in self.parts.values():
-                for part in _all_parts(parts):
+                for part in all_parts(parts):
                     if name in part:
                         part[name] = part[name][~unreadable[part[name]]]
         if self.unreadable:
             for fit in self.fits:
-                split.check_filled(self.parts[fit.name], _roles(fit))
-                check_learnable(fit, self.parts[fit.name], self.domains, self.plan.suite)
+                split.check_filled(self.parts[fit.name], roles_of(fit))
+                method = self.plan.recipes[fit.name].method
+                check_learnable(fit, method, self.parts[fit.name], self.domains, self.plan.suite)
             self.leave_out_empty()
 
     def leave_out_empty(self) -> None:
@@ -243,11 +262,10 @@ def bind(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missing: b
             "\n".join([*missing.values(), f"nothing of suite {plan.suite.name} can run without them"])
         )
     domains = {name: domains[name] for name in runnable.datasets}
-    population = _population(domains)
-    parts = {fit.name: _split(fit, runnable, domains, population) for fit in runnable.fits}
+    parts = divide_fits(runnable, domains)
     notes = dataset_notes(domains) + class_notes(domains, runnable.suite.classes)
     for fit in runnable.fits:
-        notes += check_learnable(fit, parts[fit.name], domains, runnable.suite)
+        notes += check_learnable(fit, runnable.recipes[fit.name].method, parts[fit.name], domains, runnable.suite)
     notes = list(dict.fromkeys(notes + exclusion_notes(runnable, parts)))
     left_out = len(plan.settings) - len(runnable.settings)
     bound = BoundPlan(runnable, catalogue, domains, parts, missing, notes, settings_left_out=left_out)
@@ -258,40 +276,3 @@ def bind(plan: Plan, catalogue: Catalogue, roots: DataRoots, *, allow_missing: b
 def cache_folder(folder: Path, base: str, root: Path) -> Path:
     """Choose the folder of a dataset's caches; copies of it in different places have different ones."""
     return folder / hashlib.blake2b(str(root.resolve()).encode(), digest_size=4).hexdigest() / base
-
-
-def _population(domains: Mapping[str, Selected]) -> dict[str, list[str]]:
-    """List the patients of each dataset, over all its slices: a patient is on the same side in each of them."""
-    patients: dict[str, set[str]] = {}
-    for domain in domains.values():
-        patients.setdefault(domain.base, set()).update(domain.members.patient.tolist())
-    return {base: sorted(names) for base, names in patients.items()}
-
-
-def _split(
-    fit: Fit, plan: Plan, domains: Mapping[str, Selected], population: Mapping[str, Sequence[str]]
-) -> split.Parts:
-    limits, strata = plan.profile.limits, None
-    if plan.recipes[fit.name].method.validation == "as-released":
-        # the released code draws its validation batches from the whole dataset, anew in each epoch
-        limits = msgspec.structs.replace(limits, valid=0)
-    if plan.suite.task == "multiclass":
-        strata = {name: domain.truth.argmax(axis=1).astype(np.int64) for name, domain in domains.items()}
-    return split.divide(
-        _roles(fit),
-        {name: domain.members for name, domain in domains.items()},
-        rule=fit.split or plan.profile.split,
-        strata=strata,
-        limits=limits,
-        seed=fit.seed,
-        internal=plan.suite.protocol.internal,
-        population=population,
-    )
-
-
-def _roles(fit: Fit) -> split.Roles:
-    return split.Roles(fit.train, None if fit.valid == HELD_OUT else fit.valid, fit.test)
-
-
-def _all_parts(parts: split.Parts) -> tuple[split.Part, ...]:
-    return parts.train, parts.valid, parts.internal, parts.external

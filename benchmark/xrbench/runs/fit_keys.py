@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xrbench import cards
 from xrbench.data.images import preprocessing
+from xrbench.data.labels.head_truth import head_truth, metadata_heads
 from xrbench.data.splits import split
 from xrbench.planning import Cell, Fit
 from xrbench.runs import cache_keys
@@ -26,8 +27,16 @@ class Keys:
 
 def keys_of(bound: BoundPlan) -> Keys:
     """Compute the keys of all fits and cells."""
-    fits = {fit.name: fit_key(bound, fit) for fit in bound.fits}
+    fits = fit_keys(bound)
     return Keys(fits, {cell.name: cell_key(bound, cell, fits) for cell in bound.cells})
+
+
+def fit_keys(bound: BoundPlan) -> dict[str, str]:
+    """Compute the keys of all fits, name -> key; parents come first in a plan, since their keys stand in those of their children."""
+    keys: dict[str, str] = {}
+    for fit in bound.fits:
+        keys[fit.name] = fit_key(bound, fit, [keys[parent] for parent in fit.parents])
+    return keys
 
 
 def rows_digest(bound: BoundPlan, part: split.Part, model: cards.ModelCard) -> str:
@@ -48,24 +57,38 @@ def preprocessing_digest(bound: BoundPlan, model: cards.ModelCard) -> str:
     return preprocessing.digest(bound.plan.suite.preprocessing, image_size=bound.image_size(model), channels=1)
 
 
-def fit_key(bound: BoundPlan, fit: Fit) -> str:
-    """Return the key of a fit."""
+def fit_key(bound: BoundPlan, fit: Fit, parents: Sequence[str] = ()) -> str:
+    """Return the key of a fit, given those of the fits that it starts from."""
     recipe, parts = bound.plan.recipes[fit.name], bound.parts[fit.name]
-    return cache_keys.fit_key(
-        recipe,
-        train=rows_digest(bound, parts.train, recipe.model),
-        valid=rows_digest(bound, parts.valid, recipe.model),
-        preprocessing=preprocessing_digest(bound, recipe.model),
+    train, valid = (
+        "".join((rows_digest(bound, part, recipe.model), *_heads_digest(bound, part, recipe.method)))
+        for part in (parts.train, parts.valid)
     )
+    preprocessing = preprocessing_digest(bound, recipe.model)
+    return cache_keys.fit_key(recipe, train=train, valid=valid, preprocessing=preprocessing, parents=parents)
 
 
-def cell_key(bound: BoundPlan, cell: Cell, fit_keys: Mapping[str, str]) -> str:
+def _heads_digest(bound: BoundPlan, part: split.Part, method: cards.MethodCard) -> list[str]:
+    """Hash what each head learns from a metadata column; nothing for a method that learns the suite's labels alone."""
+    return [
+        split.rows_digest(
+            [head.name],
+            *(
+                head_truth(head, bound.domains[name].frame.iloc[rows], dataset=name).ravel()
+                for name, rows in part.items()
+            ),
+        )
+        for head in metadata_heads(method)
+    ]
+
+
+def cell_key(bound: BoundPlan, cell: Cell, keys: Mapping[str, str]) -> str:
     """Return the key of a cell, given those of the fits (name -> key)."""
     if cell.is_ensemble:
-        return cache_keys.ensemble_key(member_keys(bound, cell, fit_keys))
+        return cache_keys.ensemble_key(member_keys(bound, cell, keys))
     model = bound.catalogue.model(cell.model)
     return cache_keys.cell_key(
-        [fit_keys[name] for name in cell.fits],
+        [keys[name] for name in cell.fits],
         rows=rows_digest(bound, bound.part(cell), model),
         preprocessing=preprocessing_digest(bound, model),
         model=None if cell.fits else model,
@@ -73,9 +96,9 @@ def cell_key(bound: BoundPlan, cell: Cell, fit_keys: Mapping[str, str]) -> str:
     )
 
 
-def member_keys(bound: BoundPlan, cell: Cell, fit_keys: Mapping[str, str]) -> list[str]:
+def member_keys(bound: BoundPlan, cell: Cell, keys: Mapping[str, str]) -> list[str]:
     """Return the keys of the cells whose scores an ensemble averages: one a fit, on the same rows."""
     model = bound.catalogue.model(cell.model)
     rows, pixels = rows_digest(bound, bound.part(cell), model), preprocessing_digest(bound, model)
     labels = bound.plan.suite.labels
-    return [cache_keys.cell_key([fit_keys[name]], rows=rows, preprocessing=pixels, labels=labels) for name in cell.fits]
+    return [cache_keys.cell_key([keys[name]], rows=rows, preprocessing=pixels, labels=labels) for name in cell.fits]

@@ -8,14 +8,17 @@ import numpy as np
 
 from xrbench import cards
 from xrbench.data.datasets.sources import Selected
+from xrbench.data.labels.head_truth import check_head, head_truth, metadata_heads
 from xrbench.data.labels.single_class import check_classes
 from xrbench.data.splits import split
 from xrbench.errors import DataError
 from xrbench.planning import Fit, Plan
 
 
-def check_learnable(fit: Fit, parts: split.Parts, domains: Mapping[str, Selected], suite: cards.SuiteCard) -> list[str]:
-    """Refuse a training set that lacks positive or negative images of a label, or images of a class.
+def check_learnable(
+    fit: Fit, method: cards.MethodCard, parts: split.Parts, domains: Mapping[str, Selected], suite: cards.SuiteCard
+) -> list[str]:
+    """Refuse a training set that lacks positive or negative images of a label, images of a class, or values of a head's column.
 
     Returns:
         A note for each class that has no image in a test set.
@@ -23,6 +26,11 @@ def check_learnable(fit: Fit, parts: split.Parts, domains: Mapping[str, Selected
     Raises:
         DataError: A label or class cannot be learned; the message names it.
     """
+    for head in metadata_heads(method):
+        values = [head_truth(head, domains[name].frame.iloc[rows], dataset=name) for name, rows in parts.train.items()]
+        check_head(head, np.concatenate(values), fit.train)
+    if not method.scores_labels:
+        return []
     if suite.task == "multiclass":
         tests = {"+".join(part): part for part in (parts.external, parts.internal) if part}
         test_counts = {name: _positives(part, domains, suite.labels) for name, part in tests.items()}
@@ -78,15 +86,30 @@ def class_notes(domains: Mapping[str, Selected], rule: cards.ClassRule) -> list[
 
 
 def exclusion_notes(plan: Plan, parts: Mapping[str, split.Parts]) -> list[str]:
-    """Note once for each setting how many images are left out so that no patient is in more than one split."""
+    """Note once for each setting how many images are left out so that no patient is in more than one split.
+
+    For the parent of other fits these are also the images of patients on whom those are validated and tested.
+    """
     seeds: dict[tuple[str, str], dict[int, None]] = {}
     for fit in plan.fits:
         for name, count in parts[fit.name].excluded.items():
-            role = "training" if name in fit.train else "validation"
-            roles = f"train {'+'.join(fit.train)}, valid {fit.valid}, test {fit.test}"
-            cost = f"{count:,} {role} images of {name} left out, their patients are in another split"
-            seeds.setdefault((roles, cost), {})[fit.seed] = None
+            seeds.setdefault((_roles(fit), _cost(fit, name, count)), {})[fit.seed] = None
     return [
         f"{roles}, seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}: {cost}"
         for (roles, cost), of in seeds.items()
     ]
+
+
+def _roles(fit: Fit) -> str:
+    if fit.role == "train":
+        return f"train {'+'.join(fit.train)}, valid {fit.valid}, test {fit.test}"
+    reserved = fit.reserved
+    children = f", for fits on {'+'.join(reserved.train)}, valid {reserved.valid}" if reserved else ""
+    return f"pretrain {'+'.join(fit.train)}{children}{f', test {fit.test}' if fit.test else ''}"
+
+
+def _cost(fit: Fit, dataset: str, count: int) -> str:
+    if fit.role == "pretrain":
+        return f"{count:,} images of {dataset} left out, their patients are held out for the fits that start from it"
+    role = "training" if dataset in fit.train else "validation"
+    return f"{count:,} {role} images of {dataset} left out, their patients are in another split"

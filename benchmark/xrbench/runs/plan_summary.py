@@ -13,11 +13,11 @@ from xrbench import blocks
 from xrbench.cards import MethodCard
 from xrbench.errors import StoreError
 from xrbench.fixture_notice import STAMP
-from xrbench.planning import Fit
+from xrbench.planning import Fit, graph
 from xrbench.progress import clock
 from xrbench.rendering.numbers import plural
 from xrbench.runs.bound_plan import BoundPlan
-from xrbench.runs.fit_keys import cell_key, fit_key
+from xrbench.runs.fit_keys import cell_key, fit_keys
 from xrbench.runs.store import Store, read_manifest
 
 PROTOCOLS = ("external", "internal", "resubstitution", "validation")
@@ -29,6 +29,8 @@ class FitSummary:
 
     Attributes:
         name, key: Its name, and its key where pixels are prepared.
+        stage: ``training``, ``pre-training``, ``fine-tuning`` ...
+        parents: The fits that it starts from.
         train, valid: Dataset -> number of images.
         excluded: Dataset -> images left out because their patients are in another split.
         epochs: Length of the training.
@@ -38,6 +40,8 @@ class FitSummary:
 
     name: str
     key: str
+    stage: str
+    parents: tuple[str, ...]
     train: dict[str, int]
     valid: dict[str, int]
     excluded: dict[str, int]
@@ -107,9 +111,16 @@ class PlanSummary:
             lines.append("pixels are not prepared yet, so it is not known what is done already")
         lines += ["", "fits (each trained once; its cells share it)"]
         shared = Counter(name for cell in self.cells for name in cell.fits)
-        for fit in self.fits:
+        children = Counter(name for fit in self.fits for name in fit.parents)
+        for fit, depth in graph.depths(self.fits):
             sizes = " + ".join(f"{count:,} {name}" for name, count in fit.train.items())
-            lines.append(f"  {'done ' if fit.done else 'to do'} {fit.name}   train {sizes}; {shared[fit.name]} cells")
+            shares = plural(shared[fit.name], "cell")
+            if children[fit.name]:
+                shares += f", start of {plural(children[fit.name], 'fit')}"
+            stage = "" if fit.stage == "training" else f"{fit.stage}: "
+            lines.append(
+                f"  {'done ' if fit.done else 'to do'} {'  ' * depth}{stage}{fit.name}   train {sizes}; {shares}"
+            )
         lines += ["", "cells"]
         lines += [
             f"  {'done ' if cell.done else 'to do'} {cell.protocol:<10} {cell.name}   {cell.images:,} images"
@@ -163,13 +174,13 @@ def summarise(
     results = Store(Path(out).expanduser())
     folder = Path(cache).expanduser() if cache else results.out / "cache"
     keyed = bound.reopen_caches(folder, skip_unreadable=skip_unreadable)
-    fit_keys = {fit.name: fit_key(bound, fit) if keyed else "" for fit in bound.fits}
+    keys = fit_keys(bound) if keyed else dict.fromkeys((fit.name for fit in bound.fits), "")
     cells = []
     for cell in bound.cells:
-        key = cell_key(bound, cell, fit_keys) if keyed else ""
+        key = cell_key(bound, cell, keys) if keyed else ""
         images = sum(len(rows) for rows in bound.part(cell).values())
         cells.append(CellSummary(cell.name, cell.protocol, cell.fits, images, key, bool(key) and results.has_cell(key)))
-    fits = [_fit(fit, bound, fit_keys[fit.name], results) for fit in bound.fits]
+    fits = [_fit(fit, bound, keys[fit.name], results) for fit in bound.fits]
     return PlanSummary(
         head=_head(bound, cells),
         fits=tuple(fits),
@@ -244,6 +255,8 @@ def _fit(fit: Fit, bound: BoundPlan, key: str, results: Store) -> FitSummary:
     return FitSummary(
         name=fit.name,
         key=key,
+        stage=fit.stage,
+        parents=fit.parents,
         train=train,
         valid={name: len(rows) for name, rows in parts.valid.items()},
         excluded=parts.excluded,

@@ -7,27 +7,29 @@ named in the manifest, and the others go on.
 from __future__ import annotations
 
 import sys
-import traceback
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from xrbench.errors import StoreError, XrbenchError, disk_is_full
+from xrbench import cards
+from xrbench.config import processors
+from xrbench.errors import StoreError
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
 from xrbench.runs import cache_keys, store
 from xrbench.runs.bound_plan import BoundPlan
+from xrbench.runs.executors import Executor, Processes, Serial
 from xrbench.runs.fit_keys import Keys, keys_of, member_keys
 from xrbench.runs.manifest import data_of, describe_cell, write_manifest
+from xrbench.runs.schedule import Node
 from xrbench.runs.store import Store
+from xrbench.runs.tasks import CellTask, FitTask, Outcome, Parent, failure, is_measured
 from xrbench.version import __version__
-
-if TYPE_CHECKING:
-    from xrbench.training.prediction.predict import Predictor
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Options:
         out: Where results go.
         cache: Where pixel caches go; below ``out`` when None.
         device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``.
-        jobs: Processes that read images.
+        jobs: Processes that read images, and fits that are trained at once; None for one a processor, and as many fits as the
+            processors bear with the threads of their recipes.
         skip_unreadable: Leave unreadable images out instead of stopping.
         command: The command line, for the record.
     """
@@ -46,7 +49,7 @@ class Options:
     out: Path
     cache: Path | None = None
     device: str = "auto"
-    jobs: int = 2
+    jobs: int | None = None
     skip_unreadable: bool = False
     command: Sequence[str] = ()
 
@@ -71,40 +74,55 @@ class RunResult:
 def run(bound: BoundPlan, options: Options, *, reporter: Reporter | None = None) -> RunResult:
     """Train and predict what is missing of a bound plan.
 
+    Several commands may work in one folder at once: no fit is trained and no cell measured twice.
+
     Raises:
         DataError: Images cannot be read (before anything is trained).
         WeightsError: Pretrained weights are not there (before anything is trained).
-        StoreError: Another command is at work in the same folder.
+        StoreError: Results cannot be stored.
     """
-    say = reporter or Silent()
-    results = Store(options.out)
-    with results.lock(bound.plan.suite.name):
-        return _run(bound, options, results, say)
-
-
-def _run(bound: BoundPlan, options: Options, results: Store, say: Reporter) -> RunResult:
+    say, results = reporter or Silent(), Store(options.out)
     device = _device(options.device)
     _check_weights(bound, say)
-    cache = options.cache or options.out / "cache"
-    bound.open_caches(cache, jobs=options.jobs, reporter=say, skip_unreadable=options.skip_unreadable)
+    cache, readers = options.cache or options.out / "cache", options.jobs or processors()
+    bound.open_caches(cache, jobs=readers, reporter=say, skip_unreadable=options.skip_unreadable)
     for note in bound.notes:
         say.line(note)
-    work = _Work(bound, results, keys_of(bound), device, say)
-    pending = [cell for cell in bound.cells if not work.is_there(cell)]
+    keys = keys_of(bound)
+    pending = [cell for cell in bound.cells if not is_measured(results, cell.name, keys.cells[cell.name], say)]
     total = len(bound.cells)
     say.line(f"{total - len(pending):,} of {total:,} cells are there, {len(pending):,} to do")
-    trained = work.train(pending) if pending else 0
-    measured = work.measure(pending) if pending else 0
-    folder = write_manifest(
-        bound,
-        results,
-        work.keys,
-        failed=work.failed,
-        device=device,
-        command=options.command,
-        reporter=say,
-    )
-    return RunResult(folder, work.failed, trained, measured)
+    fits = _unfinished(bound, results, keys, pending)
+    work = _Work(bound, results, keys, device, _executor(bound, options, fits, pending, device, say), say)
+    if pending:
+        work.do(fits, pending)
+    with results.lock(f"manifest-{bound.plan.suite.name}"):
+        folder = write_manifest(
+            bound, results, keys, failed=work.failed, device=device, command=options.command, reporter=say
+        )
+    return RunResult(folder, work.failed, work.counts["fits"], work.counts["cells"])
+
+
+def _executor(
+    bound: BoundPlan, options: Options, fits: Sequence[Fit], cells: Sequence[Cell], device: str, say: Reporter
+) -> Executor:
+    """Choose how many fits are trained at once: as many as the processors bear with the threads of their recipes."""
+    recipes = bound.plan.recipes
+    names = [fit.name for fit in fits] or [cell.fits[0] if cell.fits else cell.name for cell in cells]
+    threads = max((recipes[name].threads or processors() for name in names), default=1)
+    borne = at_once(threads, device)
+    if options.jobs and options.jobs > borne and device == "cpu" and min(options.jobs, len(names)) > borne:
+        say.line(
+            f"--jobs {options.jobs} with {threads} threads a fit wants {options.jobs * threads} processors, {processors()} are there: "
+            "the fits share them, and each is slower"
+        )
+    count = min(options.jobs or borne, len(names))
+    return Processes(count) if count > 1 else Serial()
+
+
+def at_once(threads: int, device: str) -> int:
+    """Return how many fits of so many threads this machine bears at once; one on a device other than the CPU."""
+    return max(1, processors() // (threads or processors())) if device == "cpu" else 1
 
 
 def _check_weights(bound: BoundPlan, say: Reporter) -> None:
@@ -120,159 +138,152 @@ def _check_weights(bound: BoundPlan, say: Reporter) -> None:
 
 
 class _Work:
-    """Train fits and measure cells; ``failed`` names those that failed, with the reason."""
+    """The fits and cells of a run; ``failed`` names those that failed, with the reason."""
 
-    def __init__(self, bound: BoundPlan, results: Store, keys: Keys, device: str, say: Reporter) -> None:
-        self.bound, self.results, self.keys, self.device, self.say = bound, results, keys, device, say
+    def __init__(
+        self, bound: BoundPlan, results: Store, keys: Keys, device: str, executor: Executor, say: Reporter
+    ) -> None:
+        self.bound, self.results, self.keys, self.device = bound, results, keys, device
+        self.executor, self.say = executor, say
         self.failed: dict[str, str] = {}
+        self.counts = Counter[str]()
 
-    def is_there(self, cell: Cell) -> bool:
-        """Say whether a cell's predictions are stored and intact."""
-        key = self.keys.cells[cell.name]
-        if not self.results.has_cell(key):
-            return False
-        try:
-            store.read_predictions(self.results.cell_file(key), key=key)
-        except StoreError:
-            self.say.line(f"{self.results.cell_file(key)}: damaged; {cell.name} is measured again")
-            return False
-        return True
+    def do(self, fits: Sequence[Fit], cells: Sequence[Cell]) -> None:
+        """Train fits and measure cells, each cell after its fit, and average the ensembles at the end."""
+        for recipe in {(fit.method, fit.model): self.bound.plan.recipes[fit.name] for fit in fits}.values():
+            _dry_run(recipe)
+        single = [cell for cell in cells if not cell.is_ensemble]
+        nodes = [self._fit_node(number, fit, fits) for number, fit in enumerate(fits, 1)]
+        nodes += [self._cell_node(cell, fits) for cell in single]
+        kinds = {node.name: "cells" if node.uses else "fits" for node in nodes}
+        with ExitStack() as stack:
+            bars = {
+                kind: stack.enter_context(self.say.bar(kind, count)) for kind, count in Counter(kinds.values()).items()
+            }
 
-    def train(self, pending: Sequence[Cell]) -> int:
-        """Train the unfinished fits that these cells need.
+            def ended(node: Node, outcome: Outcome) -> None:
+                kind = kinds[node.name]
+                self._note(node.name, outcome, kind)
+                bars[kind].advance(1, node.name)
 
-        Returns:
-            How many were trained.
-        """
-        from xrbench.training.fitting.dry_run import dry_run
-        from xrbench.training.fitting.fit import fit as train
+            self.executor.run(nodes, ended, self.say)
+        for cell in cells:
+            if cell.is_ensemble and not set(cell.fits) & set(self.failed):
+                self._average(cell)
 
-        needed = {name for cell in pending if not cell.is_ensemble for name in cell.fits}
-        todo = [fit for fit in self.bound.fits if fit.name in needed and not self._is_finished(fit)]
-        for recipe in {(fit.method, fit.model): self.bound.plan.recipes[fit.name] for fit in todo}.values():
-            dry_run(recipe)
-        if not todo:
-            return 0
-        with self.say.bar("fits", len(todo)) as bar:
-            for number, fit in enumerate(todo, 1):
-                label = f"fit {number}/{len(todo)} {fit.method} {fit.model} {fit.trained_on} seed {fit.seed}"
-                recipe, parts = self.bound.plan.recipes[fit.name], self.bound.parts[fit.name]
-                key = self.keys.fits[fit.name]
-                try:
-                    images = self.bound.image_set(parts.train, recipe.model)
-                    valid = self.bound.image_set(parts.valid, recipe.model) if fit.validated else images.first(0)
-                    train(
-                        recipe,
-                        images,
-                        valid,
-                        key=key,
-                        folder=self.results.fit_folder(key),
-                        device=self.device,
-                        reporter=self.say,
-                        label=label,
-                    )
-                except Exception as error:
-                    self._fail(fit.name, error)
-                bar.advance(1, fit.name)
-        return sum(fit.name not in self.failed for fit in todo)
+    def _note(self, name: str, outcome: Outcome, kind: str) -> None:
+        """Count what was done, and name what failed; a cell whose fit failed is not named once more."""
+        if outcome.status == "done":
+            self.counts[kind] += 1
+        elif outcome.status == "failed" or (outcome.status == "skipped" and kind == "fits"):
+            self.failed[name] = outcome.reason
+            self.say.line(f"failed: {name}: {outcome.reason}")
+            self.say.detail(outcome.detail)
 
-    def measure(self, pending: Sequence[Cell]) -> int:
-        """Measure cells, except those whose fit failed.
+    def _fit_node(self, number: int, fit: Fit, fits: Sequence[Fit]) -> Node:
+        label = f"fit {number}/{len(fits)} {fit.method} {fit.model} {fit.trained_on} seed {fit.seed}"
+        todo = {other.name for other in fits}
+        after = tuple(parent for parent in fit.parents if parent in todo)
+        return Node(fit.name, lambda: self._fit_task(fit, label), after)
 
-        Returns:
-            How many were measured.
-        """
-        loaded: tuple[str, Predictor] | None = None
-        with self.say.bar("cells", len(pending)) as bar:
-            # ensembles come last: they are the mean of scores that are stored by then
-            for cell in sorted(pending, key=lambda cell: cell.is_ensemble):
-                source = cell.fits[0] if cell.fits else cell.name
-                try:
-                    if set(cell.fits) & set(self.failed):
-                        pass  # the fit is named already
-                    elif cell.is_ensemble:
-                        self._average(cell)
-                    else:
-                        if loaded is None or loaded[0] != source:
-                            loaded = source, self._predictor(source)  # once for all cells of a fit
-                        self._measure(cell, loaded[1])
-                except Exception as error:
-                    self._fail(cell.name, error)
-                bar.advance(1, cell.test)
-        return sum(cell.name not in self.failed and not set(cell.fits) & set(self.failed) for cell in pending)
+    def _fit_task(self, fit: Fit, label: str) -> FitTask:
+        recipes, parts = self.bound.plan.recipes, self.bound.parts[fit.name]
+        recipe = recipes[fit.name]
+        train = self.bound.image_set(parts.train, recipe)
+        valid = self.bound.image_set(parts.valid, recipe) if fit.validated else train.first(0)
+        parents = [Parent(self.keys.fits[name], recipes[name]) for name in fit.parents]
+        return FitTask(
+            name=fit.name,
+            key=self.keys.fits[fit.name],
+            recipe=recipe,
+            train=train,
+            valid=valid,
+            out=self.results.out,
+            device=self.device,
+            label=label,
+            parent=parents[0] if parents else None,
+        )
 
-    def _is_finished(self, fit: Fit) -> bool:
-        """Say whether a fit is stored and intact."""
-        from xrbench.training.fitting.checkpoint import FitFolder
+    def _cell_node(self, cell: Cell, fits: Sequence[Fit]) -> Node:
+        source = cell.fits[0] if cell.fits else cell.name
+        after = (source,) if source in {fit.name for fit in fits} else ()
+        return Node(cell.name, lambda: self._cell_task(cell, source), after, uses=source)
 
-        key = self.keys.fits[fit.name]
-        folder = FitFolder(self.results.fit_folder(key), key=key, recipe=self.bound.plan.recipes[fit.name])
-        try:
-            return folder.finished(Silent()) is not None  # if it is damaged, training says so
-        except StoreError:
-            return False
-
-    def _predictor(self, source: str) -> Predictor:
-        """Load the network of a fit, or the pretrained one of a cell without a fit."""
-        from xrbench.training.prediction.predict import Predictor
-
-        key = self.keys.fits.get(source, "")
-        folder = self.results.fit_folder(key) if key else None
-        return Predictor(self.bound.plan.recipes[source], folder=folder, key=key, device=self.device, reporter=self.say)
-
-    def _measure(self, cell: Cell, predict: Predictor) -> None:
-        """Predict every row of a cell and store the predictions."""
-        part, recipe = self.bound.part(cell), predict.recipe
-        scores = predict(self.bound.image_set(part, recipe.model), label=f"predict {cell.test}")
-        frame = self.bound.frame(part)
-        expected = (len(frame), len(recipe.labels))
-        if scores.shape != expected:
-            raise StoreError(f"{cell.name}: {expected} scores are expected, the model gave {scores.shape}")
-        for number, label in enumerate(recipe.labels):
-            frame[f"score:{label}"] = scores[:, number]
-        self._store(cell, frame)
+    def _cell_task(self, cell: Cell, source: str) -> CellTask:
+        part, recipe = self.bound.part(cell), self.bound.plan.recipes[source]
+        return CellTask(
+            name=cell.name,
+            key=self.keys.cells[cell.name],
+            recipe=recipe,
+            images=self.bound.image_set(part, recipe),
+            frame=self.bound.frame(part),
+            about=self._about(cell),
+            out=self.results.out,
+            device=self.device,
+            fit_key=self.keys.fits.get(source, ""),
+            label=f"predict {cell.test}",
+        )
 
     def _average(self, cell: Cell) -> None:
         """Store the mean of the scores of an ensemble's members on the same images."""
-        keys = member_keys(self.bound, cell, self.keys.fits)
-        members = [store.read_predictions(self.results.cell_file(key), key=key)[0] for key in keys]
-        frame = members[0]
-        if any(not member["image"].equals(frame["image"]) for member in members):
-            raise StoreError(f"{cell.name}: its members were not measured on the same images")
-        for label in store.labels_of(frame):
-            scores = [member[f"score:{label}"].to_numpy(np.float64) for member in members]
-            frame[f"score:{label}"] = np.mean(scores, axis=0)
-        self._store(cell, frame)
+        try:
+            keys = member_keys(self.bound, cell, self.keys.fits)
+            members = [store.read_predictions(self.results.cell_file(key), key=key)[0] for key in keys]
+            frame = members[0]
+            if any(not member["image"].equals(frame["image"]) for member in members):
+                raise StoreError(f"{cell.name}: its members were not measured on the same images")
+            for label in store.labels_of(frame):
+                scores = [member[f"score:{label}"].to_numpy(np.float64) for member in members]
+                frame[f"score:{label}"] = np.mean(scores, axis=0)
+            store.write_predictions(self.results.cell_file(self.keys.cells[cell.name]), frame, self._about(cell))
+            outcome = Outcome("done")
+        except Exception as error:
+            outcome = failure(error)
+            if outcome.status == "fatal":
+                raise
+        self._note(cell.name, outcome, "cells")
 
-    def _store(self, cell: Cell, frame: pd.DataFrame) -> None:
-        key = self.keys.cells[cell.name]
-        about = {**describe_cell(cell), "key": key, "fit_keys": [self.keys.fits[name] for name in cell.fits]}
-        about |= {"data": data_of(self.bound), "xrbench": __version__}
-        store.write_predictions(self.results.cell_file(key), frame, about)
+    def _about(self, cell: Cell) -> dict[str, Any]:
+        """Describe a cell with its key and provenance, as it is stored with the predictions."""
+        about = {**describe_cell(cell), "key": self.keys.cells[cell.name]}
+        about |= {"fit_keys": [self.keys.fits[name] for name in cell.fits]}
+        return {**about, "data": data_of(self.bound), "xrbench": __version__}
 
-    def _fail(self, name: str, error: Exception) -> None:
-        """Record a failure; a full disk ends the run instead, since nothing else could be stored either."""
-        if disk_is_full(error):
-            raise error
-        self.failed[name] = _reason(error)
-        self.say.line(f"failed: {name}: {self.failed[name]}")
-        self.say.detail("".join(traceback.format_exception(error)))
+
+def _unfinished(bound: BoundPlan, results: Store, keys: Keys, pending: Sequence[Cell]) -> tuple[Fit, ...]:
+    """List the fits to train for these cells, with those that they start from, in the order of the plan."""
+    finished = {fit.name for fit in bound.fits if _is_finished(fit, bound, results, keys)}
+    needed = {name for cell in pending if not cell.is_ensemble for name in cell.fits} - finished
+    # what a finished fit started from is not needed any more
+    todo = set(needed)
+    for fit in reversed(bound.fits):
+        if fit.name in todo:
+            todo |= set(fit.parents) - finished
+    return tuple(fit for fit in bound.fits if fit.name in todo)
+
+
+def _is_finished(fit: Fit, bound: BoundPlan, results: Store, keys: Keys) -> bool:
+    """Say whether a fit is stored and intact."""
+    from xrbench.training.fitting.checkpoint import FitFolder
+
+    key = keys.fits[fit.name]
+    folder = FitFolder(results.fit_folder(key), key=key, recipe=bound.plan.recipes[fit.name])
+    try:
+        return folder.finished(Silent()) is not None  # if it is damaged, training says so
+    except StoreError:
+        return False
+
+
+def _dry_run(recipe: cards.Recipe) -> None:
+    from xrbench.training.fitting.dry_run import dry_run
+
+    dry_run(recipe)
 
 
 def _device(name: str) -> str:
     from xrbench.training.fitting.devices import find
 
     return str(find(name))
-
-
-def _reason(error: Exception) -> str:
-    """Put an error into one line, with its place in the code unless it was raised on purpose."""
-    message = (str(error).splitlines() or [""])[0]
-    if isinstance(error, XrbenchError):
-        return message
-    frames = traceback.extract_tb(error.__traceback__)
-    place = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
-    return f"{type(error).__name__}: {message} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def command_line() -> list[str]:

@@ -82,21 +82,38 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold a lock, so that two commands do not do the same work in one folder.
+        """Hold a lock, after waiting for another process that holds it."""
+        with filelock.FileLock(self._lock_file(name)):
+            yield
 
-        Raises:
-            StoreError: Another process holds it.
+    @contextlib.contextmanager
+    def try_lock(self, name: str) -> Iterator[bool]:
+        """Hold a lock unless another process holds it, so that two commands never do the same work.
+
+        The file is removed afterwards. Whoever holds a lock must look first whether the work is done by now: two processes can both
+        come after the one that did it.
+
+        Yields:
+            Whether the lock is held.
         """
+        path = self._lock_file(name)
+        held = filelock.FileLock(path)
+        try:
+            held.acquire(timeout=0)
+        except filelock.Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            with contextlib.suppress(OSError):  # Windows cannot remove a file that is open
+                path.unlink()
+            held.release()
+
+    def _lock_file(self, name: str) -> Path:
         path = self.out / "locks" / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            held = filelock.FileLock(path).acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise StoreError(
-                f"{path}: another xrbench command is at work in {self.out}; wait for it, or choose another --out"
-            ) from error
-        with held:
-            yield
+        return path
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,16 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: of mapped pixels only where they are, so that a set can be sent to another process."""
+        return {**vars(self), "pixels": tuple(map(_Mapped.of, self.pixels))}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        pixels = tuple(part.open() if isinstance(part, _Mapped) else part for part in state["pixels"])
+        # the dataclass is frozen: its attributes are set as its own __init__ does
+        for name, value in {**state, "pixels": pixels}.items():
+            object.__setattr__(self, name, value)
 
     def gather(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Copy the images at these positions into one array of shape (len(indices), channels, height, width)."""
@@ -77,3 +89,24 @@ class ImageSet:
             patient=np.concatenate(known) if len(known) == len(sets) else None,
             targets={name: np.concatenate([image_set.targets[name] for image_set in sets]) for name in sets[0].targets},
         )
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """Where the pixels of a memory-mapped cache are."""
+
+    file: str
+    offset: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, pixels: npt.NDArray[np.uint8]) -> _Mapped | npt.NDArray[np.uint8]:
+        """Describe mapped pixels; return others, and views of a part of a file, as they are."""
+        source: Any = pixels.base
+        if not isinstance(pixels, np.memmap) or not isinstance(source, mmap.mmap):
+            return pixels
+        return cls(str(pixels.filename), pixels.offset, pixels.shape)
+
+    def open(self) -> npt.NDArray[np.uint8]:
+        """Map them again, read-only."""
+        return np.memmap(self.file, np.uint8, mode="r", offset=self.offset, shape=self.shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,7 +148,7 @@ def patients_of(part: Part, domains: Mapping[str, Members]) -> set[tuple[str, st
     }
 
 
-def exclude_patients(rows: Rows, members: Members, patients: set[tuple[str, str]]) -> Rows:
+def exclude_patients(rows: Rows, members: Members, patients: AbstractSet[tuple[str, str]]) -> Rows:
     """Return the rows without those of some patients, given as (base, patient)."""
     excluded = [patient for base, patient in patients if base == members.base]
     if not excluded:

@@ -7,6 +7,7 @@ Only under the rule ``everything`` is the internal test made of training images,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,7 @@ def divide(
     internal: bool = True,
     population: Mapping[str, Sequence[str]] | None = None,
     strata: Strata | None = None,
+    reserved: AbstractSet[tuple[str, str]] = frozenset(),
 ) -> Parts:
     """Divide the images of a setting into the parts of one fit.
 
@@ -73,6 +75,8 @@ def divide(
             the patients of the given domains.
         strata: Domain -> stratum (class) of each row, for a rule that stratifies: a patient's is that of the first image in the
             order of ``strata``. Give those of all domains of a base, so that its slices split alike.
+        reserved: Patients, as (base, patient), who neither train nor validate: fits that start from this one are validated or tested
+            on them. Images of theirs are counted as excluded.
 
     Raises:
         DataError: A part would be empty, or a rule that stratifies is given no strata.
@@ -84,14 +88,21 @@ def divide(
     external = {name: first_rows(all_rows(domains[name]), limits.test) for name in roles.tests}
     external_patients = patients_of(external, domains)
     if rule.kind == "everything":
-        parts: tuple[Part, Part, Part] = ({name: all_rows(domains[name]) for name in roles.train}, {}, {})
+        everyone = {name: exclude_patients(all_rows(domains[name]), domains[name], reserved) for name in roles.train}
+        parts: tuple[Part, Part, Part] = (everyone, {}, {})
     elif rule.kind == "sequential":
         parts = _sequential(
-            roles, domains, external_patients, limits=limits, shares=shares, seed=split_seed, internal=internal
+            roles,
+            domains,
+            external_patients | reserved,
+            limits=limits,
+            shares=shares,
+            seed=split_seed,
+            internal=internal,
         )
     else:
         stratum = _stratum_of_patients(domains, strata) if rule.stratify and strata is not None else {}
-        parts = _by_patient(roles, domains, population or {}, stratum, shares=shares, seed=split_seed)
+        parts = _by_patient(roles, domains, population or {}, stratum, reserved, shares=shares, seed=split_seed)
     train, valid, internal_part = parts
     internal_part = {name: first_rows(rows, limits.test) for name, rows in internal_part.items() if internal}
     if roles.valid == NO_VALIDATION:
@@ -102,9 +113,11 @@ def divide(
     test_patients = external_patients | patients_of(internal_part, domains)
     valid_left = {name: exclude_patients(rows, domains[name], test_patients) for name, rows in valid.items()}
     valid_left = {name: first_rows(rows, limits.valid) for name, rows in valid_left.items()}
-    reserved = test_patients | patients_of(valid_left, domains)
-    train_left = {name: exclude_patients(rows, domains[name], reserved) for name, rows in train.items()}
+    held_out = test_patients | patients_of(valid_left, domains)
+    train_left = {name: exclude_patients(rows, domains[name], held_out) for name, rows in train.items()}
     excluded = _count_excluded(valid, valid_left, limits.valid) | _count_excluded(train, train_left, 0)
+    for name, count in _count_rows_of(reserved, domains, roles.train).items():
+        excluded[name] = excluded.get(name, 0) + count
     train_left = {name: first_rows(rows, limits.train) for name, rows in train_left.items()}
     resubstitution = rule.kind == "everything" and internal
     if resubstitution:
@@ -120,6 +133,7 @@ def _by_patient(
     domains: Mapping[str, Members],
     population: Mapping[str, Sequence[str]],
     stratum: Mapping[str, Mapping[str, int]],
+    reserved: AbstractSet[tuple[str, str]],
     *,
     shares: tuple[float, float],
     seed: int,
@@ -128,6 +142,9 @@ def _by_patient(
     for name in roles.train:
         base = domains[name].base
         patients_of_base.setdefault(base, set(population.get(base, ()))).update(domains[name].patient.tolist())
+    for base, patient in reserved:
+        # the shares are those of the patients who are left, or validation might consist of reserved patients alone
+        patients_of_base.get(base, set()).discard(patient)
     assigned = {
         base: assign_patients(base, patients, seed=seed, test=shares[0], valid=shares[1], strata=stratum.get(base))
         for base, patients in patients_of_base.items()
@@ -136,7 +153,7 @@ def _by_patient(
     for name in roles.train:
         # slices of one base share its assignment: a patient is in the same split in all of them
         split_of = assigned[domains[name].base]
-        split_of_row = np.array([split_of[patient] for patient in domains[name].patient.tolist()])
+        split_of_row = np.array([split_of.get(patient, "") for patient in domains[name].patient.tolist()])
         for split_name, part in parts_by_split.items():
             part[name] = np.flatnonzero(split_of_row == split_name)
     return parts_by_split["train"], parts_by_split["valid"] if roles.valid is None else {}, parts_by_split["test"]
@@ -191,6 +208,17 @@ def _stratum_of_patients(domains: Mapping[str, Members], strata: Strata) -> dict
         # an earlier domain of the same base wins: its image of the patient comes first
         stratum_of[members.base] = of_domain | stratum_of.get(members.base, {})
     return stratum_of
+
+
+def _count_rows_of(
+    patients: AbstractSet[tuple[str, str]], domains: Mapping[str, Members], names: Sequence[str]
+) -> dict[str, int]:
+    """Count the rows of some patients, given as (base, patient), in each domain that has any."""
+    counts = {}
+    for name in names:
+        rows = all_rows(domains[name])
+        counts[name] = len(rows) - len(exclude_patients(rows, domains[name], patients))
+    return {name: count for name, count in counts.items() if count}
 
 
 def _count_excluded(before: Part, after: Part, limit: int) -> dict[str, int]:
