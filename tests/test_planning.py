@@ -104,6 +104,15 @@ def test_seeds_replace_those_of_the_settings(catalogue: Catalogue) -> None:
     assert len(plan.fits) == 24
 
 
+def test_another_precision_is_another_recipe(catalogue: Catalogue) -> None:
+    plans = [
+        make_plan(catalogue.suite("ood-cxr"), catalogue, profile="quick", precision=given)
+        for given in (None, "bfloat16")
+    ]
+    assert [{recipe.precision for recipe in plan.recipes.values()} for plan in plans] == [{"float32"}, {"bfloat16"}]
+    assert plans[1].profile.precision == "bfloat16"
+
+
 @pytest.mark.parametrize(
     ("only", "words"),
     [

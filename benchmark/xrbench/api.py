@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from xrbench import cards, catalogue, planning
 from xrbench.data.datasets.sources import DataRoots
@@ -71,6 +71,7 @@ def plan(
     data: Mapping[str, str | Path] | None = None,
     only: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    precision: Literal["float32", "bfloat16"] | None = None,
     allow_missing: bool = False,
     out: str | Path = "runs",
     reporter: Reporter | None = None,
@@ -83,6 +84,7 @@ def plan(
         data: Dataset -> its folder.
         only: ``field=value`` filters, see ``xrbench run --help``.
         seeds: Seeds that replace those of the settings.
+        precision: Number format of training that replaces the profile's.
         allow_missing: Leave out what needs datasets that are not there.
         out: Folder of results; only used for the fixture.
         reporter: Where progress goes.
@@ -98,7 +100,9 @@ def plan(
         from xrbench.data.fixture import write_fixture
 
         root = write_fixture(Path(out) / FIXTURE_FOLDER, reporter=reporter or Silent())
-    expanded = planning.make_plan(of.card, of.catalogue, profile=of.profile, fixture=fixture, only=only, seeds=seeds)
+    expanded = planning.make_plan(
+        of.card, of.catalogue, profile=of.profile, fixture=fixture, only=only, seeds=seeds, precision=precision
+    )
     return bound_plan.bind(expanded, of.catalogue, DataRoots(root, folders), allow_missing=allow_missing)
 
 

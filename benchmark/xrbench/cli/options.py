@@ -63,6 +63,11 @@ jobs = click.option(
     metavar="N",
     help="Processes that read images, and fits at once (default: what the processors bear).",
 )
+precision = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    help="Number format of training, instead of the profile's; it is part of what decides a result.",
+)
 device = click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: auto, cuda if there is one).")
 cache = click.option("--cache", metavar="DIR", help="Where prepared pixels are kept (default: cache/ below --out).")
 catalogue = click.option(

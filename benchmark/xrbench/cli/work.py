@@ -23,6 +23,7 @@ PLANNED = options.many(
     options.out,
     options.only,
     options.seed,
+    options.precision,
     options.allow_missing,
     options.skip_unreadable,
     options.catalogue,
@@ -69,7 +70,6 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     \b
     Example:  xrbench run --suite ood-cxr --only method=balanced-batching,seed=0 --out runs
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must not take processors from others
     from xrbench import api, explain
     from xrbench.errors import MeasureError
     from xrbench.report.pages.publish import publish
@@ -135,6 +135,7 @@ def bind(given: dict[str, Any], chosen: dict[str, Setting], say: Reporter, *, pl
         data=folders,
         only=given["only"],
         seeds=given["seeds"],
+        precision=given["precision"],
         allow_missing=given["allow_missing"] or planning,
         out=_path(chosen["out"].value),
         reporter=say,

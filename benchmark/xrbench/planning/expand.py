@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -31,6 +32,7 @@ def make_plan(
     fixture: bool = False,
     only: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    precision: Literal["float32", "bfloat16"] | None = None,
 ) -> Plan:
     """Expand a suite into fits and cells.
 
@@ -42,12 +44,14 @@ def make_plan(
         only: ``field=value,...`` filters over method, model, train, valid, test and seed; values of one field are alternatives. A
             method or model that the suite does not list is added to it.
         seeds: Seeds that replace those of the settings.
+        precision: Number format of training that replaces the profile's.
 
     Raises:
         UnknownNameError: A method or model does not exist.
         UsageError: Nothing is left after ``only``.
     """
     name, chosen = choose_profile(suite, profile, fixture=fixture)
+    chosen = msgspec.structs.replace(chosen, precision=precision or chosen.precision)
     filters = parse_only(only)
     methods = select_names(chosen.methods or suite.methods, filters.get("method", ()), catalogue, "method")
     models = select_names(chosen.models or suite.models, filters.get("model", ()), catalogue, "model")

@@ -93,6 +93,8 @@ def run(bound: BoundPlan, options: Options, *, reporter: Reporter | None = None)
     total = len(bound.cells)
     say.line(f"{total - len(pending):,} of {total:,} cells are there, {len(pending):,} to do")
     fits = _unfinished(bound, results, keys, pending)
+    for line in _precision_notes(bound, fits, device):
+        say.line(line)
     work = _Work(bound, results, keys, device, _executor(bound, options, fits, pending, device, say), say)
     if pending:
         work.do(fits, pending)
@@ -117,12 +119,27 @@ def _executor(
             "the fits share them, and each is slower"
         )
     count = min(options.jobs or borne, len(names))
-    return Processes(count) if count > 1 else Serial()
+    return Processes(count, wait_policy(count, threads)) if count > 1 else Serial()
 
 
 def at_once(threads: int, device: str) -> int:
     """Return how many fits of so many threads this machine bears at once; one on a device other than the CPU."""
     return max(1, processors() // (threads or processors())) if device == "cpu" else 1
+
+
+def wait_policy(count: int, threads: int) -> dict[str, str]:
+    """Return the variable by which threads that wait give their processor away; for fits that share processors only.
+
+    A waiting thread otherwise looks for work for a while before it sleeps, which is faster where it has a processor to itself.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE"} if threads > 1 and count * threads > processors() else {}
+
+
+def _precision_notes(bound: BoundPlan, fits: Sequence[Fit], device: str) -> list[str]:
+    from xrbench.training.fitting import devices, precision
+
+    formats = dict.fromkeys(bound.plan.recipes[fit.name].precision for fit in fits)
+    return [text for name in formats if (text := precision.warning(name, devices.find(device)))]
 
 
 def _check_weights(bound: BoundPlan, say: Reporter) -> None:
