@@ -47,6 +47,9 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "objective": {
             "masked-bce": "xrbench.training.components.losses:masked_bce",
             "cross-entropy": "xrbench.training.components.losses:cross_entropy",
+            "smooth-l1": "xrbench.training.components.losses:smooth_l1",
+            "coral": "xrbench.training.components.domain_objectives:Coral",
+            "group-dro": "xrbench.training.components.domain_objectives:GroupDRO",
         },
         "optimiser": {
             "adam": "xrbench.training.components.optimisers:adam",

@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from xrbench.cards import MethodCard
-from xrbench.errors import CardError
-
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
@@ -75,24 +72,21 @@ def test_rarity_without_any_positive_weighs_all_alike() -> None:
     assert losses.rarity(np.zeros((5, 2), np.float32)).tolist() == [1.0, 1.0]
 
 
-def test_an_objective_of_another_package_is_a_plain_function() -> None:
-    card = MethodCard(title="x", name="focal", objective={"block": "mylab_blocks:focal", "gamma": 0.0})
-    plain, training = losses.objective(card)
-    scores, truth = map(torch.from_numpy, some(labels=1))
-    # gamma 0 is cross-entropy
-    assert float(plain(scores, truth)) == pytest.approx(float(losses.masked_bce(scores, truth)), rel=1e-6)
-    assert float(training(scores, truth, task_weights=None)) == float(plain(scores, truth))
+def test_smooth_l1_is_quadratic_near_and_linear_far_and_a_mean_over_labelled_entries() -> None:
+    truth = np.array([[0.0], [0.5], [-3.0], [np.nan], [1.0]], np.float32)
+    scores = torch.tensor([[0.0], [1.0], [1.0], [9.0], [0.0]], requires_grad=True)
+    loss = losses.smooth_l1(scores, torch.from_numpy(truth))
+    # errors 0, 1/2, 4 and 1: halves of squares below 1, else the error less a half
+    assert float(loss.detach()) == pytest.approx((0 + 0.125 + 3.5 + 0.5) / 4)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert scores.grad is not None
+    assert scores.grad.ravel().tolist() == pytest.approx([0, 0.125, 0.25, 0, -0.25])
 
 
-def test_an_objective_that_cannot_take_task_weights_says_so() -> None:
-    card = MethodCard(title="x", name="focal", objective="mylab_blocks:focal", task_weights="rarity")
-    with pytest.raises(
-        CardError, match=r"method focal: task_weights = 'rarity': objective 'mylab_blocks:focal' has no"
-    ):
-        losses.objective(card)
-
-
-def test_an_unknown_option_is_refused_with_the_nearest_one() -> None:
-    card = MethodCard(title="x", name="focal", objective={"block": "mylab_blocks:focal", "gama": 1.0})
-    with pytest.raises(CardError, match="no option 'gama'; did you mean 'gamma'"):
-        losses.objective(card)
+def test_smooth_l1_of_nothing_labelled_is_0_with_no_gradient() -> None:
+    scores = torch.ones(2, 1, requires_grad=True)
+    loss = losses.smooth_l1(scores, torch.full((2, 1), torch.nan))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert float(loss.detach()) == 0
+    assert scores.grad is not None
+    assert scores.grad.tolist() == [[0.0], [0.0]]

@@ -29,8 +29,10 @@ def state(value: float) -> dict[str, Any]:
 
 def saved(folder: FitFolder, epoch: int) -> None:
     rows = [{"epoch": n + 1, "valid_auc": math.nan, "lr": 0.1} for n in range(epoch)]
-    progress = Progress(epoch=epoch, best_epoch=1, best_auc=0.5, best=state(1), rows=rows)
-    folder.save(progress, state(epoch), {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 0.1}]})
+    progress = Progress(epoch=epoch, best_epoch=1, best_value=0.5, best=state(1), rows=rows)
+    optimiser = {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 0.1}]}
+    folder.save(progress, {"network": state(epoch), "optimiser": optimiser}, kept="network")
+    folder.write_log(rows)
 
 
 def test_what_is_saved_comes_back_as_it_was(recipe: Make, tmp_path: Path) -> None:
@@ -38,11 +40,11 @@ def test_what_is_saved_comes_back_as_it_was(recipe: Make, tmp_path: Path) -> Non
     saved(folder, 2)
     loaded = FitFolder(tmp_path / "fit", key="k", recipe=recipe()).load(Silent())
     assert loaded is not None
-    progress, network, optimiser = loaded
-    assert (progress.epoch, progress.best_epoch, progress.best_auc) == (2, 1, 0.5)
-    assert torch.equal(network["weight"], state(2)["weight"])
-    assert network["weight"].stride() == state(2)["weight"].stride()
-    assert optimiser["param_groups"] == [{"lr": 0.1}]
+    progress, values = loaded
+    assert (progress.epoch, progress.best_epoch, progress.best_value) == (2, 1, 0.5)
+    assert torch.equal(values["network"]["weight"], state(2)["weight"])
+    assert values["network"]["weight"].stride() == state(2)["weight"].stride()
+    assert values["optimiser"]["param_groups"] == [{"lr": 0.1}]
     assert torch.equal(progress.best["weight"], state(1)["weight"])
 
 
@@ -52,14 +54,54 @@ def test_the_log_says_whole_numbers_plainly_and_leaves_undefined_cells_empty(rec
         assert list(csv.reader(file)) == [["epoch", "valid_auc", "lr"], ["1", "", "0.1"], ["2", "", "0.1"]]
 
 
-def test_the_checkpoint_before_is_kept(recipe: Make, tmp_path: Path) -> None:
+def test_there_is_one_copy(recipe: Make, tmp_path: Path) -> None:
     folder = FitFolder(tmp_path, key="k", recipe=recipe())
     for epoch in (1, 2, 3):
         saved(folder, epoch)
-    (tmp_path / "checkpoint.pt").unlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "log.csv"}
     loaded = folder.load(Silent())
     assert loaded is not None
-    assert loaded[0].epoch == 2
+    assert loaded[0].epoch == 3
+
+
+@pytest.mark.parametrize("kept", ["network", "average"])
+def test_the_best_weights_are_not_written_twice_and_come_back(kept: str, recipe: Make, tmp_path: Path) -> None:
+    folder = FitFolder(tmp_path, key="k", recipe=recipe())
+    large = {"weight": torch.arange(100_000, dtype=torch.float32)}
+    other = {"weight": torch.zeros(100_000)}
+    states = {"network": other, "average": large} if kept == "average" else {"network": large, "average": None}
+    sizes = []
+    for best_epoch in (2, 1):
+        folder.save(Progress(epoch=2, best_epoch=best_epoch, best=large), states, kept=kept)
+        sizes.append((tmp_path / "checkpoint.pt").stat().st_size)
+        loaded = FitFolder(tmp_path, key="k", recipe=recipe()).load(Silent())
+        assert loaded is not None
+        assert torch.equal(loaded[0].best["weight"], large["weight"])
+    # torch writes a tensor once that is named twice: another one of the same size is what an earlier epoch has
+    folder.save(Progress(epoch=2, best_epoch=1, best={"weight": large["weight"].clone()}), states, kept=kept)
+    assert (tmp_path / "checkpoint.pt").stat().st_size > sizes[0] + 400_000
+
+
+def test_checkpoints_take_a_bounded_share_of_the_time(
+    recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a second for each write and three for each epoch, one in nine epochs is written: 25 seconds apart, at least."""
+    now = [0.0]
+    folder = FitFolder(tmp_path, key="k", recipe=recipe())
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+
+    def slow(*_: Any) -> None:
+        now[0] += 1.0
+
+    monkeypatch.setattr(checkpoint, "_save", slow)
+    written = []
+    for epoch in range(1, 41):
+        now[0] += 3.0
+        if folder.is_due:
+            saved(folder, epoch)
+            written.append(epoch)
+    assert written == [1, 10, 19, 28, 37]
+    assert len(written) - 1 <= 0.04 * now[0]
 
 
 def test_files_of_another_format_are_refused(recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,10 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 from xrbench.training.fitting import fit as fit_module  # noqa: E402
-from xrbench.training.fitting import validation  # noqa: E402
 from xrbench.training.fitting.checkpoint import FitFolder  # noqa: E402
 from xrbench.training.fitting.fast_auc import auc  # noqa: E402
 from xrbench.training.fitting.fit import fit  # noqa: E402
+from xrbench.training.fitting.validation import HeadResult, ValidationResult  # noqa: E402
 from xrbench.training.prediction.predict import predict  # noqa: E402
 
 Make = Callable[..., Recipe]
@@ -46,7 +46,7 @@ def test_a_small_network_learns_what_can_be_seen(
     assert scores.dtype == np.float32
     assert 0 <= scores.min() < scores.max() <= 1
     assert auc(unseen.truth, scores).min() > 0.95
-    assert done.best_auc > 0.95
+    assert done.best_value > 0.95
     log = rows(done.log)
     assert float(log[-1]["train_loss"]) < float(log[0]["train_loss"]) / 2
 
@@ -54,7 +54,7 @@ def test_a_small_network_learns_what_can_be_seen(
 def test_an_objective_of_another_package_learns_too(recipe: Make, images: Any, tmp_path: Path) -> None:
     made = recipe(objective={"block": "mylab_blocks:focal", "gamma": 1.0}, epochs=5)
     done = fit(made, images(200, 1), images(100, 3), key="k", folder=tmp_path)
-    assert done.best_auc > 0.9
+    assert done.best_value > 0.9
 
 
 def test_every_epoch_is_a_row_of_the_log(recipe: Make, pair: ImageSet, valid: ImageSet, tmp_path: Path) -> None:
@@ -64,8 +64,10 @@ def test_every_epoch_is_a_row_of_the_log(recipe: Make, pair: ImageSet, valid: Im
     assert list(log[0]) == [
         "epoch",
         "train_loss",
+        "objective",
         "valid_loss",
         "valid_auc",
+        "valid_accuracy",
         "valid_auc:Spot",
         "valid_auc:Stripes",
         "lr",
@@ -87,7 +89,7 @@ def test_the_weights_of_the_best_epoch_are_kept(recipe: Make, pair: ImageSet, va
     done = fit(made, pair, valid, key="k", folder=tmp_path)
     aucs = [float(row["valid_auc"]) for row in rows(done.log)]
     assert done.best_epoch == 1 + int(np.argmax(aucs))  # argmax is the first of equals: strictly greater wins
-    assert done.best_auc == pytest.approx(max(aucs))
+    assert done.best_value == pytest.approx(max(aucs))
     again = auc(valid.truth, predict(made, valid, folder=tmp_path, key="k"))
     assert again.mean() == pytest.approx(max(aucs))
 
@@ -146,15 +148,16 @@ def test_epochs_are_chosen_by_their_validation_auc(
 ) -> None:
     weights = []
 
-    def validate(loop: Any, _valid: ImageSet, epoch: int) -> validation.ValidationResult:
+    def validate(loop: Any, _valid: ImageSet, epoch: int) -> ValidationResult:
         weights.append(loop.network[0].weight.detach().clone())
-        return validation.ValidationResult(loss=1.0, aucs=np.full(2, aucs[epoch]), mean_auc=aucs[epoch])
+        figures = {"auc": aucs[epoch], "accuracy": 0.5}
+        return ValidationResult(1.0, {"labels": HeadResult(1.0, figures, np.full(2, aucs[epoch]))})
 
-    monkeypatch.setattr(fit_module, "_validate", validate)
+    monkeypatch.setattr(fit_module, "validate", validate)
     made = recipe(epochs=len(aucs), steps_per_epoch=1, **changes)
     done = fit(made, pair, valid, key="k", folder=tmp_path, reporter=listening)
     assert (done.best_epoch, done.epochs, done.stopped) == (best_epoch, epochs, stopped)
-    assert done.best_auc == pytest.approx(aucs[best_epoch - 1], nan_ok=True)
+    assert done.best_value == pytest.approx(aucs[best_epoch - 1], nan_ok=True)
     kept = FitFolder(tmp_path, key="k", recipe=made).weights()
     assert torch.equal(kept["0.weight"], weights[best_epoch - 1])
     assert listening.lines == []
@@ -200,7 +203,7 @@ def test_no_defined_validation_auc_keeps_the_last_and_says_so(
     positive = replace(valid, truth=np.ones_like(valid.truth))
     done = fit(recipe(epochs=2, patience=1), pair, positive, key="k", folder=tmp_path, reporter=listening)
     assert done.best_epoch == done.epochs == 2
-    assert math.isnan(done.best_auc)
+    assert math.isnan(done.best_value)
     assert any("the last epoch was kept" in line for line in listening.lines)
     assert rows(done.log)[0]["valid_auc"] == ""
     assert "NaN" not in (tmp_path / "done.json").read_text()
@@ -293,7 +296,7 @@ def test_the_folder_of_another_fit_is_refused_and_the_field_named(
     network = torch.nn.Linear(1, 1)
     from xrbench.training.fitting.checkpoint import Progress
 
-    folder.save(Progress(epoch=1, rows=[{"epoch": 1}]), network.state_dict(), {})
+    folder.save(Progress(epoch=1, rows=[{"epoch": 1}]), {"network": network.state_dict()}, kept="network")
     with pytest.raises(StoreError, match=f"checkpoint.pt: belongs to another specification: {message}"):
         fit(recipe(epochs=1, **changes), pair, valid, key="other", folder=tmp_path)
     folder.finish(network.state_dict(), {})

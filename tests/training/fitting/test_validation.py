@@ -15,26 +15,28 @@ from xrbench.rng import stream
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
-from xrbench.training.components.losses import masked_bce  # noqa: E402
+from xrbench.training.components.base_loss import BaseLoss  # noqa: E402
 from xrbench.training.fitting import validation  # noqa: E402
-from xrbench.training.fitting.fit import _validate  # noqa: E402
+from xrbench.training.fitting.epoch_validation import validate  # noqa: E402
 from xrbench.training.fitting.loop import Loop  # noqa: E402
 
 Make = Callable[..., Recipe]
 
 
-def test_an_epoch_is_judged_on_all_labelled_images_together() -> None:
+def test_an_epoch_is_judged_on_all_labelled_images_together(recipe: Make) -> None:
     rng = np.random.default_rng(0)
     truth = (rng.random((50, 2)) < 0.4).astype(np.float32)
     truth[::7] = np.nan
     logits = rng.normal(0, 1, (50, 2)).astype(np.float32)
-    verdict = validation.evaluate(logits, truth, masked_bce)
+    made = recipe(task_weights="rarity", l2_in_loss=0.1)  # neither counts in validation
+    verdict = validation.evaluate({"labels": logits}, {"labels": truth}, BaseLoss(made), made)
+    figures = verdict.heads["labels"]
     known = ~np.isnan(truth[:, 0])
     probabilities = 1 / (1 + np.exp(-logits.astype(float)))
     assert verdict.loss == pytest.approx(sum(log_loss(truth[known, k], probabilities[known, k]) for k in (0, 1)))
     expected = [roc_auc_score(truth[known, k], logits[known, k]) for k in (0, 1)]
-    assert verdict.aucs == pytest.approx(expected)
-    assert verdict.mean_auc == pytest.approx(np.mean(expected))
+    assert figures.aucs == pytest.approx(expected)
+    assert figures.metrics["auc"] == pytest.approx(np.mean(expected))
 
 
 def test_the_released_code_validates_on_172_batches_of_a_redrawn_dataset(recipe: Make) -> None:
@@ -60,7 +62,7 @@ def test_fixed_validation_sees_the_same_images_and_the_released_one_others(
     found = {}
     for kind in ("fixed", "as-released"):
         loop = Loop(recipe(validation=kind, **changes), pair, device=torch.device("cpu"))
-        found[kind] = [_validate(loop, valid, epoch).loss for epoch in (0, 1, 1)]
+        found[kind] = [validate(loop, valid, epoch).loss for epoch in (0, 1, 1)]
     assert len(set(found["fixed"])) == 1
     assert found["as-released"][0] != found["as-released"][1] == found["as-released"][2]
 
@@ -68,10 +70,10 @@ def test_fixed_validation_sees_the_same_images_and_the_released_one_others(
 def test_the_released_validation_over_all_images_is_the_fixed_one(recipe: Make, pair: ImageSet, images: Any) -> None:
     whole_batches = images(64, 3)
     verdicts = [
-        _validate(Loop(recipe(validation=kind), pair, device=torch.device("cpu")), whole_batches, 0)
+        validate(Loop(recipe(validation=kind), pair, device=torch.device("cpu")), whole_batches, 0)
         for kind in ("fixed", "as-released")
     ]
-    assert verdicts[0].aucs == pytest.approx(verdicts[1].aucs)
+    assert verdicts[0].heads["labels"].aucs == pytest.approx(verdicts[1].heads["labels"].aucs)
     assert verdicts[0].loss == pytest.approx(verdicts[1].loss)
 
 
@@ -83,7 +85,7 @@ def test_the_released_validation_draws_other_images_each_epoch(
     drawn: list[list[int]] = []
     monkeypatch.setattr(ImageSet, "gather", seen_by(drawn))
     for epoch in (0, 1, 0):
-        _validate(loop, valid, epoch)
+        validate(loop, valid, epoch)
     first, second, again = (sorted(np.concatenate(drawn[start : start + 4])) for start in (0, 4, 8))
     assert len(set(first)) == len(first) == 32  # 10 steps / 2.5 = 4 batches of 8
     assert first != second
@@ -108,7 +110,7 @@ def test_the_released_validation_augments_differently_each_epoch(recipe: Make, p
     )
     made = recipe(validation="as-released", augmentation=({"block": "affine", "degrees": 45.0},))
     loop = Loop(made, pair, device=torch.device("cpu"))
-    losses = [_validate(loop, repeated, epoch).loss for epoch in (0, 1, 0)]
+    losses = [validate(loop, repeated, epoch).loss for epoch in (0, 1, 0)]
     assert losses[0] != losses[1]
     assert losses[0] == losses[2]
 
@@ -124,5 +126,5 @@ def test_validation_is_in_float32_and_leaves_the_network_in_evaluation(
     loop = Loop(recipe(precision="bfloat16"), pair, device=torch.device("cpu"))
     seen = []
     loop.network.register_forward_hook(lambda *given: seen.append((given[2].dtype, given[0].training)))
-    _validate(loop, valid, 0)
+    validate(loop, valid, 0)
     assert set(seen) == {(torch.float32, False)}

@@ -1,15 +1,13 @@
-"""Training objectives, and the weights of labels in them.
+"""Losses of one group of images, and the weights of labels in them.
 
-An objective is a function ``f(scores, truth, **options)`` of logits and of 1 / 0 / NaN truth, both of shape (images, labels), that
-returns a scalar. NaN means not labelled: such an entry must neither count nor pass a gradient. An objective that can weight
-labels has a keyword ``task_weights`` of shape (labels,).
+A loss is a function ``f(scores, truth, **options)`` of a head's logits and truth, both of shape (images, outputs), that returns a
+scalar. NaN means not labelled: such an entry must neither count nor pass a gradient. A loss that can weight labels has a keyword
+``task_weights`` of shape (labels,).
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xrbench import blocks
-from xrbench.cards import MethodCard
-from xrbench.errors import CardError
-
-Objective = Callable[..., Tensor]
+Loss = Callable[..., Tensor]
 
 
 def masked_bce(scores: Tensor, truth: Tensor, *, task_weights: Tensor | None = None) -> Tensor:
@@ -75,6 +69,26 @@ def cross_entropy(
     )
 
 
+def smooth_l1(scores: Tensor, truth: Tensor) -> Tensor:
+    """Compute the smooth L1 loss (Girshick 2015), a mean over labelled entries: half the square of errors below 1, else the error - 1/2.
+
+    Args:
+        scores: Predicted numbers, shape (images, outputs).
+        truth: True numbers or NaN (not labelled), same shape.
+
+    Returns:
+        A scalar; 0 when nothing is labelled.
+
+    >>> float(smooth_l1(torch.zeros(3, 1), torch.tensor([[1.0], [3.0], [torch.nan]])))  # 1/2 and 5/2
+    1.5
+    """
+    labelled = ~truth.isnan()
+    # masked before the loss as well, as in masked_bce
+    scores = torch.where(labelled, scores, 0.0)
+    each = functional.smooth_l1_loss(scores, torch.where(labelled, truth, 0.0), reduction="none")
+    return torch.where(labelled, each, 0.0).sum() / labelled.sum().clamp(min=1)
+
+
 def rarity(truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Compute label weights that grow with the rarity of positives (Tetteh et al. 2021, released code).
 
@@ -94,23 +108,3 @@ def rarity(truth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     weights = positives.max() - positives + positives.mean()
     shares: npt.NDArray[np.float32] = (weights / (weights.max() or 1.0)).astype(np.float32)
     return shares if weights.max() > 0 else np.ones_like(shares)
-
-
-def objective(card: MethodCard) -> tuple[Objective, Objective]:
-    """Return a method's objective twice: for validation, and for training, where it is called with ``task_weights``.
-
-    Raises:
-        CardError: The block or an option is unknown, or the card asks for task weights that the objective cannot take.
-    """
-    where = f"method {card.name}"
-    name, options = blocks.split("objective", card.objective, where=where)
-    block = blocks.check_options("objective", name, options, where=where)
-    plain = partial(block, **options)
-    if card.task_weights == "none":
-        return plain, lambda scores, truth, task_weights: plain(scores, truth)  # noqa: ARG005
-    if "task_weights" not in inspect.signature(block).parameters:
-        raise CardError(
-            f"{where}: task_weights = {card.task_weights!r}: objective {name!r} has no parameter 'task_weights'; "
-            'expected task_weights = "none", or an objective that takes them'
-        )
-    return plain, plain

@@ -1,8 +1,11 @@
 """Samplers: which images make up the steps of an epoch.
 
 A sampler is a function ``f(domain, *, batch_size, steps, rng, **options)`` that yields the steps of one epoch: each step a tuple
-of groups, each group the positions of its images, shape (batch_size,). Groups go through the network separately, so that batch
-normalisation sees one group at a time, and the loss of a step is the sum over its groups.
+of groups, each group the positions of its images, shape (batch_size,), or a ``PairedStep`` of them. All steps have the same number
+of groups. Groups go through the network separately, so that batch normalisation sees one group at a time.
+
+A sampler whose signature names ``patient`` or ``truth`` is given them too: the number of each image's patient, shape (images,), and
+the truth of the suite's labels, shape (images, labels).
 """
 
 from __future__ import annotations
@@ -13,8 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-Indices = npt.NDArray[np.int64]
-Step = tuple[Indices, ...]
+from xrbench.training.components.steps import Indices, Step
 
 
 def random_batches(

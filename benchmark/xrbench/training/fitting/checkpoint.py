@@ -2,10 +2,13 @@
 
 The fit's folder holds::
 
-    checkpoint.pt, checkpoint-previous.pt   the state to resume from, written after each epoch; removed at the end
-    log.csv                                 one row an epoch
-    weights.pt                              the weights that were selected, at the end
-    done.json                               written last: the fit is finished
+    checkpoint.pt   the state to resume from, written after an epoch; removed at the end
+    log.csv         one row an epoch
+    weights.pt      the weights that were selected, at the end
+    done.json       written last: the fit is finished
+
+A checkpoint is written after the first epoch of every start and after the last one, and in between only when ``INTERVAL`` times as long has
+passed as the last one took, so that checkpoints take at most one part in ``INTERVAL`` + 1 of the time.
 
 Every file is written under a temporary name, flushed to the disk and renamed. Tensors are read with ``weights_only=True``.
 """
@@ -18,6 +21,7 @@ import io
 import json
 import math
 import pickle
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,11 +34,13 @@ from xrbench.cards import Recipe, plain
 from xrbench.errors import StoreError
 from xrbench.files import write_atomic
 from xrbench.progress import Reporter
+from xrbench.training.fitting.difference import first_difference
 from xrbench.training.models.state_dict import State
 
 FORMAT = "xrbench-fit-1"
-CHECKPOINTS = ("checkpoint.pt", "checkpoint-previous.pt")
-LOG, WEIGHTS, DONE = "log.csv", "weights.pt", "done.json"
+CHECKPOINT, LOG, WEIGHTS, DONE = "checkpoint.pt", "log.csv", "weights.pt", "done.json"
+INTERVAL = 25.0
+"""Least time between two checkpoints, in multiples of the time that the last one took."""
 READ_ERRORS = (
     OSError,
     RuntimeError,
@@ -58,16 +64,20 @@ class Progress:
     Attributes:
         epoch: Number of finished epochs.
         best_epoch: The epoch that would be selected now, from 1; 0 when there is none.
-        best_auc: Its mean validation AUC; NaN when it was not selected by one.
+        best_value: Its figure of validation; NaN when that was not defined.
         best: Its weights.
         rows: The log, one row for each finished epoch.
+        wall_seconds: Time on the clock of all starts.
+        peak_memory: The most memory of any start, in MiB; NaN where it is not known.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    best_auc: float = math.nan
+    best_value: float = math.nan
     best: State = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    wall_seconds: float = 0.0
+    peak_memory: float = math.nan
 
 
 class FitFolder:
@@ -81,43 +91,47 @@ class FitFolder:
 
     def __init__(self, path: Path, *, key: str, recipe: Recipe) -> None:
         self.path, self.key, self.recipe = path, key, plain(recipe)
+        self._written, self._took = -math.inf, 0.0
 
-    def save(self, progress: Progress, network: State, optimiser: Mapping[str, Any]) -> None:
-        """Write a checkpoint and the log; the checkpoint before it is kept under another name."""
-        latest, previous = (self.path / name for name in CHECKPOINTS)
-        values = {
-            **self._identity(),
-            "epoch": progress.epoch,
-            "best_epoch": progress.best_epoch,
-            "best_auc": progress.best_auc,
-            "best": progress.best,
-            "rows": progress.rows,
-            "network": network,
-            "optimiser": optimiser,
-        }
-        _save(latest, values, keep=previous)
-        self.write_log(progress.rows)
+    @property
+    def is_due(self) -> bool:
+        """Whether enough time has passed since the last checkpoint for another one."""
+        return time.monotonic() - self._written >= INTERVAL * self._took
 
-    def load(self, reporter: Reporter) -> tuple[Progress, State, dict[str, Any]] | None:
-        """Read the newest intact checkpoint, or return None when there is none.
+    def save(self, progress: Progress, state: Mapping[str, Any], *, kept: str) -> None:
+        """Write a checkpoint.
+
+        Args:
+            progress: State of the fit.
+            state: Everything else that training changes: tensors and plain values.
+            kept: Key of the weights in ``state`` that would be kept now; where they are the best ones, these are not written twice.
+        """
+        values = {**self._identity(), "progress": vars(progress), "state": dict(state), "kept": kept}
+        if progress.best_epoch == progress.epoch:
+            values["progress"] = {**vars(progress), "best": None}
+        started = time.monotonic()
+        _save(self.path / CHECKPOINT, values)
+        self._written = time.monotonic()
+        self._took = self._written - started
+
+    def load(self, reporter: Reporter) -> tuple[Progress, dict[str, Any]] | None:
+        """Read the checkpoint, or return None when there is no intact one.
 
         Raises:
             StoreError: It belongs to another specification; the first field that differs is named.
         """
-        for name in CHECKPOINTS:
-            path = self.path / name
-            if not path.exists():
-                continue
-            try:
-                values = _load(path)
-                self._check_identity(values, path)
-                progress = Progress(
-                    **{part: values[part] for part in ("epoch", "best_epoch", "best_auc", "best", "rows")}
-                )
-                return progress, values["network"], values["optimiser"]
-            except READ_ERRORS as error:
-                reporter.line(f"{path}: broken ({type(error).__name__}); going on without it")
-        return None
+        path = self.path / CHECKPOINT
+        if not path.exists():
+            return None
+        try:
+            values = _load(path)
+            self._check_identity(values, path)
+            progress, state = Progress(**values["progress"]), dict(values["state"])
+            progress.best = progress.best or state[values["kept"]]
+        except READ_ERRORS as error:
+            reporter.line(f"{path}: broken ({type(error).__name__}); the fit starts again")
+            return None
+        return progress, state
 
     def write_log(self, rows: list[Row]) -> None:
         """Write all epochs so far to ``log.csv``; integers without a decimal point, NaN as an empty cell."""
@@ -130,14 +144,13 @@ class FitFolder:
         write_bytes(self.path / LOG, text.getvalue().encode())
 
     def finish(self, weights: State, result: Mapping[str, Any]) -> None:
-        """Write the selected weights, then ``done.json``, and remove the checkpoints."""
+        """Write the selected weights, then ``done.json``, and remove the checkpoint."""
         path = self.path / WEIGHTS
         _save(path, {**self._identity(), "network": weights})
         # done.json comes last and holds the digest of the weights: an interruption before it leaves an unfinished fit
         done = {**self._identity(), "weights": _digest(path), "result": result}
         write_bytes(self.path / DONE, json.dumps(done, indent=1).encode())
-        for name in CHECKPOINTS:
-            (self.path / name).unlink(missing_ok=True)
+        (self.path / CHECKPOINT).unlink(missing_ok=True)
 
     def finished(self, reporter: Reporter) -> dict[str, Any] | None:
         """Return the stored result of a finished fit, or None when the fit is not finished.
@@ -182,24 +195,19 @@ class FitFolder:
             raise StoreError(f"{path}: format {values['format']!r}; this version reads {FORMAT!r}")
         if values["key"] == self.key:
             return
-        stored, current = _flat(values["recipe"]), _flat(self.recipe)
-        differing = [name for name in {**stored, **current} if stored.get(name) != current.get(name) and _decides(name)]
-        if differing:
-            name = differing[0]
-            what = f"{name} is {stored.get(name)!r} there, {current.get(name)!r} is expected"
-        else:
-            what = f"key is {values['key']!r} there, {self.key!r} is expected: other images, or other code"
+        differing = first_difference(values["recipe"], self.recipe)
+        what = differing or f"key is {values['key']!r} there, {self.key!r} is expected: other images, or other code"
         raise StoreError(f"{path}: belongs to another specification: {what}")
 
 
-def write_bytes(path: Path, data: bytes | memoryview, *, keep: Path | None = None) -> None:
-    """Write a file so that a reader sees the old content or the whole new one; ``keep`` takes the old one.
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write a file so that a reader sees the old content or the whole new one.
 
     Raises:
         StoreError: The folder cannot be written to, or the disk is full.
     """
     try:
-        write_atomic(path, data, keep=keep)
+        write_atomic(path, data)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -209,10 +217,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _save(path: Path, values: Mapping[str, Any], *, keep: Path | None = None) -> None:
+def _save(path: Path, values: Mapping[str, Any]) -> None:
     content = io.BytesIO()
     torch.save(values, content)
-    write_bytes(path, content.getbuffer(), keep=keep)
+    write_bytes(path, content.getbuffer())
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -230,23 +238,3 @@ def _cell(value: float) -> str:
     if math.isnan(value):
         return ""
     return str(value) if isinstance(value, int) else f"{value:.8g}"
-
-
-def _flat(values: Any, name: str = "") -> dict[str, Any]:
-    """Flatten nested fields to dotted paths.
-
-    >>> _flat({"method": {"epochs": 3}, "seed": 0})
-    {'method.epochs': 3, 'seed': 0}
-    """
-    if not isinstance(values, Mapping):
-        return {name: list(values) if isinstance(values, tuple) else values}
-    return {
-        path: value
-        for field_, below in values.items()
-        for path, value in _flat(below, f"{name}.{field_}" if name else str(field_)).items()
-    }
-
-
-def _decides(name: str) -> bool:
-    """Return whether a field affects the result; titles, notes and names of cards do not."""
-    return name.rpartition(".")[2] not in ("title", "notes") and name not in ("method.name", "model.name")

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-import msgspec
+import numpy as np
 import torch
 
 from xrbench import rng
 from xrbench.cards import Recipe
+from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import CardError
-from xrbench.training.fitting.loop import call_block
+from xrbench.training.components.block_calls import call_block
+from xrbench.training.fitting.initial import random_network
+from xrbench.training.fitting.step_objective import StepObjective
 from xrbench.training.input import to_tensor
-from xrbench.training.models import networks
 
 
 def dry_run(recipe: Recipe) -> None:
-    """Build the network with random weights and the optimiser, augment one image, and evaluate the schedule at both ends.
+    """Build the network with random weights, objective and optimiser, augment one image, and evaluate the schedule at both ends.
 
     Raises:
         CardError: A block does not accept the options that its card gives.
     """
     method, where = recipe.method, f"method {recipe.method.name}"
     _augment(recipe, where)
-    bare = msgspec.structs.replace(recipe.model, weights="none")
-    network = networks.build(bare, len(recipe.labels), seed=0)
-    call_block("optimiser", method.optimiser, where, list(network.parameters()))
+    network = random_network(recipe)
+    pixels = to_tensor.Pixels(recipe.model, device=torch.device("cpu"), channels_last=recipe.channels_last)
+    objective = StepObjective(recipe, network, _blank(recipe), pixels=pixels)
+    call_block("optimiser", method.optimiser, where, [*network.parameters(), *objective.parameters])
     for step in (0, recipe.epochs - 1):
         call_block("schedule", method.schedule, where, step, epochs=recipe.epochs, steps_per_epoch=1)
+
+
+def _blank(recipe: Recipe) -> ImageSet:
+    """Return two datasets of one blank image each."""
+    blank = np.zeros((1, 1, recipe.image_size, recipe.image_size), np.uint8)
+    return ImageSet(
+        domains=("one", "two"),
+        pixels=(blank, blank),
+        domain=np.arange(2),
+        row=np.zeros(2, np.int64),
+        truth=np.zeros((2, len(recipe.labels)), np.float32),
+    )
 
 
 def _augment(recipe: Recipe, where: str) -> None:

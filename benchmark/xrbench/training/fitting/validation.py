@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from xrbench.cards import Recipe
+from xrbench.cards import Recipe, Selection
 from xrbench.data.images.image_set import ImageSet
 from xrbench.progress import Task
-from xrbench.training.components.losses import Objective
-from xrbench.training.fitting import fast_auc
+from xrbench.training.components import heads
+from xrbench.training.components.base_loss import BaseLoss
+from xrbench.training.components.heads import Truth
+from xrbench.training.components.steps import Indices
+from xrbench.training.fitting import head_metrics
 from xrbench.training.input.to_tensor import Augmentation, Pixels
-
-Indices = npt.NDArray[np.int64]
 
 RELEASED_DIVISOR = 2.5
 """Training steps for each validation batch in the released code of Tetteh et al. 2021: 430 / 172."""
+
+
+@dataclass(frozen=True)
+class HeadResult:
+    """Validation figures of one head.
+
+    Attributes:
+        loss: Its loss over all validation images, without its weight; of a head without truth, the objective over validation steps.
+        metrics: ``auc`` (mean over outputs that have one), ``accuracy`` or ``mae``, as its kind has them; NaN where undefined.
+        aucs: AUC of each output, NaN where it has no positive or no negative, shape (outputs,).
+    """
+
+    loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    aucs: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -28,14 +44,18 @@ class ValidationResult:
     """Validation figures of one epoch.
 
     Attributes:
-        loss: The objective over all validation images, without task weights.
-        aucs: AUC of each label, NaN where it has no positive or no negative.
-        mean_auc: Mean of the AUCs that are defined; NaN when none is.
+        loss: The base loss over all validation images, without task weights; where no head has truth, the objective over validation
+            steps. NaN without validation.
+        heads: Head -> its figures.
     """
 
     loss: float
-    aucs: npt.NDArray[np.float64]
-    mean_auc: float
+    heads: Mapping[str, HeadResult]
+
+    def value(self, figure: Selection) -> float:
+        """Return the figure that selects an epoch."""
+        head = self.heads[figure.head]
+        return head.loss if figure.metric == "loss" else head.metrics[figure.metric]
 
 
 def ordered_batches(count: int, size: int) -> Iterator[Indices]:
@@ -93,21 +113,46 @@ def run_network(
     return np.concatenate(outputs)
 
 
-def undefined_result(labels: int) -> ValidationResult:
+def undefined_result(recipe: Recipe) -> ValidationResult:
     """Return the result of a validation without images."""
-    return ValidationResult(loss=float("nan"), aucs=np.full(labels, np.nan), mean_auc=float("nan"))
+    nan, results = float("nan"), {}
+    for head in recipe.method.learned:
+        aucs = np.full(len(recipe.labels) if head.kind == "labels" else 0, nan)
+        results[head.name] = HeadResult(nan, dict.fromkeys(head_metrics.METRICS[head.kind], nan), aucs)
+    return ValidationResult(loss=nan, heads=results)
 
 
-def evaluate(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.float32], objective: Objective) -> ValidationResult:
-    """Compute loss and AUCs.
+def evaluate(
+    scores: Mapping[str, npt.NDArray[np.float32]], truth: Truth, base: BaseLoss, recipe: Recipe
+) -> ValidationResult:
+    """Compute loss and metrics of the heads that have truth.
 
     Args:
-        logits: Shape (images, labels).
-        truth: 1, 0 or NaN (not labelled), same shape.
-        objective: The training objective, without task weights.
+        scores: Head -> logits, shape (images, outputs).
+        truth: Head -> truth, NaN for not labelled, same shape.
+        base: The loss of one group over all heads.
+        recipe: Gives the heads.
+    """
+    by_head, results = losses(scores, truth, base), {}
+    for head in heads.with_truth(recipe.method.learned):
+        exclusive = heads.is_exclusive(head, recipe)
+        metrics, aucs = head_metrics.compute(head, truth[head.name], scores[head.name], is_exclusive=exclusive)
+        results[head.name] = HeadResult(by_head[head.name], metrics, aucs)
+    return ValidationResult(loss=base.total(by_head) if by_head else float("nan"), heads=results)
+
+
+def losses(scores: Mapping[str, npt.NDArray[np.float32]], truth: Truth, base: BaseLoss) -> dict[str, float]:
+    """Compute the loss of each head over all images together, without the heads' weights.
+
+    Args:
+        scores: Head -> logits, shape (images, outputs).
+        truth: Head -> truth, NaN for not labelled, same shape.
+        base: The loss of one group over all heads.
     """
     with torch.inference_mode():
-        loss = float(objective(torch.from_numpy(logits), torch.from_numpy(truth)))
-    aucs = fast_auc.auc(truth, logits)
-    defined = aucs[~np.isnan(aucs)]
-    return ValidationResult(loss=loss, aucs=aucs, mean_auc=float(defined.mean()) if len(defined) else float("nan"))
+        by_head = base.by_head(_tensors(scores), _tensors(truth))
+    return {head: float(loss) for head, loss in by_head.items()}
+
+
+def _tensors(arrays: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, torch.Tensor]:
+    return {head: torch.from_numpy(values) for head, values in arrays.items()}

@@ -22,6 +22,7 @@ from xrbench.cards import ModelCard
 from xrbench.errors import CardError, UnknownNameError, suggestion
 from xrbench.progress import Reporter
 from xrbench.training.models import state_dict, weights
+from xrbench.training.models.features import NoOutputs, remove_outputs
 
 
 def build(card: ModelCard, outputs: int, *, seed: int, reporter: Reporter | None = None) -> nn.Module:
@@ -29,7 +30,7 @@ def build(card: ModelCard, outputs: int, *, seed: int, reporter: Reporter | None
 
     Args:
         card: The model card.
-        outputs: Number of outputs; the output layer is always new.
+        outputs: Number of outputs; the output layer is always new. With 0 there is none, and the network returns its features.
         seed: Seed of all random values, from 0 to 2**63 - 1.
         reporter: Where a download is shown.
 
@@ -37,10 +38,14 @@ def build(card: ModelCard, outputs: int, *, seed: int, reporter: Reporter | None
         CardError: The card names a network, an option or weights that do not exist.
         WeightsError: The weights are not available, or do not fit.
     """
+    # a network is built with an output layer, which shows where its features are
+    count = outputs or 1
     with isolated(seed):
-        network = _build_random(card, outputs)
+        network = _build_random(card, count)
         if card.weights != "none":
-            _start_from_weights(network, card, outputs, keep_head=False, reporter=reporter)
+            _start_from_weights(network, card, count, keep_head=False, reporter=reporter)
+    if not outputs:
+        remove_outputs(network, first_and_head(network, count)[1], where=f"model {card.name}")
     return network
 
 
@@ -183,11 +188,15 @@ class Published(nn.Module):
 def first_and_head(network: nn.Module, outputs: int) -> tuple[str, str]:
     """Return the names of the first convolution and of the output layer; ``""`` where there is none.
 
-    timm records both; elsewhere the output layer is the last linear layer with that many outputs.
+    timm records both; elsewhere the output layer is the last linear layer with that many outputs, or what stands in its place.
     """
     layers = list(network.named_modules())
     first = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), "")
-    heads = [name for name, layer in layers if isinstance(layer, nn.Linear) and layer.out_features == outputs]
+    heads = [
+        name
+        for name, layer in layers
+        if isinstance(layer, NoOutputs) or (isinstance(layer, nn.Linear) and layer.out_features == outputs)
+    ]
     config = getattr(network, "pretrained_cfg", None)
     config = config if isinstance(config, dict) else {}
     first_by_timm, head_by_timm = config.get("first_conv"), config.get("classifier")

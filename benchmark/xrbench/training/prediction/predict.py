@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,9 +13,10 @@ from xrbench.cards import ModelCard, Recipe
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import CardError, TrainingError, suggestion
 from xrbench.progress import Reporter, Silent
+from xrbench.training.components import heads
 from xrbench.training.fitting import devices, validation
 from xrbench.training.fitting.checkpoint import FitFolder
-from xrbench.training.fitting.loop import network_seed
+from xrbench.training.fitting.initial import random_network
 from xrbench.training.input.to_tensor import Pixels
 from xrbench.training.models import networks
 
@@ -35,7 +35,7 @@ class Predictor:
         reporter: Where progress is shown.
 
     Raises:
-        CardError: The model has no output for one of the labels.
+        CardError: The model has no output for one of the labels, or the method has no head of them.
         StoreError: The fit is not finished, or the folder holds another one.
         WeightsError: The weights of a pretrained model are not available.
     """
@@ -57,6 +57,7 @@ class Predictor:
             self.columns = columns_of(recipe.model, recipe.labels)
             network = networks.build_pretrained(recipe.model, reporter=self.reporter)
         elif folder is not None:
+            self.columns = _label_columns(recipe)
             network = _trained_network(FitFolder(folder, key=key, recipe=recipe), recipe)
         else:
             raise CardError(f"method {recipe.method.name}: is trained: the folder of a finished fit is expected")
@@ -77,10 +78,13 @@ class Predictor:
         determinism = devices.deterministic(self.device, threads=self.recipe.threads)
         with determinism, self.reporter.bar(label, len(images)) as bar:
             scores = validation.run_network(self.network, images, order, self.pixels, bar=bar)
+        if self.columns is not None and not self.recipe.method.inference:
+            # before the softmax, which is over the labels alone
+            scores = np.ascontiguousarray(scores[:, self.columns])
         if not getattr(self.network, "gives_probabilities", False):
             logits = torch.from_numpy(scores)
             scores = (logits.softmax(1) if self.recipe.task == "multiclass" else torch.sigmoid(logits)).numpy()
-        if self.columns is not None:
+        if self.columns is not None and self.recipe.method.inference:
             # outputs of a pretrained model are in its own order
             scores = np.ascontiguousarray(scores[:, self.columns])
         not_finite = ~np.isfinite(scores)
@@ -127,7 +131,14 @@ def columns_of(model: ModelCard, labels: tuple[str, ...]) -> list[int]:
 def _trained_network(folder: FitFolder, recipe: Recipe) -> nn.Module:
     state = folder.weights()
     # without initial weights, which would be overwritten and may not be on this machine
-    without_weights = msgspec.structs.replace(recipe.model, weights="none")
-    network = networks.build(without_weights, len(recipe.labels), seed=network_seed(recipe))
+    network = random_network(recipe)
     network.load_state_dict(state)
     return network
+
+
+def _label_columns(recipe: Recipe) -> list[int] | None:
+    """Return the columns of the suite's labels among the outputs of a trained network; None where there are no others."""
+    head, places = heads.labels_head(recipe.method.learned), heads.columns(recipe)
+    if head is None:
+        raise CardError(f"method {recipe.method.name}: heads: none of kind 'labels': it gives no scores of the labels")
+    return None if len(places) == 1 else list(range(heads.outputs(recipe)))[places[head.name]]
