@@ -135,7 +135,7 @@ def bind(given: dict[str, Any], chosen: dict[str, Setting], say: Reporter, *, pl
         data=folders,
         only=given["only"],
         seeds=given["seeds"],
-        precision=given["precision"],
+        precision=given.get("precision"),
         allow_missing=given["allow_missing"] or planning,
         out=_path(chosen["out"].value),
         reporter=say,

@@ -6,6 +6,7 @@ and the others go on. An interruption ends all workers at once; when this proces
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import queue
@@ -240,7 +241,8 @@ def _stopping(ended: Ended) -> Ended:
 
     def check(node: Node, outcome: Outcome) -> None:
         if outcome.status == "fatal":
-            raise StoreError(outcome.reason)
+            # the error itself may have been raised in another process
+            raise StoreError(outcome.reason) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         ended(node, outcome)
 
     return check

@@ -146,6 +146,8 @@ def reason_of(error: Exception) -> str:
     message = (str(error).splitlines() or [""])[0]
     if isinstance(error, XrbenchError):
         return message
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     frames = traceback.extract_tb(error.__traceback__)
     place = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
     return f"{type(error).__name__}: {message} ({Path(place.filename).name}, line {place.lineno})"
