@@ -31,8 +31,8 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "centre-crop": "xrbench.data.images.preprocessing:centre_crop",
             "resize": "xrbench.data.images.preprocessing:resize",
             "pad-square": "xrbench.data.images.preprocessing:pad_square",
-            "equalize": "xrbench.data.images.preprocessing:equalize",
-            "clahe": "xrbench.data.images.preprocessing:clahe",
+            "equalize": "xrbench.data.images.contrast:equalize",
+            "clahe": "xrbench.data.images.contrast:clahe",
         },
         "network": {
             "timm": "xrbench.training.models.networks:timm_network",

@@ -15,16 +15,8 @@ from skimage.exposure import equalize_adapthist
 from skimage.transform import resize as skimage_resize
 
 from xrbench.data.images import preprocessing
-from xrbench.data.images.preprocessing import (
-    centre_crop,
-    clahe,
-    describe,
-    digest,
-    equalize,
-    pad_square,
-    pipeline,
-    resize,
-)
+from xrbench.data.images.contrast import clahe, equalize
+from xrbench.data.images.preprocessing import centre_crop, describe, digest, pad_square, pipeline, resize
 from xrbench.data.images.resampling import gaussian_bilinear
 from xrbench.errors import CardError, DataError, UnknownNameError
 
@@ -140,17 +132,53 @@ def test_equalize_keeps_apart_what_8_bits_would_not() -> None:
     assert (found.min(), found.max()) == (0, 255)
 
 
-def test_equalize_in_colour_keeps_the_ratio_of_channels() -> None:
-    found, before = equalize(COLOUR).astype(float), COLOUR.astype(float)
-    np.testing.assert_allclose(found[..., 0] * before[..., 1], found[..., 1] * before[..., 0], rtol=1e-3)
-    np.testing.assert_allclose(found.max(axis=2), opencv_equalize(COLOUR.max(axis=2)), atol=1e-2)
+@pytest.mark.parametrize("block", [equalize, clahe])
+def test_contrast_in_colour_is_that_of_the_luminance(block: Callable[[np.ndarray], np.ndarray]) -> None:
+    # colours far from black and white, so that nothing is clipped
+    mild = (COLOUR // 8 + np.array([90, 110, 120])).astype(np.uint8)
+    before = np.asarray(Image.fromarray(mild).convert("YCbCr"), float)
+    found = block(mild)
+    weights = np.array([0.299, 0.587, 0.114])
+    unclipped = ((found > 0) & (found < 255)).all(axis=2)
+    assert unclipped.mean() > 0.5
+    expected = block(np.asarray(Image.fromarray(mild).convert("L"))).astype(float)
+    np.testing.assert_allclose((found @ weights)[unclipped], expected[unclipped], atol=1.5)
+    after = np.asarray(Image.fromarray(np.rint(found).astype(np.uint8)).convert("YCbCr"), float)
+    np.testing.assert_allclose(after[unclipped, 1:], before[unclipped, 1:], atol=1.5)
+
+
+@pytest.mark.parametrize("block", [equalize, clahe])
+@pytest.mark.parametrize("image", [IMAGE, DEEP])
+def test_contrast_of_grey_is_the_same_when_it_is_stored_as_colour(
+    block: Callable[[np.ndarray], np.ndarray], image: np.ndarray
+) -> None:
+    in_colour = block(np.repeat(image[:, :, None], 3, axis=2))
+    np.testing.assert_allclose(in_colour, np.repeat(block(image)[:, :, None], 3, axis=2), atol=0.02)
 
 
 def test_clahe_is_scikit_images() -> None:
-    np.testing.assert_allclose(clahe(IMAGE), equalize_adapthist(IMAGE) * 255, atol=1e-3)
-    expected = equalize_adapthist(IMAGE, kernel_size=11, clip_limit=0.03, nbins=64) * 255
-    np.testing.assert_allclose(clahe(IMAGE, kernel_size=11, clip_limit=0.03, bins=64), expected, atol=1e-3)
-    assert clahe(COLOUR).shape == COLOUR.shape
+    large = np.random.default_rng(2).normal(120, 30, (256, 272)).clip(0, 255).astype(np.uint8)
+    np.testing.assert_allclose(clahe(large), equalize_adapthist(large) * 255, atol=1e-3)
+    # 7 x 6 pixels, 4 a bin: 10 bins, and a limit that is higher by 256 / 10
+    few = equalize_adapthist(IMAGE, clip_limit=0.256, nbins=10) * 255
+    np.testing.assert_allclose(clahe(IMAGE), few, atol=1e-3)
+    expected = equalize_adapthist(IMAGE, kernel_size=20, clip_limit=0.03, nbins=64) * 255
+    np.testing.assert_allclose(clahe(IMAGE, kernel_size=20, clip_limit=0.03, bins=64), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(60, 60), (112, 104), (122, 100), (320, 260)])
+@pytest.mark.parametrize("kernel_size", [0, 14])
+def test_clahe_turns_no_grey_white(size: tuple[int, int], kernel_size: int) -> None:
+    """Half of the image is darker than grey 128, nothing is brighter than 220 but one white pixel that a marker could have."""
+    rng = np.random.default_rng(3)
+    column = np.linspace(30, 200, size[1])[None, :]
+    image = np.clip(column + rng.normal(0, 6, size), 0, 220).astype(np.uint8)
+    image[0, 0] = 255
+    found = clahe(image, kernel_size=kernel_size)
+    assert (found >= 250).mean() < 0.02
+    # a ramp stays a ramp: the columns' means rise from end to end
+    means = found.mean(axis=0)
+    assert means[: size[1] // 4].mean() < means[size[1] // 3 : -size[1] // 3].mean() < means[-size[1] // 4 :].mean()
 
 
 @pytest.mark.parametrize("block", [equalize, clahe])
@@ -248,3 +276,5 @@ def test_the_description_says_which_libraries_matter() -> None:
     assert set(described["libraries"]) == {"pillow", "scikit-image"}
     assert described["libraries"]["pillow"] == PIL.__version__.split(".")[0]
     assert described["steps"][0] == ["clahe", {"clip_limit": 0.01, "kernel_size": 0, "bins": 256}]
+    assert described["block_versions"] == {"clahe": 2}
+    assert "block_versions" not in describe(["equalize", "resize"], image_size=8, channels=1)

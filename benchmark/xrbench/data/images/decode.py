@@ -35,12 +35,12 @@ MAX_PIXELS = 128_000_000
 """Largest image that is read (a mammogram has 20 million pixels): a small file can unpack to more than the memory holds."""
 
 
-def decode(path: Path, *, channels: int = 1) -> Array:
+def decode(path: Path, *, channels: int | None = 1) -> Array:
     """Read one image file.
 
     Args:
         path: A JPEG, PNG, BMP or DICOM file; the format is that of its content, whatever its name.
-        channels: 1 for grey, 3 for red, green and blue.
+        channels: 1 for grey, 3 for red, green and blue, None for what the file has.
 
     Returns:
         Shape (height, width), or (height, width, 3); ``uint8``, or ``float32`` within 0..255 where the file is deeper than
@@ -71,19 +71,19 @@ def why_unreadable(error: OSError) -> str:
     return f"cannot be read: {(error.strerror or str(error)).lower()}"
 
 
-def decode_bytes(data: bytes, *, channels: int = 1, name: str = "") -> Array:
+def decode_bytes(data: bytes, *, channels: int | None = 1, name: str = "") -> Array:
     """Decode the content of an image file; see :func:`decode`.
 
     Args:
         data: The whole file.
-        channels: 1 or 3.
+        channels: 1, 3, or None for what the file has.
         name: The file's name; its ending identifies a DICOM file without the usual first bytes.
 
     Raises:
         DataError: The content cannot be decoded; the message says why and does not name the file.
     """
-    if channels not in (1, 3):
-        raise ValueError(f"channels: expected 1 or 3, got {channels}")
+    if channels not in (1, 3, None):
+        raise ValueError(f"channels: expected 1, 3 or None, got {channels}")
     if not data:
         raise DataError("the file is empty")
     dicom = is_dicom(data, name)
@@ -142,14 +142,25 @@ def _to_array(image: Image.Image) -> Array:
     return np.asarray(image.convert("RGB"))
 
 
-def _with_channels(array: Array, channels: int) -> Array:
+def _with_channels(array: Array, channels: int | None) -> Array:
+    if channels is None:
+        return array
     if channels == 3:
         return array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
-    if array.ndim == 2:
-        return array
-    if array.dtype == np.uint8:
-        return np.asarray(Image.fromarray(array).convert("L"))
-    return (array @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float32)
+    return luminance(array)
+
+
+def luminance(image: Array) -> Array:
+    """Return the luminance (ITU-R 601-2) of an image in colour, of the same dtype, shape (height, width); a grey image as it is.
+
+    >>> luminance(np.array([[[255, 0, 0], [9, 9, 9]]], np.uint8))
+    array([[76,  9]], dtype=uint8)
+    """
+    if image.ndim == 2:
+        return image
+    if image.dtype == np.uint8:
+        return np.asarray(Image.fromarray(image).convert("L"))
+    return (image @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float32)
 
 
 def error_line(error: BaseException) -> str:

@@ -2,7 +2,8 @@
 
 Conventions: a block takes an array of shape (height, width) or (height, width, 3) on the scale 0..255, ``uint8`` or
 ``float32``, and keyword options; it returns the same kind of array. 8-bit images stay 8-bit as long as a block allows it; the
-pipeline rounds once at its end. Options that cannot mean anything are a CardError, an image that does not fit a DataError.
+pipeline rounds once at its end. The blocks that change contrast
+are in :mod:`xrbench.data.images.contrast`. Options that cannot mean anything are a CardError, an image that does not fit a DataError.
 
 :func:`digest` names what a pipeline does, so that a cache is never read as the output of another one.
 """
@@ -13,8 +14,9 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +32,10 @@ Array = npt.NDArray[Any]
 Filter = Literal["bilinear", "bicubic", "lanczos", "box", "skimage"]
 
 VERSION = 1
-"""To be raised when a block here or the decoder gives other pixels than before: all caches are then rebuilt."""
+"""To be raised when the decoder or the pipeline gives other pixels than before: all caches are then rebuilt."""
+
+BLOCK_VERSIONS: Mapping[str, int] = MappingProxyType({"clahe": 2})
+"""Block that gives other pixels than its first version did -> version: caches that are made with it are then rebuilt."""
 
 PILLOW_FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -38,8 +43,6 @@ PILLOW_FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
     "box": Image.Resampling.BOX,
 }
-LEVELS = 65_536
-"""Bins of the histogram of an image deeper than 8 bits."""
 
 
 def centre_crop(image: Array, *, size: int = 0) -> Array:
@@ -106,60 +109,6 @@ def resize(image: Array, *, size: int, filter: Filter = "bilinear", fill: float 
     if image.ndim == 3 and image.dtype != np.uint8:
         return np.dstack([resize(image[:, :, channel], size=size, filter=filter) for channel in range(image.shape[2])])
     return np.asarray(Image.fromarray(image).resize((size, size), PILLOW_FILTERS[filter]))
-
-
-def equalize(image: Array) -> Array:
-    """Equalise the global histogram, with the formula of OpenCV's ``equalizeHist``.
-
-    A grey level v becomes ``255 (c(v) - c0) / (n - c0)``, with c(v) the number of pixels up to v, c0 that of the darkest level
-    present and n of all: darkest to 0, brightest to 255. An image of one level stays as it is. In colour the largest of
-    red, green and blue is equalised and their ratio kept.
-
-    >>> equalize(np.array([[10, 10], [20, 30]], np.uint8))
-    array([[  0,   0],
-           [128, 255]], dtype=uint8)
-    """
-    if image.ndim == 3:
-        value = image.max(axis=2)
-        ratio = equalize(value).astype(np.float32) / np.maximum(value.astype(np.float32), 1e-6)
-        scaled: Array = np.clip(image * ratio[:, :, None], 0, 255).astype(np.float32)
-        return scaled
-    deep = image.dtype != np.uint8
-    levels = LEVELS if deep else 256
-    index = np.rint(image * ((levels - 1) / 255)).astype(np.intp) if deep else image
-    cumulative = np.cumsum(np.bincount(index.ravel(), minlength=levels))
-    lowest = cumulative[cumulative > 0][0]
-    # an image of one level would be divided by 0
-    if lowest == index.size:
-        return image
-    table = np.maximum(cumulative - lowest, 0) * (255 / (index.size - lowest))
-    table = table.astype(np.float32) if deep else np.rint(table).astype(np.uint8)
-    return np.asarray(table[index])
-
-
-def clahe(image: Array, *, clip_limit: float = 0.01, kernel_size: int = 0, bins: int = 256) -> Array:
-    """Equalise histograms locally with a limit on contrast (scikit-image's ``equalize_adapthist``).
-
-    Args:
-        image: Grey or colour (then the value channel of HSV is equalised). An image of one level stays as it is.
-        clip_limit: Share of a region's pixels above which a bin is clipped, 0 to 1; higher gives more contrast.
-        kernel_size: Side of a region in pixels; 0 takes an eighth of each side of the image.
-        bins: Grey levels of the histograms.
-    """
-    if not 0 <= clip_limit <= 1:
-        raise CardError(f"preprocessing 'clahe': clip_limit: expected a share from 0 to 1, got {clip_limit}")
-    if kernel_size < 0 or not 2 <= bins <= 16_384:
-        raise CardError(
-            f"preprocessing 'clahe': expected kernel_size >= 0 and 2..16384 bins, got {kernel_size}, {bins}"
-        )
-    if image.min() == image.max():
-        return image
-    from skimage.exposure import equalize_adapthist
-
-    # scikit-image takes uint8 as 0..255 and floats as 0..1
-    unit = image if image.dtype == np.uint8 else image / np.float32(255)
-    result = equalize_adapthist(unit, kernel_size=kernel_size or None, clip_limit=clip_limit, nbins=bins)
-    return np.asarray(result * 255, np.float32)
 
 
 def pipeline(
@@ -240,12 +189,15 @@ def describe(steps: Sequence[BlockSpec], *, image_size: int, channels: int, wher
     libraries = {"pillow": metadata.version("pillow").split(".")[0]}
     if any(name == "clahe" for name, _ in resolved):
         libraries["scikit-image"] = ".".join(metadata.version("scikit-image").split(".")[:2])
+    versions = {name: BLOCK_VERSIONS[name] for name, _ in resolved if name in BLOCK_VERSIONS}
     return {
         "version": VERSION,
         "channels": channels,
         "image_size": image_size,
         "steps": [[name, options] for name, options in resolved],
         "libraries": libraries,
+        # left out where there are none, so that other caches keep their names
+        **({"block_versions": versions} if versions else {}),
     }
 
 
