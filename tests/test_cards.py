@@ -174,3 +174,14 @@ def test_a_card_with_a_name_of_before_is_told_the_present_one(tmp_path: Path, te
     with pytest.raises(CardError) as caught:
         cards.read(path, cards.SuiteCard)
     assert str(caught.value) == f"{path}: {message}"
+
+
+def test_a_slice_has_the_colour_of_its_base(tmp_path: Path) -> None:
+    skin = cards.read(write(tmp_path, "skin.toml", 'title = "x"\nreader = "table"\nchannels = 3'), cards.DatasetCard)
+    assert skin.channels == 3
+    with pytest.raises(
+        CardError, match=r"of-it\.toml: channels: a slice has the colour of its base; set it on dataset 'skin'"
+    ):
+        cards.read(write(tmp_path, "of-it.toml", 'title = "x"\nbase = "skin"\nchannels = 3'), cards.DatasetCard)
+    with pytest.raises(CardError, match="channels"):
+        cards.read(write(tmp_path, "two.toml", 'title = "x"\nreader = "table"\nchannels = 2'), cards.DatasetCard)

@@ -11,7 +11,7 @@ from PIL import Image
 from xrbench import cards
 from xrbench.catalogue import Catalogue, open_catalogue
 from xrbench.data.datasets.sources import DataRoots
-from xrbench.errors import DataError, MissingDataError
+from xrbench.errors import CardError, DataError, MissingDataError
 from xrbench.planning import make_plan, without_datasets
 from xrbench.runs.bound_plan import BoundPlan, bind
 from xrbench.runs.cache_keys import ensemble_key
@@ -205,3 +205,65 @@ def test_leaving_out_datasets_keeps_what_does_not_need_them(catalogue: Catalogue
     plan = make_plan(catalogue.suite("tiny"), catalogue)
     assert without_datasets(plan, ["three"]).fits == ()
     assert isinstance(plan.suite, cards.SuiteCard)
+
+
+def colour(catalogue: Catalogue, root: Path, name: str) -> None:
+    """Give a hospital images in colour, and say so on its card."""
+    for path in (root / name / "images").iterdir():
+        grey = int(np.asarray(Image.open(path))[0, 0])
+        Image.fromarray(np.full((10, 12, 3), [grey, 255 - grey, 7], np.uint8)).save(path)
+        os.utime(path, (1e9, 1e9))
+    card = catalogue.path("dataset", name)
+    card.write_text(card.read_text() + "channels = 3\n")
+
+
+def colourful(catalogue: Catalogue, tmp_path: Path, *names: str, model: str = "resnet18-scratch-rgb") -> BoundPlan:
+    for name in ("one", "two", "three"):
+        hospital(tmp_path / "data", name)
+    for name in names:
+        colour(catalogue, tmp_path / "data", name)
+    suite = catalogue.path("suite", "tiny")
+    suite.write_text(SUITE.replace("resnet18-scratch", model))
+    return bound(open_catalogue([tmp_path / "lab"]), tmp_path / "data")
+
+
+def test_grey_and_colour_hospitals_in_one_batch(catalogue: Catalogue, tmp_path: Path) -> None:
+    found = colourful(catalogue, tmp_path, "two")
+    found.open_caches(tmp_path / "cache", jobs=1)
+    assert {base: cache.pixels.shape[1] for (base, _), cache in found.caches.items()} == {
+        "one": 1,
+        "two": 3,
+        "three": 1,
+    }
+    fit = next(fit for fit in found.plan.fits if fit.train == ("one", "two"))
+    images = found.image_set(found.parts[fit.name].train, found.catalogue.model(fit.model))
+    batch = images.gather(np.arange(len(images)))
+    assert batch.shape == (24, 3, 8, 8)
+    of_two = images.domain == images.domains.index("two")
+    assert (batch[~of_two] == batch[~of_two][:, :1]).all()
+    assert (batch[of_two][:, 2] == 7).all()
+    again = bound(found.catalogue, tmp_path / "data")
+    assert again.reopen_caches(tmp_path / "cache")
+
+
+def test_keys_know_colour_where_it_is_used_and_only_there(catalogue: Catalogue, tmp_path: Path) -> None:
+    grey = colourful(catalogue, tmp_path, model="resnet18-scratch-rgb")
+    grey.open_caches(tmp_path / "cache", jobs=1)
+    before = {fit.name: fit_key(grey, fit) for fit in grey.plan.fits}
+    # the same files, read in colour
+    card = catalogue.path("dataset", "two")
+    card.write_text(card.read_text() + "channels = 3\n")
+    read_anew = bound(open_catalogue([tmp_path / "lab"]), tmp_path / "data")
+    read_anew.open_caches(tmp_path / "cache", jobs=1)
+    changed = {fit.train for fit in read_anew.plan.fits if fit_key(read_anew, fit) != before[fit.name]}
+    assert changed == {("one", "two"), ("two", "three")}
+
+
+def test_a_network_for_grey_images_is_refused_on_colour_in_one_line(catalogue: Catalogue, tmp_path: Path) -> None:
+    with pytest.raises(CardError) as caught:
+        colourful(catalogue, tmp_path, "two", model="resnet18-scratch")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "resnet18-scratch.toml: channels: expected 3 for the images in colour of dataset 'two', got 1" in message
+    assert "or set channels = 1 in" in message
+    assert "two.toml" in message

@@ -106,7 +106,7 @@ class ImageSource:
                 paths=[path for path, of in zip(paths, bases, strict=True) if of == base],
                 steps=self.suite.preprocessing,
                 image_size=image_size,
-                channels=1,
+                channels=next(self.of(name).card.channels for name, _ in images if self.of(name).base == base),
                 jobs=self.jobs,
                 reporter=self.reporter,
                 where=f"suite {self.suite.name}",

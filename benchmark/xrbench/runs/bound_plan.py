@@ -154,16 +154,16 @@ class BoundPlan:
     ) -> Iterator[tuple[tuple[str, int], Path, dict[str, Any]]]:
         """List each cache's key and folder, and what it is made from, as arguments of ``open_cache`` and ``peek_cache``."""
         for (base, size), paths in self.needed().items():
-            root = next(domain.root for domain in self.domains.values() if domain.base == base)
+            domain = next(domain for domain in self.domains.values() if domain.base == base)
             source = {
-                "root": root,
+                "root": domain.root,
                 "paths": paths,
                 "steps": self.plan.suite.preprocessing,
                 "image_size": size,
-                "channels": 1,
+                "channels": domain.published.channels,
                 "skip_unreadable": skip_unreadable,
             }
-            yield (base, size), cache_folder(folder, base, root), source
+            yield (base, size), cache_folder(folder, base, domain.root), source
 
     def image_set(self, part: split.Part, recipe: cards.Recipe) -> ImageSet:
         """Join the rows of a part with their pixels and the truth of every head."""

@@ -52,9 +52,11 @@ def rows_digest(bound: BoundPlan, part: split.Part, model: cards.ModelCard) -> s
     return split.rows_digest(digests)
 
 
-def preprocessing_digest(bound: BoundPlan, model: cards.ModelCard) -> str:
-    """Hash the steps between a file and its cached pixels."""
-    return preprocessing.digest(bound.plan.suite.preprocessing, image_size=bound.image_size(model), channels=1)
+def preprocessing_digest(bound: BoundPlan, model: cards.ModelCard, *parts: split.Part) -> str:
+    """Hash the steps between a file and its cached pixels; one hash for grey and one for colour where the parts have both."""
+    steps, size = bound.plan.suite.preprocessing, bound.image_size(model)
+    channels = {bound.domains[name].published.channels for part in parts for name in part}
+    return "+".join(preprocessing.digest(steps, image_size=size, channels=number) for number in sorted(channels))
 
 
 def fit_key(bound: BoundPlan, fit: Fit, parents: Sequence[str] = ()) -> str:
@@ -64,7 +66,7 @@ def fit_key(bound: BoundPlan, fit: Fit, parents: Sequence[str] = ()) -> str:
         "".join((rows_digest(bound, part, recipe.model), *_heads_digest(bound, part, recipe.method)))
         for part in (parts.train, parts.valid)
     )
-    preprocessing = preprocessing_digest(bound, recipe.model)
+    preprocessing = preprocessing_digest(bound, recipe.model, parts.train, parts.valid)
     return cache_keys.fit_key(recipe, train=train, valid=valid, preprocessing=preprocessing, parents=parents)
 
 
@@ -86,11 +88,11 @@ def cell_key(bound: BoundPlan, cell: Cell, keys: Mapping[str, str]) -> str:
     """Return the key of a cell, given those of the fits (name -> key)."""
     if cell.is_ensemble:
         return cache_keys.ensemble_key(member_keys(bound, cell, keys))
-    model = bound.catalogue.model(cell.model)
+    model, part = bound.catalogue.model(cell.model), bound.part(cell)
     return cache_keys.cell_key(
         [keys[name] for name in cell.fits],
-        rows=rows_digest(bound, bound.part(cell), model),
-        preprocessing=preprocessing_digest(bound, model),
+        rows=rows_digest(bound, part, model),
+        preprocessing=preprocessing_digest(bound, model, part),
         model=None if cell.fits else model,
         labels=bound.plan.suite.labels,
     )
@@ -98,7 +100,7 @@ def cell_key(bound: BoundPlan, cell: Cell, keys: Mapping[str, str]) -> str:
 
 def member_keys(bound: BoundPlan, cell: Cell, keys: Mapping[str, str]) -> list[str]:
     """Return the keys of the cells whose scores an ensemble averages: one a fit, on the same rows."""
-    model = bound.catalogue.model(cell.model)
-    rows, pixels = rows_digest(bound, bound.part(cell), model), preprocessing_digest(bound, model)
+    model, part = bound.catalogue.model(cell.model), bound.part(cell)
+    rows, pixels = rows_digest(bound, part, model), preprocessing_digest(bound, model, part)
     labels = bound.plan.suite.labels
     return [cache_keys.cell_key([keys[name]], rows=rows, preprocessing=pixels, labels=labels) for name in cell.fits]

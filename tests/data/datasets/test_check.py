@@ -145,3 +145,32 @@ def test_a_slice_is_checked_on_its_own_rows(root: Path, vocabulary: Vocabulary) 
     found = check(images, card(), vocabulary, root)
     assert found.ok
     assert (found.images, found.access) == (2, "ask the NIH")
+
+
+def skin(folder: Path, *, grey: int = 0) -> None:
+    """Draw six images of the colour of skin, the first few of them in grey with three channels."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels.csv").write_text("image,dx\n" + "".join(f"{n}.jpg,nv\n" for n in range(6)))
+    for number in range(6):
+        colour = (120, 120, 120) if number < grey else (200, 150, 120)
+        pixels = np.random.default_rng(number).integers(-20, 20, (40, 40, 1)) + np.array(colour)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / f"{number}.jpg")
+
+
+def test_colour_is_compared_with_the_card(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    skin(tmp_path / "all")
+    skin(tmp_path / "some", grey=2)
+    skin(tmp_path / "none", grey=6)
+
+    def line(name: str, channels: int) -> list[str]:
+        asked = card(name, reader="table", options={"class_column": "dx"}, channels=channels)
+        found = look(tmp_path, vocabulary, asked, read_pixels=True)
+        assert found.ok
+        return [line for line in found.lines() if line.startswith("  colour:")]
+
+    assert line("all", 3) == ["  colour: 6 images show colours"]
+    assert line("some", 3) == ["  colour: 4 images show colours, 2 are grey"]
+    assert line("none", 3) == ["  colour: 0 images show colours, 6 are grey"]
+    kept = "channels = 3 in the card keeps them"
+    assert line("some", 1) == [f"  colour: 4 of 6 images show colours and are read as grey; {kept}"]
+    assert line("none", 1) == []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,13 @@ def test_lines_for_people(ours: Domain) -> None:
         "          30.0 ± 14.1 years (20 to 40, 1 unknown) (patients at their first image)",
         "left out  2   no labels",
     ]
+
+
+def test_images_in_colour_are_said_to_be(ours: Domain) -> None:
+    coloured = replace(ours, channels=3)
+    assert describe(coloured).lines()[1] == "images    5   3 patients, in colour"
+    assert describe(coloured.where({"view": "PA"})).to_dict()["channels"] == 3
+    assert describe(ours).to_dict()["channels"] == 1
 
 
 def test_drawn_images_are_stamped(ours: Domain) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,6 +70,42 @@ def test_an_image_alone_is_enough(write: Write, tmp_path: Path, vocabulary: Voca
     reading = table.read(tmp_path, vocabulary=vocabulary, labels={})
     assert reading.frame[["patient_id", "view", "sex", "age"]].isna().all(axis=None)
     assert "no patient ids" in reading.notes[0]
+
+
+CLASSES = """image,lesion_id,dx,age,sex,site
+a.jpg,L1,nv,,,
+b.jpg,L1,atypical nevus,40,F,back
+c.jpg,L2,MEL,,,
+d.jpg,L3,,,,
+"""
+
+
+def test_one_column_of_classes_is_a_label_for_each_class(write: Write, tmp_path: Path, vocabulary: Vocabulary) -> None:
+    write("labels.csv", CLASSES)
+    named = {"atypical nevus": "Nevus", "bcc": "Basal Cell Carcinoma"}
+    options: dict[str, Any] = {"columns": {"patient_id": "lesion_id"}, "class_column": "dx"}
+    reading = table.read(tmp_path, vocabulary=vocabulary, labels=named, **options)
+    assert set(reading.labels) == {"Nevus", "Melanoma", "Basal Cell Carcinoma"}
+    np.testing.assert_array_equal(reading.frame["Nevus"], [1, 1, 0, np.nan])
+    np.testing.assert_array_equal(reading.frame["Melanoma"], [0, 0, 1, np.nan])
+    np.testing.assert_array_equal(reading.frame["Basal Cell Carcinoma"], [0, 0, 0, np.nan])
+    assert reading.frame["patient_id"].tolist() == ["L1", "L1", "L2", "L3"]
+    assert reading.frame["site"].tolist()[1] == "back"
+
+
+def test_classes_beside_label_columns(write: Write, tmp_path: Path, vocabulary: Vocabulary) -> None:
+    write("labels.csv", "image,dx,Edema\n1.png,nv,1\n2.png,mel,0\n")
+    reading = table.read(tmp_path, vocabulary=vocabulary, labels={}, class_column="dx", label_columns=["Edema"])
+    assert reading.labels == ("Edema", "Nevus", "Melanoma")
+    np.testing.assert_array_equal(reading.frame["Edema"], [1, 0])
+
+
+def test_classes_that_nobody_knows(write: Write, tmp_path: Path, vocabulary: Vocabulary) -> None:
+    write("labels.csv", CLASSES)
+    with pytest.raises(UnknownNameError, match=r"labels\.csv: column 'dx': unknown label 'atypical nevus'"):
+        table.read(tmp_path, vocabulary=vocabulary, labels={}, class_column="dx")
+    with pytest.raises(DataError, match="no column 'diagnosis'"):
+        table.read(tmp_path, vocabulary=vocabulary, labels={}, class_column="diagnosis")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import DatasetCard, Vocabulary
@@ -20,6 +22,8 @@ from xrbench.progress import Reporter, Silent
 
 SHOWN = 3
 """Number of examples that a line names."""
+PLAIN_DIFFERENCE = 24
+"""Difference between red, green and blue, of 255, that is a colour and no artefact of compression."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Check:
         shared: Images whose file is also that of another row.
         unreadable: Image -> why it cannot be decoded.
         decoded: Number of images that were decoded.
+        channels: 3 where the card says that images are in colour, else 1.
+        coloured: Number of decoded images that show colours.
         counts: Numbers of the card and those observed.
         whole: Whether the counts must agree: not for a sample in xrbench's own layout, nor for synthetic images.
         notes: Remarks on this copy.
@@ -72,6 +78,8 @@ class Check:
     shared: tuple[str, ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
     decoded: int = 0
+    channels: int = 1
+    coloured: int = 0
     counts: tuple[Count, ...] = ()
     whole: bool = False
     notes: tuple[str, ...] = ()
@@ -124,6 +132,14 @@ class Check:
             yield f"unreadable: {len(reasons):,} of {self.decoded:,} images: {_first_few(reasons)}"
         elif self.decoded:
             yield f"readable: all {self.decoded:,} images were decoded"
+        if self.decoded and self.channels == 3:
+            grey = self.decoded - len(self.unreadable) - self.coloured
+            yield f"colour: {self.coloured:,} images show colours{f', {grey:,} are grey' if grey else ''}"
+        elif self.coloured:
+            yield (
+                f"colour: {self.coloured:,} of {self.decoded:,} images show colours and are read as grey; "
+                "channels = 3 in the card keeps them"
+            )
 
     def _count_lines(self) -> Iterator[str]:
         if not self.counts or self.synthetic:
@@ -180,7 +196,7 @@ def check(
         return Check(**identity, wrong=str(error))
     report = reporter or Silent()
     absent = _absent_images(domain, report)
-    unreadable, decoded = _unreadable_images(domain, set(absent), jobs, report) if read_pixels else ({}, 0)
+    pixels = _read_images(domain, set(absent), jobs, report) if read_pixels else _Pixels()
     return Check(
         **identity,
         folder=domain.root,
@@ -190,8 +206,10 @@ def check(
         patients=count_of(domain, "patients"),
         absent=absent,
         shared=tuple(domain.frame.loc[domain.frame["path"].duplicated(), "path"]),
-        unreadable=unreadable,
-        decoded=decoded,
+        unreadable=pixels.unreadable,
+        decoded=pixels.decoded,
+        channels=domain.channels,
+        coloured=pixels.coloured,
         counts=tuple(Count(key, expected, count_of(domain, key)) for key, expected in card.counts.items()),
         whole=domain.layout == "published" and not domain.synthetic,
         notes=(*(f"left out: {n:,} images ({reason})" for reason, n in domain.dropped.items()), *domain.notes),
@@ -211,23 +229,49 @@ def _absent_images(domain: Domain, reporter: Reporter) -> tuple[str, ...]:
     return tuple(paths[row] for row in sorted(absent))
 
 
-def _unreadable_images(domain: Domain, absent: set[str], jobs: int, reporter: Reporter) -> tuple[dict[str, str], int]:
+@dataclass(frozen=True)
+class _Pixels:
+    """What the files of a dataset hold; see ``Check``."""
+
+    unreadable: dict[str, str] = field(default_factory=dict)
+    decoded: int = 0
+    coloured: int = 0
+
+
+def _read_images(domain: Domain, absent: set[str], jobs: int, reporter: Reporter) -> _Pixels:
     # Pillow releases the interpreter lock while it decodes, so threads suffice here
-    def attempt(path: str) -> str:
+    def attempt(path: str) -> tuple[str, bool]:
         try:
-            decode(domain.root / path)
+            return "", shows_colours(decode(domain.root / path, channels=None))
         except DataError as error:
-            return str(error).removeprefix(f"{domain.root / path}: ")
-        return ""
+            return str(error).removeprefix(f"{domain.root / path}: "), False
 
     paths = [path for path in domain.frame["path"] if path not in absent]
-    reasons = {}
+    reasons, coloured = {}, 0
     with reporter.bar(f"images {domain.name}", len(paths)) as bar, ThreadPoolExecutor(max(jobs, 1)) as pool:
-        for path, reason in zip(paths, pool.map(attempt, paths), strict=True):
+        for path, (reason, is_coloured) in zip(paths, pool.map(attempt, paths), strict=True):
             bar.advance()
+            coloured += is_coloured
             if reason:
                 reasons[path] = reason
-    return reasons, len(paths)
+    return _Pixels(reasons, len(paths), coloured)
+
+
+def shows_colours(image: npt.NDArray[Any]) -> bool:
+    """Return whether an image shows colours: one pixel in a hundred, at least, in which red, green and blue differ plainly.
+
+    Grey images that are stored with three channels do not count, nor the faint tints that JPEG makes of them, nor a small coloured
+    mark.
+
+    Args:
+        image: Values 0..255, shape (height, width) or (height, width, 3).
+
+    >>> shows_colours(np.zeros((4, 4))), shows_colours(np.full((4, 4, 3), [200, 150, 130]))
+    (False, True)
+    """
+    if image.ndim == 2:
+        return False
+    return bool((np.ptp(image, axis=2) > PLAIN_DIFFERENCE).mean() >= 0.01)
 
 
 def _first_few(names: Sequence[str]) -> str:

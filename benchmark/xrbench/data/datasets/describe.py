@@ -61,6 +61,7 @@ class Description:
 
     Attributes:
         name, title, layout, synthetic: Its name, its card's title, the layout of its files, whether its images are synthetic.
+        channels: 3 where its images are read in colour, else 1.
         images: Number of images.
         patients, studies: Numbers of patients and studies; None when ids are not published.
         views, sex: Value -> images; ``unknown`` counts what is missing.
@@ -75,6 +76,7 @@ class Description:
     title: str
     layout: str
     synthetic: bool
+    channels: int
     images: int
     patients: int | None
     studies: int | None
@@ -103,7 +105,7 @@ class Description:
         studies = "" if self.studies is None else f", {self.studies:,} studies"
         lines = [
             f"{self.name}   {self.title}   ({self.layout} layout)",
-            f"images    {self.images:,}   {people}{studies}",
+            f"images    {self.images:,}   {people}{studies}{', in colour' if self.channels == 3 else ''}",
             f"views     {_counts(self.views, self.images)}",
             f"sex       {_counts(self.sex, self.images)}",
             f"age       {_ages(self.age)}",
@@ -125,6 +127,7 @@ def describe(domain: Domain) -> Description:
         title=domain.card.title,
         layout=domain.layout,
         synthetic=domain.synthetic,
+        channels=domain.channels,
         images=len(frame),
         patients=int(frame["patient_id"].nunique()) if identified else None,
         studies=int(frame["study"].nunique()) if frame["study"].notna().any() else None,

@@ -48,6 +48,7 @@ class Domain:
         synthetic: Whether the images are synthetic.
         layout: ``published``, or ``table`` for xrbench's own layout.
         read_options: Options that were passed to the reader.
+        channels: 3 where the dataset's images are read in colour, else 1.
     """
 
     card: DatasetCard
@@ -60,6 +61,7 @@ class Domain:
     synthetic: bool = False
     layout: Literal["published", "table"] = "published"
     read_options: Mapping[str, Any] = field(default_factory=dict)
+    channels: Literal[1, 3] = 1
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -227,6 +229,7 @@ def _read(card: DatasetCard, vocabulary: Vocabulary, root: Path) -> Domain:
         synthetic=card.synthetic or marked,
         layout="table" if uses_table or card.reader == "table" else "published",
         read_options=options,
+        channels=card.channels,
     )
 
 

@@ -19,7 +19,7 @@ from xrbench.data.datasets.domain import Domain, find_folder, load_domain, selec
 from xrbench.data.labels import policies as labelling
 from xrbench.data.labels.single_class import ClassChoice, check_caps, single_class
 from xrbench.data.splits import split
-from xrbench.errors import DataError, MissingDataError, UsageError
+from xrbench.errors import CardError, DataError, MissingDataError, UsageError
 from xrbench.planning import Plan
 
 
@@ -163,7 +163,12 @@ def load_all(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[s
 
     Returns:
         Domain -> selected rows, and for datasets that are missing, domain -> message.
+
+    Raises:
+        DataError: Metadata are not as their layout promises.
+        CardError: A network for grey images is given a dataset in colour.
     """
+    check_channels(plan, catalogue)
     if plan.suite.task == "multiclass":
         check_caps(plan.suite.classes, plan.datasets_of_suite, where=f"suite {plan.suite.name}")
     bases: dict[str, Domain] = {}
@@ -182,6 +187,23 @@ def load_all(plan: Plan, catalogue: Catalogue, roots: DataRoots) -> tuple[dict[s
             domain = slice_of(domain, card_of_slice)
         domains[name] = select_rows(domain, plan, catalogue)
     return domains, missing
+
+
+def check_channels(plan: Plan, catalogue: Catalogue) -> None:
+    """Refuse a network for grey images on a dataset in colour; grey images are repeated for a network with 3 channels.
+
+    Raises:
+        CardError: The message names both cards, and what can be changed in them.
+    """
+    used = [(fit.model, name) for fit in plan.fits for name in (*fit.train, fit.valid)]
+    used += [(cell.model, name) for cell in plan.cells for name in cell.tests]
+    # "held-out" and "none" are no datasets
+    for model, name in dict.fromkeys((model, plan.bases[name]) for model, name in used if name in plan.bases):
+        if catalogue.dataset(name).channels > catalogue.model(model).channels:
+            raise CardError(
+                f"{catalogue.path('model', model)}: channels: expected 3 for the images in colour of dataset {name!r}, got 1; "
+                f"take a network with 3 channels, or set channels = 1 in {catalogue.path('dataset', name)} to read them as grey"
+            )
 
 
 def missing_line(name: str, card: cards.DatasetCard, roots: DataRoots) -> str:

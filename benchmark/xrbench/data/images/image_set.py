@@ -47,17 +47,26 @@ class ImageSet:
             object.__setattr__(self, name, value)
 
     def gather(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Copy the images at these positions into one array of shape (len(indices), channels, height, width)."""
+        """Copy the images at these positions into one array of shape (len(indices), channels, height, width).
+
+        Where some datasets are grey and others in colour, there are 3 channels and grey is repeated, whatever images are chosen.
+        """
         domain, row = self.domain[indices], self.row[indices]
         # one cache needs no look-up of the dataset of each image
         if len(self.pixels) == 1:
             return np.asarray(self.pixels[0][row])
-        out = np.empty((len(indices), *self.pixels[0].shape[1:]), np.uint8)
+        channels = max(pixels.shape[1] for pixels in self.pixels)
+        out = np.empty((len(indices), channels, *self.pixels[0].shape[2:]), np.uint8)
         for number, pixels in enumerate(self.pixels):
             of_dataset = domain == number
             if of_dataset.any():
+                # one channel is broadcast to all
                 out[of_dataset] = pixels[row[of_dataset]]
         return out
+
+    def picture(self, index: int) -> npt.NDArray[np.uint8]:
+        """Copy one image as it is drawn: shape (height, width) where its dataset is grey, (height, width, 3) in colour."""
+        return as_picture(self.pixels[int(self.domain[index])][int(self.row[index])])
 
     def first(self, count: int) -> ImageSet:
         """Return the first ``count`` images; with 0 a set of the same kind without images."""
@@ -110,3 +119,12 @@ class _Mapped:
     def open(self) -> npt.NDArray[np.uint8]:
         """Map them again, read-only."""
         return np.memmap(self.file, np.uint8, mode="r", offset=self.offset, shape=self.shape)
+
+
+def as_picture(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Copy cached pixels, shape (channels, height, width), to the layout of pictures: (height, width) or (height, width, 3).
+
+    >>> as_picture(np.zeros((3, 2, 4), np.uint8)).shape, as_picture(np.zeros((1, 2, 4), np.uint8)).shape
+    ((2, 4, 3), (2, 4))
+    """
+    return np.array(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2))

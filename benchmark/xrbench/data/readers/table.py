@@ -2,7 +2,8 @@
 
 ``labels.csv`` has a column ``image`` (a file name, with or without its ending) and, as far as they are known, ``patient_id``,
 ``study``, ``view``, ``age`` and ``sex``; every other column whose name the vocabulary knows is a label with cells 1, 0, -1
-(uncertain) or blank. Columns that are neither are kept as text, so that a site or a scanner can define a slice.
+(uncertain) or blank. A table that names one diagnosis for each image in a single column is read with the option ``class_column``.
+All other columns are kept as text, so that a site or a scanner can define a slice.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from xrbench.cards import Vocabulary
@@ -36,22 +38,27 @@ def read(
     images: str = IMAGES,
     columns: Mapping[str, str] | None = None,
     label_columns: Sequence[str] = (),
+    class_column: str = "",
 ) -> Reading:
     """Read a folder of images with one table.
 
     Args:
         root: The folder.
         vocabulary: The shared names of findings.
-        labels: Names of label columns in the table -> shared names, where they differ.
+        labels: Names of label columns in the table, or of classes in ``class_column``, -> shared names, where they differ.
         csv: Name of the table.
         images: Folder of the images, relative to the root.
         columns: Standard name (``image``, ``path``, ``patient_id``, ``study``, ``view``, ``age``, ``sex``) -> the table's
             column, where they differ. ``path`` is relative to the root and goes before ``images``.
-        label_columns: The table's label columns; by default all those that ``labels`` or the vocabulary knows.
+        label_columns: The table's label columns; by default all those that ``labels`` or the vocabulary knows, or none where there
+            is a ``class_column``.
+        class_column: Column that names one class for each image. Each class of the column or of ``labels`` is a label: 1 in its own
+            images, 0 in those of other classes, not mentioned where the cell is blank. Several classes may have one shared name.
 
     Raises:
         MissingDataError: The table is not there.
         DataError: A column is missing, a cell is not what it should be, or there is no label.
+        UnknownNameError: Neither ``labels`` nor the vocabulary knows a class.
         CardError: ``columns`` names something that is not a standard column.
     """
     path = find_sheet(root, csv, needed="one row an image")
@@ -60,16 +67,22 @@ def read(
         if name not in STANDARD:
             raise CardError(f"{root.name}: options.columns: unknown column {name!r}{suggestion(name, STANDARD)}")
     header = header_of(path)
-    own_labels = _labels(path, header, vocabulary, labels, label_columns, {renamed.get(n, n) for n in STANDARD})
+    own_labels = {}
+    if label_columns or not class_column:
+        named = {} if class_column else labels
+        own_labels = _labels(path, header, vocabulary, named, label_columns, {renamed.get(n, n) for n in STANDARD})
     others = [n for n in header if n and n not in own_labels and n not in {renamed.get(s, s) for s in STANDARD}]
     column_names = {"image": "image", **renamed} | {f"label:{own}": own for own in own_labels}
     column_names |= {f"other:{name}": name for name in others}
+    column_names |= {"class": class_column} if class_column else {}
     sheet = read_sheet(path, column_names, optional={name: name for name in STANDARD if name not in column_names})
     standard = {**_standard(sheet), "path": _paths(root, sheet, images)}
     states_of_label = {
         name: sheet.values(f"label:{own}", parsing.state, expected=parsing.STATE, dtype=np.float32)
         for own, name in own_labels.items()
     }
+    if class_column:
+        states_of_label |= _class_states(sheet, vocabulary, labels)
     extra = {name: sheet.text(f"other:{name}") for name in others}
     return Reading(
         tidy(standard, states_of_label, extra), tuple(states_of_label), notes=_notes(path, others, standard, vocabulary)
@@ -108,6 +121,18 @@ def _labels(
         other_names = [name for name in header if name and name not in standard]
         raise DataError(f"{path}: no column is a label of the vocabulary (columns: {', '.join(other_names) or 'none'})")
     return named_labels(label_names, vocabulary, labels, where=str(path))
+
+
+def _class_states(
+    sheet: Sheet, vocabulary: Vocabulary, labels: Mapping[str, str]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the states of each label, float32 of shape (rows,), from the column of classes."""
+    classes = sheet.text("class", missing=parsing.BLANK)
+    lookup, where = Lookup(vocabulary), f"{sheet.path}: column {sheet.columns['class']!r}"
+    shared = {name: lookup(labels.get(name, name), where=where) for name in dict.fromkeys([*labels, *classes.dropna()])}
+    of_row = classes.map(shared).to_numpy(object)
+    blank = classes.isna().to_numpy(bool)
+    return {name: np.where(blank, np.nan, of_row == name).astype(np.float32) for name in dict.fromkeys(shared.values())}
 
 
 def _standard(sheet: Sheet) -> dict[str, Any]:
