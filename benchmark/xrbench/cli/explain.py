@@ -41,7 +41,9 @@ PATH = click.Path(path_type=Path)
     metavar="NAME",
     help="How: gradcam, gradcam++, hirescam, layercam, xgradcam.",
 )
-@click.option("--layer", default="", metavar="NAME", help="Layer whose maps are weighed (default: last convolutional).")
+@click.option(
+    "--layer", default="", metavar="NAME", help="Layer whose maps are weighed (default: the deepest with 7 x 7 cells)."
+)
 @click.option("--boxes", is_flag=True, help="Also measure all images that have a reader's box of the label against it.")
 @click.option(
     "--tolerance",

@@ -183,4 +183,5 @@ def _is_current(target: Path, run: ExplainableRun, question: Question) -> bool:
     except StoreError:
         return False
     current = without_nan(description(run, question, run.select(question.only)))
-    return stored.get("asked") == current["asked"] and set(stored.get("keys", ())) >= set(current["keys"])
+    same = all(stored.get(name) == current[name] for name in ("asked", "layers"))
+    return same and set(stored.get("keys", ())) >= set(current["keys"])

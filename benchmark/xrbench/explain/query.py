@@ -30,7 +30,7 @@ class Question:
         target: ``predicted``, ``truth`` or a label; empty for ``predicted`` in a multi-class task, else for the label that the
             panel is about. In a multi-label task ``predicted`` and ``truth`` ask for evidence for or against the panel's label.
         technique: Such as ``gradcam``.
-        layer: Name of a layer; empty for the last convolutional one.
+        layer: Name of a layer; empty for the deepest one with a map of at least 7 x 7 cells.
         only: ``field=value`` filters on cells.
         boxes: Whether all images with a label and a box of it are compared with the box, not only those that are shown.
         tolerance: Distance in pixels of the map at which its highest point still counts as inside a box.

@@ -187,24 +187,27 @@ def test_a_coarse_map_lies_where_its_cells_lie(ready: Ready) -> None:
     assert found.argmax() // 16 in range(12, 16)
 
 
-CASES: dict[str, tuple[dict[str, Any], Literal[1, 3], int, str]] = {
-    "resnet": ({"block": "timm", "name": "resnet10t"}, 1, 64, "layer4"),
-    "resnet, small": ({"block": "timm", "name": "resnet10t"}, 1, 32, "layer3"),
-    "resnet of torchvision": ({"block": "torchvision", "name": "resnet18"}, 3, 64, "layer4"),
-    "densenet": ({"block": "torchxrayvision", "name": "densenet121"}, 1, 64, "features.norm5"),
-    "efficientnet": ({"block": "timm", "name": "efficientnet_b0"}, 1, 64, "bn2"),
-    "mobilenet": ({"block": "torchvision", "name": "mobilenet_v3_small"}, 3, 64, "features"),
-    "own": ({"block": "mylab_blocks:tiny_network"}, 1, 16, "5"),
+CASES: dict[str, tuple[dict[str, Any], Literal[1, 3], int, str, int]] = {
+    "resnet": ({"block": "timm", "name": "resnet10t"}, 1, 224, "layer4", 7),
+    "resnet, 112 pixels": ({"block": "timm", "name": "resnet10t"}, 1, 112, "layer3", 7),
+    "resnet, 64 pixels": ({"block": "timm", "name": "resnet10t"}, 1, 64, "layer2", 8),
+    "resnet, 16 pixels": ({"block": "timm", "name": "resnet10t"}, 1, 16, "layer2", 2),
+    "resnet of torchvision": ({"block": "torchvision", "name": "resnet18"}, 3, 64, "layer2", 8),
+    "resnet with bottlenecks": ({"block": "torchvision", "name": "resnet50"}, 1, 64, "layer2", 8),
+    "densenet": ({"block": "torchxrayvision", "name": "densenet121"}, 1, 64, "features.denseblock2", 8),
+    "densenet, 224 pixels": ({"block": "torchxrayvision", "name": "densenet121"}, 1, 224, "features.norm5", 7),
+    "efficientnet": ({"block": "timm", "name": "efficientnet_b0"}, 1, 64, "blocks.2", 8),
+    "mobilenet": ({"block": "torchvision", "name": "mobilenet_v3_small"}, 3, 64, "features.3", 8),
+    "own": ({"block": "mylab_blocks:tiny_network"}, 1, 16, "2", 8),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_last_convolutional_layer_is_found(ready: Ready, case: str) -> None:
-    network, channels, side, name = CASES[case]
+def test_the_deepest_layer_with_a_map_of_7_x_7_cells_is_found(ready: Ready, case: str) -> None:
+    network, channels, side, name, cells = CASES[case]
     built = networks.build(ModelCard(title="t", name="t", network=network, channels=channels), 2, seed=0)
     explain = Explainer(ready(built, side=side, channels=channels))
-    assert explain.layer.name == name
-    assert explain.layer.height > 1
+    assert explain.layer == (name, cells, cells)
     found = explain(images(1, side), [Target(0)])
     assert found.shape == (1, side, side)
     assert found.min() >= 0

@@ -7,6 +7,7 @@ map, and one without any evidence for the target, is 0 throughout. Coarse maps a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -32,8 +33,15 @@ TECHNIQUES: Mapping[str, str] = {
     "xgradcam": "XGradCAM",
 }
 """Technique -> class of the library; all of them weight a layer's activations by gradients of the target."""
-USUAL_LAYERS = ("layer4", "features.norm5", "conv2d_7b")
-"""Layers that papers use: the last stage of residual networks, of DenseNet and of Inception-ResNet-v2."""
+STAGES = (
+    ("layer4", "layer3", "layer2", "layer1"),
+    ("features.norm5", "features.denseblock3", "features.denseblock2", "features.denseblock1"),
+    ("conv2d_7b", "repeat_1", "repeat"),
+)
+"""Stages of residual networks, of DenseNet and of Inception-ResNet-v2, the last one first, which papers explain."""
+
+CELLS = 7
+"""Cells of a map along each side from which it is explained by default: those of usual networks at 224 pixels."""
 
 SHAPELESS = (nn.Identity, nn.Dropout, nn.Flatten)
 """Modules without a map of their own, passed over in the search for the last one."""
@@ -56,7 +64,7 @@ class Layer(NamedTuple):
 
     Attributes:
         name: Its name among the network's modules.
-        height, width: Size of its maps in pixels.
+        height, width: Cells of its maps.
     """
 
     name: str
@@ -69,8 +77,9 @@ class Explainer:
 
     Args:
         predict: Predictor of the network.
-        layer: Name of a layer; empty for the last convolutional one with more than one pixel (of ``USUAL_LAYERS``, where the network
-            has one of them, else the last one before the outputs).
+        layer: Name of a layer; empty for the deepest one whose map has at least ``CELLS`` x ``CELLS`` cells (of ``STAGES``, where the
+            network has them, else of the layers that all later ones build upon). Where no map is as large, as with small images,
+            the last convolutional layer with more than one cell.
         technique: One of ``TECHNIQUES``.
 
     Attributes:
@@ -178,6 +187,11 @@ class _Output(NamedTuple):
         return len(self.shape) == 4 and self.shape[2] * self.shape[3] > 1 and not self.ends_in_channels
 
     @property
+    def is_fine(self) -> bool:
+        """Whether the output is a map of at least ``CELLS`` x ``CELLS`` cells."""
+        return self.is_map and min(self.shape[2:]) >= CELLS
+
+    @property
     def ends_in_channels(self) -> bool:
         """Whether a layer norm shows that the channels are the last axis, as in Swin transformers."""
         normed = tuple(getattr(self.module, "normalized_shape", ())) if isinstance(self.module, nn.LayerNorm) else ()
@@ -200,11 +214,14 @@ def _choose_layer(outputs: Sequence[_Output], name: str, *, where: str, side: in
     if name:
         return _layer_by_name(outputs, name, where=where, side=side)
     known = {output.name: output for output in outputs}
-    last = next((known[usual] for usual in USUAL_LAYERS if usual in known and known[usual].is_map), None)
-    last = last or _last_map(outputs)
+    stages = [known[stage] for family in STAGES if family[0] in known for stage in family if stage in known]
+    last = next((stage for stage in stages if stage.is_map), None) or _last_map(outputs)
     if last is None:
         raise UsageError(f"{where}: no convolutional layer before the outputs; name one by --layer")
-    return Layer(last.name, *last.shape[2:])
+    # no layer before the stages of a known network: its maps show edges
+    candidates = stages or [last, *reversed(_trunk(outputs))]
+    chosen = next((output for output in candidates if output.is_fine), last)
+    return Layer(chosen.name, *chosen.shape[2:])
 
 
 def _layer_by_name(outputs: Sequence[_Output], name: str, *, where: str, side: int) -> Layer:
@@ -221,6 +238,25 @@ def _layer_by_name(outputs: Sequence[_Output], name: str, *, where: str, side: i
             f"{where}: layer {name!r} gives no map of an image of {side} x {side} pixels, it gives {shape}"
         )
     return Layer(name, *matches[0].shape[2:])
+
+
+def _trunk(outputs: Sequence[_Output]) -> list[_Output]:
+    """List the layers on which everything later builds: parts of the network, and of its sequences, that run once.
+
+    A layer inside a residual block is none of them: the shortcut goes past it.
+    """
+    sequences = {output.name for output in outputs if isinstance(output.module, nn.Sequential)}
+    runs = Counter(output.name for output in outputs)
+
+    def is_trunk(name: str) -> bool:
+        parent = name.rpartition(".")[0]
+        return not parent or (parent in sequences and is_trunk(parent))
+
+    return [
+        output
+        for output in outputs
+        if is_trunk(output.name) and runs[output.name] == 1 and not isinstance(output.module, SHAPELESS)
+    ]
 
 
 def _last_map(outputs: Sequence[_Output]) -> _Output | None:
