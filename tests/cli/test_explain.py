@@ -134,7 +134,7 @@ def test_what_is_shown_is_what_was_measured(done: Lab, tmp_path: Path, capsys: p
     rows = pd.DataFrame(found["maps"])
     assert set(rows["test"]) == {"east", "west", "north"}
     assert set(rows["protocol"]) == {"internal", "external"}
-    assert set(rows["layer"]) == {"layer3, 2 x 2"}, "32 pixels leave one pixel in the last stage"
+    assert set(rows["layer"]) == {"layer1, 8 x 8"}, "32 pixels leave 4 x 4 cells in the second stage"
     cells = {entry["cell"]: entry for entry in store.read_manifest(done.folder)["cells"]}
     scores = pd.read_csv(done.folder / "scores.csv")
     for row in found["maps"]:

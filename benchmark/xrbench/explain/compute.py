@@ -28,6 +28,8 @@ from xrbench.runs.prediction_frame import patients_of
 
 SCORE_TOLERANCE = 0.01
 """Scores of one network for one image differ less than this between devices."""
+LAYERS = "the deepest with a map of at least 7 x 7 cells"
+"""Which layer is explained where none is named; stored, so that explanations of another rule are computed anew."""
 Saliency = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 
@@ -81,6 +83,7 @@ def description(run: ExplainableRun, question: Question, cells: Sequence[Network
         "stamp": STAMP if run.manifest["data"] == FIXTURE else "",
         "asked": {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(question).items()},
         "images": "as named" if question.images else RULE.format(count=question.count),
+        "layers": "as named" if question.layer else LAYERS,
         "keys": [cell.key for cell in cells],
     }
 
@@ -140,7 +143,7 @@ def _explained(
     results = network.explain(images, [target_of(item, question) for item in items])
     for number, (item, (scores, saliency)) in enumerate(zip(items, results, strict=True)):
         _check_scores(item, scores)
-        yield item, network.layer, images.gather(np.array([number]))[0, 0], saliency
+        yield item, network.layer, images.picture(number), saliency
 
 
 def _check_scores(item: Item, scores: npt.NDArray[np.float32]) -> None:

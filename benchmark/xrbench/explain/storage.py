@@ -40,8 +40,9 @@ class Explained:
 
     Attributes:
         index: One row a map: the image, its scores, and location and extent of the map.
-        images: Cached pixels of each image and size, uint8, shape (height, width); ``index["pixels"]`` counts them.
-        maps: Float32 maps in 0..1 of the same shapes; ``index["map"]`` counts them, -1 where only the numbers are kept.
+        images: Cached pixels of each image and size, uint8, shape (height, width) or in colour (height, width, 3);
+            ``index["pixels"]`` counts them.
+        maps: Float32 maps in 0..1, shape (height, width); ``index["map"]`` counts them, -1 where only the numbers are kept.
         boxes: Columns ``dataset, image, label, reader, image_size, x0, y0, x1, y1``, in pixels of maps of that size.
         agreement: As ``agreement`` makes it; empty where there are no boxes.
         about: The question, the rule that selected the images, keys of the cells, and the stamp.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from xrbench.explain.storage import Explained
 from xrbench.report.figures.saliency_panels import NETWORKS, ROWS, differing, pages
@@ -52,7 +56,7 @@ def test_a_panel_says_what_it_shows(tmp_path: Path) -> None:
     for text in (ABOUT["stamp"], "seen.png", "truth: Edema", "0.80: Edema (right)", "no Edema (wrong)", "in box 0.40"):
         assert text in said
     assert said.index("internal: a") < said.index("external: b")
-    assert "layer4, 4 x 4 pixels" in said
+    assert "layer4, 4 x 4 cells" in said
     assert list(pd.read_csv(written[2])["image"]) == ["seen.png", "missed.png"]
 
 
@@ -63,6 +67,42 @@ def test_boxes_and_contours_are_drawn(tmp_path: Path) -> None:
         counts.append((svg.count('id="patch_'), svg.count("stroke-dasharray")))
     assert counts[1][0] == counts[0][0] + 2, "a box on the image and on the map"
     assert counts[0][1] > 0, "contour lines differ in form"
+
+
+def pictures(path: Path) -> list[np.ndarray]:
+    """Return the embedded images of an SVG file that have the size of an image or a map, as red, green, blue and opacity."""
+    data = re.findall(r'href="data:image/png;base64,([^"]*)"', path.read_text(encoding="utf-8"))
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGBA")) for text in data]
+
+
+def has_hue(picture: np.ndarray, hue: np.ndarray) -> bool:
+    """Tell whether every opaque pixel has the ratio of red, green and blue that the drawn images have."""
+    opaque = picture[picture[..., 3] == 255][:, :3].astype(float)
+    return bool(len(opaque) and np.allclose(opaque, opaque.max(axis=1, keepdims=True) * hue / hue.max(), atol=2))
+
+
+def test_no_tint_hides_the_colours_of_an_image_in_colour(tmp_path: Path) -> None:
+    grey = explained([one("i.png", 0)])
+    hue = np.array([200, 120, 90])
+    light = np.linspace(0.5, 1.0, 256).reshape(16, 16, 1)
+    in_colour = replace(grey, images=((light * hue).astype(np.uint8),))
+    drawn = {name: panels(found, tmp_path / name) for name, found in (("grey", grey), ("colour", in_colour))}
+    assert [has_hue(picture, hue) for picture in pictures(drawn["colour"][0])] == [True, True]
+    assert [has_hue(picture, np.ones(3)) for picture in pictures(drawn["grey"][0])] == [True, False], (
+        "tinted by the map"
+    )
+    assert "stroke-dasharray" in drawn["colour"][0].read_text(encoding="utf-8"), "contour lines differ in form"
+    assert "Lines show where evidence was found" in words(drawn["colour"][0])
+    assert "Colour and lines show where" in words(drawn["grey"][0])
+
+
+@pytest.mark.parametrize(
+    ("layer", "coarse"), [("layer4, 2 x 2", True), ("layer2, 8 x 8; layer3, 6 x 7", True), ("layer2, 8 x 8", False)]
+)
+def test_a_coarse_map_is_said_to_be_one(tmp_path: Path, layer: str, coarse: bool) -> None:
+    said = words(panels(explained([one("i.png", 0, layer=layer)]), tmp_path)[0])
+    assert f"layer {layer} cells" in said
+    assert ("a map cannot tell where in a cell" in said) is coarse
 
 
 def test_a_map_without_evidence_says_so(tmp_path: Path) -> None:

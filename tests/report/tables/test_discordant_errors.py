@@ -134,12 +134,14 @@ def test_the_papers_images_are_mentioned_beside_real_ones_only(
     assert "synthetic" in notes[1]
 
 
-@pytest.fixture
-def cached(made_run: Make, findings: Frames, tmp_path: Path) -> tuple[Run, dict[str, np.ndarray]]:
+@pytest.fixture(params=[1, 3], ids=["grey", "colour"])
+def cached(
+    request: pytest.FixtureRequest, made_run: Make, findings: Frames, tmp_path: Path
+) -> tuple[Run, dict[str, np.ndarray]]:
     """A run whose images are still in the pixel cache beside it."""
-    root, drawn = tmp_path / "c", {}
+    root, drawn, shape = tmp_path / "c", {}, (32, 32) if request.param == 1 else (32, 32, 3)
     for number in range(len(TRUTH)):
-        image = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
+        image = np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8)
         drawn[f"c-{number}"] = image
         path = root / "images" / f"c-{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +152,7 @@ def cached(made_run: Make, findings: Frames, tmp_path: Path) -> tuple[Run, dict[
     run = made_run(suite, pair(findings), fixture=True)
     open_cache(
         tmp_path / "cache" / "copy" / "c", root=root, paths=[f"images/{name}.png" for name in drawn], steps=("resize",),
-        image_size=32, channels=1,
+        image_size=32, channels=request.param,
     )  # fmt: skip
     return run, drawn
 

@@ -1,11 +1,13 @@
 """Pages of saliency maps: each image, each network's map over it, and what was predicted.
 
-A map is drawn in colour and as contour lines of different style, so that it can be read in black and white. Boxes that readers drew
-are white with a black rim.
+Over a grey image a map is drawn in colour and as contour lines of different style, so that it can be read in black and white. Over
+an image in colour it is contour lines alone, since a tint would hide the colours that a diagnosis rests on. Boxes that readers drew are
+white with a black rim.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,9 +34,11 @@ INCHES, LINE, GAP, HEAD, TITLE = 1.5, 0.105, 0.09, 0.2, 0.155
 LETTERS = 27
 """Letters in a line of words."""
 SAYS = (
-    "Colour and lines show where evidence was found: the lines enclose what is above 0.25 (dotted), 0.5 (dashed) and 0.75 (solid) "
+    "{drawn} show where evidence was found: the lines enclose what is above 0.25 (dotted), 0.5 (dashed) and 0.75 (solid) "
     "of a map's highest value. A map is scaled by itself: it says where, not how much. Over it stand score and decision."
 )
+FEW_CELLS = 7
+"""Cells along a side of a map below which a page says that it is coarse."""
 T = TypeVar("T")
 
 
@@ -210,7 +214,8 @@ def _overlay(
 
     _image(axes, image, boxes)
     height, width = saliency.shape
-    axes.imshow(saliency, cmap="inferno", vmin=0, vmax=1, alpha=0.5 * saliency, extent=(0, width, height, 0))
+    if image.ndim == 2:
+        axes.imshow(saliency, cmap="inferno", vmin=0, vmax=1, alpha=0.5 * saliency, extent=(0, width, height, 0))
     highest = float(saliency.max())
     if not highest > 0:
         axes.text(width / 2, height / 2, "no evidence", color="white", ha="center", va="center", fontsize=7)
@@ -253,14 +258,29 @@ def _sentences(explained: Explained, page: Page) -> list[str]:
     """Describe how the maps of a page were computed and its images chosen."""
     index = page.index
     layers, technique = ("; ".join(dict.fromkeys(index[column])) for column in ("layer", "technique"))
-    how = [f"{technique} of layer {layers} pixels, for {_target_words(index)}."]
+    how = [f"{technique} of layer {layers} cells, for {_target_words(index)}."]
+    fewest = min(int(side) for size in re.findall(r"(\d+) x (\d+)", layers) for side in size)
+    if fewest < FEW_CELLS:
+        how.append(f"With {fewest} cells along a side, a map cannot tell where in a cell the evidence is.")
     thresholds = sorted(index["threshold"].dropna().unique())
     if thresholds:
         how.append(f"A score of {' or '.join(f'{value:.2f}' for value in thresholds)} and above is called present.")
     if (index["members"] > 1).any():
         how.append("An ensemble's map is the mean of its members' maps.")
     networks = f"Network{'s' if len(page.networks) > 1 else ''}: {'; '.join(page.networks)}."
-    return [SAYS, " ".join(how), f"Images: {explained.about.get('images', '')}.", networks]
+    return [
+        SAYS.format(drawn=_what_is_drawn(explained, index)),
+        " ".join(how),
+        f"Images: {explained.about.get('images', '')}.",
+        networks,
+    ]
+
+
+def _what_is_drawn(explained: Explained, index: pd.DataFrame) -> str:
+    in_colour = {explained.images[at].ndim == 3 for at in index["pixels"]}
+    if in_colour == {True}:
+        return "Lines"
+    return "Colour and lines, over images in colour lines alone," if in_colour == {True, False} else "Colour and lines"
 
 
 def _target_words(index: pd.DataFrame) -> str:

@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.data.cache.index import DamagedIndexError, Index, Record
+from xrbench.data.images.image_set import as_picture
 from xrbench.data.images.preprocessing import digest
 from xrbench.report.run_folder import Run
 
 CACHE = "cache"
 PIXELS = "pixels.u8"
-GreyImage = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]
 
 
-def cached_images(run: Run, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], GreyImage]:
+def cached_images(run: Run, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Image]:
     """Read images by dataset and id, of the largest size that is cached; those that are not cached are left out.
 
     Args:
@@ -25,9 +26,9 @@ def cached_images(run: Run, names: Iterable[tuple[str, str]]) -> dict[tuple[str,
         names: Dataset and image id of each.
 
     Returns:
-        (dataset, image) -> grey image, uint8 of shape (height, width).
+        (dataset, image) -> image, uint8 of shape (height, width), or (height, width, 3) in colour.
     """
-    pixels: dict[tuple[str, str], GreyImage] = {}
+    pixels: dict[tuple[str, str], Image] = {}
     by_dataset: dict[str, list[str]] = {}
     for dataset, image in names:
         by_dataset.setdefault(dataset, []).append(image)
@@ -49,19 +50,19 @@ def _size(cache: Path) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _read(run: Run, cache: Path, names: Sequence[str]) -> dict[str, GreyImage]:
+def _read(run: Run, cache: Path, names: Sequence[str]) -> dict[str, Image]:
     """Read images from one cache; none where it is damaged or was made with other preprocessing than the run's."""
     try:
         index = Index.load(cache / "index.jsonl")
         file = cache / PIXELS
-        expected = digest(run.suite.preprocessing, image_size=_size(cache), channels=1)
+        expected = digest(run.suite.preprocessing, image_size=_size(cache), channels=index.head.shape[0])
         if not names or index.head.digest != expected or not file.is_file():
             return {}
         rows = _rows(index.records.values(), names)
         pixels = np.memmap(file, np.uint8, "r").reshape(-1, *index.head.shape)
     except (OSError, ValueError, DamagedIndexError):
         return {}
-    return {name: np.array(pixels[row, 0]) for name, row in rows.items() if row < len(pixels)}
+    return {name: as_picture(pixels[row]) for name, row in rows.items() if row < len(pixels)}
 
 
 def _rows(records: Iterable[Record], names: Sequence[str]) -> Mapping[str, int]:
