@@ -125,12 +125,12 @@ def prepare(quiet: bool, verbose: bool, **given: Any) -> None:
         click.echo(f"{base} {size} px   {len(cache):,} images   in {folder}")
 
 
-@data.command("fixture", short_help="Draw small phantom chests.")
+@data.command("fixture", short_help="Draw small phantom chests and skin lesions.")
 @click.argument("folder", type=click.Path(path_type=Path), default=FIXTURE_OUT)
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Another seed draws other patients.")
 @options.quiet
 def fixture(folder: Path, seed: int, quiet: bool) -> None:
-    """Draw small phantom chests in the published layouts of the five chest datasets into FOLDER.
+    """Draw small phantom chests in the published layouts of the five chest datasets, and skin lesions, into FOLDER.
 
     \b
     Example:  xrbench data fixture phantoms
