@@ -236,7 +236,7 @@ def test_grey_and_colour_hospitals_in_one_batch(catalogue: Catalogue, tmp_path: 
         "three": 1,
     }
     fit = next(fit for fit in found.plan.fits if fit.train == ("one", "two"))
-    images = found.image_set(found.parts[fit.name].train, found.catalogue.model(fit.model))
+    images = found.image_set(found.parts[fit.name].train, found.plan.recipes[fit.name])
     batch = images.gather(np.arange(len(images)))
     assert batch.shape == (24, 3, 8, 8)
     of_two = images.domain == images.domains.index("two")
@@ -265,5 +265,4 @@ def test_a_network_for_grey_images_is_refused_on_colour_in_one_line(catalogue: C
     message = str(caught.value)
     assert "\n" not in message
     assert "resnet18-scratch.toml: channels: expected 3 for the images in colour of dataset 'two', got 1" in message
-    assert "or set channels = 1 in" in message
-    assert "two.toml" in message
+    assert message.endswith("two.toml has 3)")

@@ -143,7 +143,7 @@ def _explained(
     results = network.explain(images, [target_of(item, question) for item in items])
     for number, (item, (scores, saliency)) in enumerate(zip(items, results, strict=True)):
         _check_scores(item, scores)
-        yield item, network.layer, images.picture(number), saliency
+        yield item, network.layer, images.image(number), saliency
 
 
 def _check_scores(item: Item, scores: npt.NDArray[np.float32]) -> None:

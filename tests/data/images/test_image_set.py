@@ -37,8 +37,8 @@ def test_sets_of_one_kind_keep_their_channels() -> None:
 
 
 @pytest.mark.parametrize(("index", "shape"), [(1, (6, 4)), (6, (6, 4, 3))])
-def test_a_picture_is_as_the_dataset_has_it(index: int, shape: tuple[int, ...]) -> None:
+def test_an_image_is_as_its_dataset_has_it(index: int, shape: tuple[int, ...]) -> None:
     both = ImageSet.join([image_set(GREY, "chest"), image_set(COLOUR, "skin")])
-    picture = both.picture(index)
-    assert picture.shape == shape
-    np.testing.assert_array_equal(picture[2, 3], GREY[1, 0, 2, 3] if index == 1 else COLOUR[1, :, 2, 3])
+    image = both.image(index)
+    assert image.shape == shape
+    np.testing.assert_array_equal(image[2, 3], GREY[1, 0, 2, 3] if index == 1 else COLOUR[1, :, 2, 3])

@@ -202,7 +202,8 @@ def check_channels(plan: Plan, catalogue: Catalogue) -> None:
         if catalogue.dataset(name).channels > catalogue.model(model).channels:
             raise CardError(
                 f"{catalogue.path('model', model)}: channels: expected 3 for the images in colour of dataset {name!r}, got 1; "
-                f"take a network with 3 channels, or set channels = 1 in {catalogue.path('dataset', name)} to read them as grey"
+                f"take a network with 3 channels, or a dataset card with channels = 1, which reads them as grey "
+                f"({catalogue.path('dataset', name)} has 3)"
             )
 
 

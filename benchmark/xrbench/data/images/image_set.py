@@ -64,9 +64,9 @@ class ImageSet:
                 out[of_dataset] = pixels[row[of_dataset]]
         return out
 
-    def picture(self, index: int) -> npt.NDArray[np.uint8]:
+    def image(self, index: int) -> npt.NDArray[np.uint8]:
         """Copy one image as it is drawn: shape (height, width) where its dataset is grey, (height, width, 3) in colour."""
-        return as_picture(self.pixels[int(self.domain[index])][int(self.row[index])])
+        return channels_last(self.pixels[int(self.domain[index])][int(self.row[index])])
 
     def first(self, count: int) -> ImageSet:
         """Return the first ``count`` images; with 0 a set of the same kind without images."""
@@ -121,10 +121,10 @@ class _Mapped:
         return np.memmap(self.file, np.uint8, mode="r", offset=self.offset, shape=self.shape)
 
 
-def as_picture(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Copy cached pixels, shape (channels, height, width), to the layout of pictures: (height, width) or (height, width, 3).
+def channels_last(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Copy cached pixels, shape (channels, height, width), to the layout of image files: (height, width) or (height, width, 3).
 
-    >>> as_picture(np.zeros((3, 2, 4), np.uint8)).shape, as_picture(np.zeros((1, 2, 4), np.uint8)).shape
+    >>> channels_last(np.zeros((3, 2, 4), np.uint8)).shape, channels_last(np.zeros((1, 2, 4), np.uint8)).shape
     ((2, 4, 3), (2, 4))
     """
     return np.array(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.data.cache.index import DamagedIndexError, Index, Record
-from xrbench.data.images.image_set import as_picture
+from xrbench.data.images.image_set import channels_last
 from xrbench.data.images.preprocessing import digest
 from xrbench.report.run_folder import Run
 
@@ -62,7 +62,7 @@ def _read(run: Run, cache: Path, names: Sequence[str]) -> dict[str, Image]:
         pixels = np.memmap(file, np.uint8, "r").reshape(-1, *index.head.shape)
     except (OSError, ValueError, DamagedIndexError):
         return {}
-    return {name: as_picture(pixels[row]) for name, row in rows.items() if row < len(pixels)}
+    return {name: channels_last(pixels[row]) for name, row in rows.items() if row < len(pixels)}
 
 
 def _rows(records: Iterable[Record], names: Sequence[str]) -> Mapping[str, int]:
