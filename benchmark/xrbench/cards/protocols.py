@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from xrbench.cards.base import Name, NonNegative, Positive, Share, refuse_duplicates
+from xrbench.cards.base import BlockSpec, Name, NonNegative, Positive, Share, refuse_duplicates
 from xrbench.errors import CardError
 
 
@@ -189,6 +189,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         threads: CPU threads of a fit, 0 for one a processor. The order of sums changes their last digits, so the number is part of
             every key. One thread is fastest for small networks.
         models, methods: Replace the suite's lists when not empty.
+        seeds: Replace the seeds of all settings when not empty; ``--seed`` replaces both.
+        schedule, averaging: Replace those of every method when given. A rate that falls to zero and averaged weights make short
+            trainings of one method differ less from one another.
         limits: Largest numbers of images.
         split: How patients are split, unless a setting has its own rule.
     """
@@ -202,5 +205,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     threads: NonNegative = 0
     models: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    schedule: BlockSpec = ""
+    averaging: Share = 0.0
     limits: Limits = Limits()
     split: SplitRule = SplitRule()

@@ -55,7 +55,7 @@ def make_plan(
     filters = parse_only(only)
     methods = select_names(chosen.methods or suite.methods, filters.get("method", ()), catalogue, "method")
     models = select_names(chosen.models or suite.models, filters.get("model", ()), catalogue, "model")
-    settings = settings_of(suite.protocol, seeds)
+    settings = settings_of(suite.protocol, seeds or chosen.seeds)
     trained = any(not catalogue.method(method).inference for method in methods)
     for what, given in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
         if not given:
@@ -202,6 +202,9 @@ def recipe(
     fit: Fit | None = None,
 ) -> cards.Recipe:
     """Collect everything that decides a fit besides its images; without a fit, that of a pretrained model."""
+    if fit is not None:
+        schedule, averaging = profile.schedule or method.schedule, profile.averaging or method.averaging
+        method = msgspec.structs.replace(method, schedule=schedule, averaging=averaging)
     return cards.Recipe(
         method=method,
         model=model,
