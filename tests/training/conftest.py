@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,20 @@ def make_images(count: int, seed: int, *, name: str = "here", side: int = 16, bl
         domain=np.zeros(count, np.int64),
         row=np.arange(count),
         truth=truth,
+    )
+
+
+def with_metadata(images: ImageSet) -> ImageSet:
+    """Add patients (two images each) and truth of further heads: stripes as sex, and the mean brightness as an age."""
+    count = len(images)
+    brightness = np.array([images.gather(np.array([at])).mean() for at in range(count)], np.float32)
+    stripes = images.truth[:, 1:]
+    classes = np.column_stack([stripes == 0, stripes == 1]).astype(np.float32)
+    classes[np.isnan(stripes).ravel()] = np.nan
+    return replace(
+        images,
+        patient=np.arange(count) // 2,
+        targets={"sex": stripes, "pattern": classes, "age": brightness[:, None]},
     )
 
 
@@ -151,6 +166,11 @@ def listening() -> Listening:
 def pair() -> ImageSet:
     """Two datasets of 40 and 24 images."""
     return ImageSet.join([make_images(40, 1, name="large"), make_images(24, 2, name="small")])
+
+
+@pytest.fixture
+def metadata() -> Callable[[ImageSet], ImageSet]:
+    return with_metadata
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from numpy.typing import NDArray
 
 from xrbench import rng
 from xrbench.training.components import samplers
+from xrbench.training.components.steps import Step
 
 DOMAIN = np.repeat([0, 1], [900, 300])
 
 
-def drawn(name: str, domain: NDArray[np.int64] = DOMAIN, **options: object) -> list[samplers.Step]:
+def drawn(name: str, domain: NDArray[np.int64] = DOMAIN, **options: object) -> list[Step]:
     values = {"batch_size": 16, "steps": 50, "rng": rng.stream("test", name), **options}
     return list(getattr(samplers, name)(domain, **values))
 

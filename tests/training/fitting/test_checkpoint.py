@@ -4,6 +4,7 @@ import csv
 import errno
 import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def test_checkpoints_take_a_bounded_share_of_the_time(
     """With a second for each write and three for each epoch, one in nine epochs is written: 25 seconds apart, at least."""
     now = [0.0]
     folder = FitFolder(tmp_path, key="k", recipe=recipe())
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def slow(*_: Any) -> None:
         now[0] += 1.0

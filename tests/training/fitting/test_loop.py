@@ -18,6 +18,7 @@ from torch import nn  # noqa: E402
 
 from xrbench.training.components import samplers  # noqa: E402
 from xrbench.training.components.losses import masked_bce, rarity  # noqa: E402
+from xrbench.training.components.steps import Step  # noqa: E402
 from xrbench.training.fitting.initial import network_seed  # noqa: E402
 from xrbench.training.fitting.loop import Loop  # noqa: E402
 from xrbench.training.models import networks  # noqa: E402
@@ -26,7 +27,7 @@ CPU = torch.device("cpu")
 Make = Callable[..., Recipe]
 
 
-def released_epoch(recipe: Recipe, train: ImageSet, plan: list[samplers.Step]) -> tuple[nn.Module, float]:
+def released_epoch(recipe: Recipe, train: ImageSet, plan: list[Step]) -> tuple[nn.Module, float]:
     """Train for one epoch as the paper's released code does, written out: the reference."""
     network = networks.build(recipe.model, 2, seed=network_seed(recipe)).train()
     optimiser = torch.optim.Adam(network.parameters(), lr=0.02, amsgrad=True, foreach=False)

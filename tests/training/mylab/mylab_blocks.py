@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from xrbench.training.components.steps import PairedStep
+
 
 def tiny_network(*, channels: int, outputs: int, width: int = 8, dropout: float = 0.0) -> nn.Module:
     return nn.Sequential(
@@ -60,6 +62,12 @@ def network_with_an_unused_layer(*, channels: int, outputs: int) -> nn.Module:
     return network
 
 
+def without_norm(*, channels: int, outputs: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(8, outputs)
+    )
+
+
 def frozen_norm(*, channels: int, outputs: int) -> nn.Module:
     """Keep the factors of the first batch normalisation as they start."""
     network = tiny_network(channels=channels, outputs=outputs)
@@ -71,6 +79,79 @@ def one_by_one(domain: Any, *, batch_size: int, steps: int, rng: Any) -> Iterato
     """Groups whose number changes: not what a sampler may do."""
     yield (np.arange(2),)
     yield (np.arange(2), np.arange(2))
+
+
+def two_of_a_patient(
+    domain: Any, *, batch_size: int, steps: int, rng: Any, patient: Any, truth: Any
+) -> Iterator[PairedStep]:
+    """Pair two images of one patient whose labels are equal."""
+    labels = np.nan_to_num(truth, nan=-1)
+    same = (patient[:, None] == patient) & (labels[:, None] == labels).all(2)
+    pairs = np.argwhere(np.triu(same, 1))
+    for _ in range(steps):
+        chosen = pairs[rng.choice(len(pairs), batch_size)]
+        yield PairedStep(chosen.T)
+
+
+def two_views(domain: Any, *, batch_size: int, steps: int, rng: Any) -> Iterator[PairedStep]:
+    """Take the same images twice; each group is augmented in its own way."""
+    for _ in range(steps):
+        images = rng.choice(len(domain), batch_size, replace=False)
+        yield PairedStep((images, images))
+
+
+def uneven_pairs(domain: Any, *, batch_size: int, steps: int, rng: Any) -> Iterator[PairedStep]:
+    yield PairedStep((np.arange(2), np.arange(3)))
+
+
+class Similar(nn.Module):
+    """Contrast two views by a learned projection (as SimCLR, Chen et al. 2020); it counts its steps."""
+
+    needs_pairs = True
+    steps: Tensor
+
+    def __init__(self, features: int, *, size: int = 8, temperature: float = 0.2) -> None:
+        super().__init__()
+        self.projection = nn.Sequential(nn.Linear(features, size), nn.Dropout(0.1))
+        self.temperature = temperature
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, groups: Any) -> Tensor:
+        one, other = (functional.normalize(self.projection(group.features)) for group in groups)
+        self.steps += 1
+        return functional.cross_entropy(one @ other.T / self.temperature, torch.arange(len(one)))
+
+
+class Remembers:
+    """Base loss times a plain number that moves at every step: a state without a module."""
+
+    def __init__(self, base: Any, *, rate: float = 0.1) -> None:
+        self.base, self.rate, self.factor = base, rate, 1.0
+
+    def __call__(self, groups: Any) -> Tensor:
+        loss: Tensor = sum(self.base(group) for group in groups)
+        factor = self.factor
+        self.factor += self.rate * float(loss.detach())
+        return factor * loss
+
+    def state_dict(self) -> dict[str, float]:
+        return {"factor": self.factor}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.factor = state["factor"]
+
+
+class Sees:
+    """Remember the groups of the last step, for tests that look at them."""
+
+    last: Any = None
+
+    def __init__(self, base: Any, features: int, domains: int, images_by_domain: Tensor) -> None:
+        self.base, self.told = base, (features, domains, images_by_domain.tolist())
+
+    def __call__(self, groups: Any) -> Tensor:
+        Sees.last = groups
+        return torch.stack([self.base(group) for group in groups]).sum()
 
 
 class DiesAt:
