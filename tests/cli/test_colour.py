@@ -100,7 +100,7 @@ def options(lab: Lab, *more: str | Path) -> list[str | Path]:
 
 def hues(pixels: np.ndarray) -> np.ndarray:
     """Return red minus blue of each pixel; 0 everywhere in a grey image."""
-    return pixels[..., 0].astype(int) - pixels[..., 2].astype(int)
+    return np.asarray(pixels[..., 0].astype(int) - pixels[..., 2].astype(int))
 
 
 def test_a_suite_in_colour_runs_from_the_check_to_the_pages(clinic: Lab, capsys: pytest.CaptureFixture[str]) -> None:
