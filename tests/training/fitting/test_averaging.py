@@ -45,11 +45,13 @@ def test_an_average_is_the_formula_with_its_warm_up() -> None:
     assert not any(parameter.requires_grad for parameter in average.network.parameters())
 
 
-def test_an_average_takes_in_every_update_over_all_epochs(recipe: Make, pair: ImageSet) -> None:
+def test_an_average_takes_in_every_update_over_all_epochs(
+    recipe: Make, pair: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loop = Loop(recipe(averaging=0.9, steps_per_epoch=5, accumulate=2), pair, device=CPU)
     assert loop.average is not None
     seen: list[int] = []
-    loop.average.update = seen.append  # type: ignore[method-assign]
+    monkeypatch.setattr(loop.average, "update", seen.append)
     loop.epoch(0)
     loop.epoch(1)
     assert seen == [0, 1, 2, 3, 4, 5]

@@ -27,9 +27,15 @@ Make = Callable[..., Recipe]
 PAIRS: dict[str, Any] = {"sampler": "mylab_blocks:two_of_a_patient"}
 
 
+def joint(loop: Loop) -> Any:
+    """Return the objective of all groups."""
+    return loop.objective.joint
+
+
 def paired(images: ImageSet, metadata: Any) -> ImageSet:
     """Give the two images of a patient the same labels."""
-    known = metadata(images)
+    known: ImageSet = metadata(images)
+    assert known.patient is not None
     return replace(known, truth=known.truth[2 * known.patient])
 
 
@@ -39,7 +45,7 @@ def test_an_objective_of_all_groups_sees_them_together(recipe: Make, pair: Image
     train = metadata(pair)
     made = recipe(objective="mylab_blocks:Sees", steps_per_epoch=1, optimiser={"block": "sgd", "lr": 0.0})
     loop = Loop(made, train, device=CPU)
-    assert loop.objective.joint.told == (16, 2, [40, 24])
+    assert joint(loop).told == (16, 2, [40, 24])
     loop.epoch(0)
     groups = Sees.last
     for group, positions in zip(groups, loop.plan(0)[0], strict=True):
@@ -82,18 +88,18 @@ def test_features_are_not_kept_where_no_objective_reads_them(recipe: Make, pair:
 def test_the_parameters_of_an_objective_are_trained_but_not_penalised(recipe: Make, pair: ImageSet) -> None:
     made = recipe(sampler="mylab_blocks:two_views", objective="mylab_blocks:Similar", steps_per_epoch=2, l2_in_loss=0.1)
     loop = Loop(made, pair, device=CPU)
-    projection = loop.objective.joint.projection[0].weight
+    projection = joint(loop).projection[0].weight
     before = projection.detach().clone()
     loop.epoch(0)
     assert not torch.equal(projection, before)
     assert not any(parameter is projection for parameter in loop.parameters)
-    assert int(loop.objective.joint.steps) == 2
+    assert int(joint(loop).steps) == 2
 
 
 def test_an_objective_has_random_weights_of_its_own_for_each_fit(recipe: Make, pair: ImageSet) -> None:
     def weight(identity: str, **changes: Any) -> Any:
         made = recipe(objective="mylab_blocks:Similar", identity=identity, **changes)
-        return Loop(made, pair, device=CPU).objective.joint.projection[0].weight
+        return joint(Loop(made, pair, device=CPU)).projection[0].weight
 
     before = torch.get_rng_state()
     assert torch.equal(weight("a"), weight("a", averaging=0.9))
@@ -171,6 +177,6 @@ def test_group_dro_weighs_the_dataset_up_that_cannot_be_learned(recipe: Make, im
     made = recipe(objective={"block": "group-dro", "step_size": 0.1}, steps_per_epoch=40)
     loop = Loop(made, ImageSet.join([easy, hard]), device=CPU)
     loop.epoch(0)
-    weights = loop.objective.joint.state_dict()["weights"]
+    weights = joint(loop).state_dict()["weights"]
     assert float(weights.sum()) == pytest.approx(1, rel=1e-5)
     assert float(weights[1]) > 0.6
