@@ -83,6 +83,7 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "configurations": "xrbench.report.tables.by_training_set:configurations",
             "gaps": "xrbench.report.tables.by_training_set:gaps",
             "splits": "xrbench.report.tables.cohort_flow:splits",
+            "trainings": "xrbench.report.tables.trainings:trainings",
             "discordant-errors": "xrbench.report.tables.discordant_errors:discordant_errors",
             "multiclass": "xrbench.report.tables.multiclass:multiclass_accuracy",
             "class-recall": "xrbench.report.tables.multiclass:class_recall",

@@ -42,6 +42,8 @@ def test_the_same_command_does_nothing_twice_and_says_so(done: Lab, said: Said) 
     changed = {path.name for path in before if path.stat().st_mtime_ns != before[path] and path.parent != done.folder}
     assert not {name for name in changed if name.endswith((".parquet", ".pt", ".u8"))}
     assert manifest(done) == written
+    assert all(entry["training"]["images_per_second"] > 0 for entry in written["fits"])
+    assert "\n## Trainings\n" in (done.folder / "README.md").read_text()
 
 
 def test_one_more_seed_and_one_more_method_are_only_added(done: Lab, said: Said) -> None:

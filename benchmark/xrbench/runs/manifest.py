@@ -24,6 +24,7 @@ from xrbench.progress import Reporter
 from xrbench.runs import cache_keys, store
 from xrbench.runs.bound_plan import BoundPlan
 from xrbench.runs.fit_keys import Keys, rows_digest
+from xrbench.runs.fit_summaries import read_summary
 from xrbench.runs.provenance import describe_ages, describe_datasets, describe_splits
 from xrbench.runs.store import Store
 from xrbench.version import __version__
@@ -79,12 +80,16 @@ def write_manifest(
     """
     folder = run_folder(bound, results)
     before = _read_earlier(folder, reporter)
-    fits = {fit.name: _fit_entry(fit, bound, keys, failed) for fit in bound.plan.fits}
-    cells = {cell.name: _cell_entry(cell, bound, keys, failed) for cell in bound.plan.cells}
+    fits_before = {entry["name"]: entry for entry in before.get("fits", [])}
     cells_before = {entry["cell"]: entry for entry in before.get("cells", [])}
+    fits = {
+        fit.name: _with_summary(_fit_entry(fit, bound, keys, failed), results, fits_before.get(fit.name, {}))
+        for fit in bound.plan.fits
+    }
+    cells = {cell.name: _cell_entry(cell, bound, keys, failed) for cell in bound.plan.cells}
     plan = bound.plan
     same_suite = before.get("suite") == store.without_nan(cards.plain(plan.suite))
-    if same_suite and all(cells_before.get(name) == store.without_nan(entry) for name, entry in cells.items()):
+    if same_suite and _all_there(fits, fits_before) and _all_there(cells, cells_before):
         return folder
     old_fits, old_cells = _still_valid(before, fits, cells)
     settings = {_setting_key(entry): entry for entry in [*before.get("settings", []), *map(cards.plain, plan.settings)]}
@@ -202,6 +207,18 @@ def _fit_entry(fit: Fit, bound: BoundPlan, keys: Keys, failed: Mapping[str, str]
     rows = [rows_digest(bound, part, model) for part in (parts.train, parts.valid)]
     entry = {**cards.plain(fit), "key": keys.fits[fit.name], "rows": rows, "images": sizes}
     return {**entry, "excluded": parts.excluded, "failed": failed.get(fit.name, "")}
+
+
+def _with_summary(entry: Entry, results: Store, before: Mapping[str, Any]) -> Entry:
+    """Add what the fit took; what an earlier command read stays when the folder of the same fit has been removed."""
+    summary = read_summary(results.fit_folder(entry["key"]))
+    if not summary and before.get("key") == entry["key"]:
+        summary = before.get("training", {})
+    return {**entry, "training": summary}
+
+
+def _all_there(entries: Mapping[str, Entry], before: Mapping[str, Any]) -> bool:
+    return all(before.get(name) == store.without_nan(entry) for name, entry in entries.items())
 
 
 def _cell_entry(cell: Cell, bound: BoundPlan, keys: Keys, failed: Mapping[str, str]) -> Entry:

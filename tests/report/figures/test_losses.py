@@ -98,3 +98,26 @@ def test_fits_without_logs_draw_nothing(run: Run, figure_layout: Layout, tmp_pat
     assert loss(run, figure_layout("loss"), tmp_path, method="ensemble") == []
     run.manifest["fits"] = run.manifest["fits"][3:]
     assert loss(run, figure_layout("loss"), tmp_path) == []
+
+
+def test_a_fit_that_others_start_from_has_a_picture_and_a_scale_of_its_own(
+    run: Run, figure_layout: Layout, text_of: Callable[[Path], str], tmp_path: Path
+) -> None:
+    children = run.manifest["fits"]
+    parent = {**children[0], "name": "pretext/resnet18/pretrain:nih/valid-held-out/seed-0", "key": "parent"}
+    parent |= {"method": "pretext", "configuration": "", "train": ["nih"], "stage": "pre-training", "role": "pretrain"}
+    run.manifest["fits"] = [parent, *({**child, "parents": [parent["name"]]} for child in children)]
+    path = run.folder.parents[1] / "fits" / "parent" / "log.csv"
+    path.parent.mkdir()
+    pd.DataFrame({"epoch": [1, 2], "train_loss": [900.0, 700.0]}).to_csv(path, index=False)
+    written = loss(run, figure_layout("loss", name="loss"), tmp_path)
+    assert [path.name for path in written if path.suffix == ".csv"] == ["loss.csv", "loss-pre-training.csv"]
+    assert set(pd.read_csv(written[2])["method"]) == {"single"}
+    own = pd.read_csv(written[5])
+    assert (set(own["method"]), set(own["stage"]), own["loss"].tolist()) == ({"pretext"}, {"pre-training"}, [900, 700])
+    said = text_of(written[3])
+    assert "Loss by epoch, pre-training: pretext, resnet18" in said
+    assert "800" in said
+    assert "800" not in text_of(written[0])
+    only = loss(run, figure_layout("loss", name="loss"), tmp_path, method="pretext")
+    assert {path.stem for path in only} == {"loss-pre-training"}

@@ -1,4 +1,4 @@
-"""Losses by epoch of every fit and their mean, one panel a training set."""
+"""Losses by epoch of every fit and their mean, one panel a training set; fits that only others start from have pictures of their own."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LINES: Mapping[str, tuple[str, str]] = {"train": ("-", "o"), "valid": ("--", "s")}
 """Kind of images -> line and mark."""
 WORDS: Mapping[str, str] = {"train": "training", "valid": "validation"}
+SAME = ("method", "model", "configuration", "train", "stage")
+"""What the fits of one mean have in common."""
 MARKED = 30
 """Epochs up to which the points of a curve are marked."""
 
@@ -38,13 +40,24 @@ def loss(
 ) -> list[Path]:
     """Draw training loss, and validation loss where there is one, by epoch: single fits thin, their mean thick.
 
+    Fits that others start from and that are not measured themselves are drawn apart, one picture a stage: what they learn may be another
+    quantity, so they have a scale of their own.
+
     Options:
         method, model, configuration: As for all figures; fits without a log are left out.
         valid: Whether validation losses are drawn.
     """
-    numbers = _losses(run, layout, {"method": method, "model": model, "configuration": configuration}, valid=valid)
-    if numbers.empty:
-        return []
+    fits = _chosen(run, layout, {"method": method, "model": model, "configuration": configuration})
+    paths = []
+    for stage in dict.fromkeys(["", *fits["apart"]]):
+        numbers = _losses(run, fits[fits["apart"] == stage], valid=valid)
+        if not numbers.empty:
+            paths += _draw_stage(run, layout, folder, stage, numbers)
+    return paths
+
+
+def _draw_stage(run: Run, layout: FigureLayout, folder: Path, stage: str, numbers: pd.DataFrame) -> list[Path]:
+    """Draw the pages of one picture; ``stage`` is empty for the fits that are measured."""
     lowest, highest = float(numbers["loss"].min()), float(numbers["loss"].max())
     spare = 0.05 * (highest - lowest) or 0.1
     scale, paths = (lowest - spare, highest + spare), []
@@ -53,23 +66,28 @@ def loss(
         places = {(panel.training, panel.label) for panel in sheet.panels}
         shown = numbers[[place in places for place in zip(numbers["configuration"], numbers["system"], strict=True)]]
         if len(shown):
-            name = file_name(layout.name, "" if page == 1 else str(page))
+            name = file_name(layout.name, stage, "" if page == 1 else str(page))
             paths += _draw(run, layout, folder, name, sheet, shown, scale)
     return paths
 
 
-def _losses(run: Run, layout: FigureLayout, options: Mapping[str, Names], *, valid: bool) -> pd.DataFrame:
-    """List the losses of single fits, seed by seed, and their means.
-
-    Returns:
-        Columns: method, model, configuration, train, system, seed (-1 for the mean), fits, images (training images), kind, epoch,
-        loss.
-    """
+def _chosen(run: Run, layout: FigureLayout, options: Mapping[str, Names]) -> pd.DataFrame:
+    """List the fits that the options choose."""
     fits = _fits(run)
     known = cell_selection.names_of(run, fits)
     for option, value in options.items():
         names = asked(value, option, known[option], layout)
         fits = fits[fits[option].isin(names)] if names else fits
+    return fits
+
+
+def _losses(run: Run, fits: pd.DataFrame, *, valid: bool) -> pd.DataFrame:
+    """List the losses of single fits, seed by seed, and their means.
+
+    Returns:
+        Columns: method, model, configuration, train, stage, system, seed (-1 for the mean), fits, images (training images), kind, epoch,
+        loss.
+    """
     fits = fits.assign(configuration=cell_selection.training_names(fits.to_dict("records")), system=_systems(fits))
     parts = [part for entry in fits.to_dict("records") for part in _of_fit(run, entry, valid=valid)]
     return _with_means(pd.concat([pd.DataFrame(), *parts], ignore_index=True))
@@ -85,7 +103,7 @@ def _of_fit(run: Run, entry: Mapping[Any, Any], *, valid: bool) -> list[pd.DataF
     log = run.log(entry["cell"])
     if log is None or "epoch" not in log:
         return []
-    about = {str(name): value for name, value in entry.items() if name not in ("cell", "valid")}
+    about = {str(name): value for name, value in entry.items() if name not in ("cell", "valid", "apart")}
     kinds = [
         kind for kind in ("train", "valid")[: 1 + valid] if f"{kind}_loss" in log and log[f"{kind}_loss"].notna().any()
     ]
@@ -93,26 +111,33 @@ def _of_fit(run: Run, entry: Mapping[Any, Any], *, valid: bool) -> list[pd.DataF
 
 
 def _fits(run: Run) -> pd.DataFrame:
-    """List the run's fits; ``cell`` is the fit's name and ``images`` the number of its training images."""
-    columns = ["method", "model", "configuration", "train", "valid", "seed", "cell", "images"]
+    """List the run's fits.
+
+    ``cell`` is the fit's name, ``images`` the number of its training images, ``apart`` the stage of a fit that only others start from.
+    """
+    entries = run.manifest.get("fits", ())
+    parents = {name for entry in entries for name in entry.get("parents", ())}
+    measured = {cell.method for cell in run.results.cells}
     rows = [
         {
             **{name: entry[name] for name in ("method", "model", "valid", "seed")},
             "configuration": entry.get("configuration", ""),
             "train": "+".join(entry["train"]),
+            "stage": entry.get("stage", "training"),
             "cell": entry["name"],
             "images": sum(entry.get("images", {}).get("train", {}).values()),
+            "apart": entry["stage"] if entry["name"] in parents and entry["method"] not in measured else "",
         }
-        for entry in run.manifest.get("fits", ())
+        for entry in entries
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*SAME, "valid", "seed", "cell", "images", "apart"])
 
 
 def _with_means(single: pd.DataFrame) -> pd.DataFrame:
     """Add the mean over seeds of every epoch that all fits reached."""
     if single.empty:
         return single
-    same = ["method", "model", "configuration", "train", "system", "kind"]
+    same = [*SAME, "system", "kind"]
     single = single.assign(fits=single.groupby(same)["seed"].transform("nunique"))
     grouped = single.groupby([*same, "epoch"], sort=False)
     means = grouped.agg(
@@ -141,7 +166,9 @@ def _draw(
             axes.set_ylabel("loss" if panel.column == 0 else "", fontsize=7)
         common = [str(numbers[name].iloc[0]) for name in ("method", "model") if numbers[name].nunique() == 1]
         subject = f": {', '.join(common)}" if common else ""
-        title(canvas, f"{layout.caption or 'Loss by epoch'}{subject}", run.stamp, _keys(numbers))
+        stages = ", ".join(stage for stage in dict.fromkeys(numbers["stage"]) if stage != "training")
+        about = f"{layout.caption or 'Loss by epoch'}{f', {stages}' if stages else ''}"
+        title(canvas, f"{about}{subject}", run.stamp, _keys(numbers))
         notes(canvas, ["All panels have the same scale."])
         written = numbers.drop(columns="system").assign(seed=numbers["seed"].replace(-1, "mean").astype(str))
         return save(canvas, written, folder, name, run.stamp)

@@ -16,12 +16,13 @@ from typing import Any
 import pandas as pd
 
 from xrbench import analyses
-from xrbench.cards import SuiteCard
+from xrbench.cards import SuiteCard, TableLayout
 from xrbench.catalogue import Catalogue
 from xrbench.compare.scores_io import META, PREDICTIONS, Results, open_results
 from xrbench.errors import MeasureError, StoreError, UsageError
 from xrbench.files import write_atomic
 from xrbench.rendering.markdown import escape_markdown
+from xrbench.rendering.table import Table
 from xrbench.report.pages.reproduction import reproduction
 from xrbench.report.run_folder import Run, paper_of, suite_of
 from xrbench.report.tables import build
@@ -33,6 +34,7 @@ PAGE = "README.md"
 COPIED = ("profile_name", "profile", "data", "settings", "splits", "ages", "notes", "environment")
 FOLDED = 24
 """Rows above which a table of the page is folded."""
+TRAININGS = "trainings"
 KEPT = ("image", "patient_id", "dataset")
 
 
@@ -106,7 +108,14 @@ def page_of_run(run: Run) -> str:
     """Render the page of a run, with its figures."""
     meta = meta_of(run.manifest, declared(run.results, run.suite), ())
     figures = sorted(path.name for path in (run.folder / "figures").glob("*.svg"))
-    return page(run, meta, figures=figures)
+    return page(run, meta, figures=figures) + "\n".join(_trainings(run))
+
+
+def _trainings(run: Run) -> list[str]:
+    """Show what the fits took, at the end of the page unless the suite names the table; a leaderboard does not know it."""
+    named = any(layout.kind == TRAININGS for layout in run.suite.tables)
+    table = None if named else build.run_table(run, TableLayout(name=TRAININGS, kind=TRAININGS))
+    return [] if table is None else ["", "## Trainings", "", *_folded(table)]
 
 
 def meta_of(
@@ -189,20 +198,16 @@ def page(run: Run, meta: Mapping[str, Any], *, figures: Sequence[str] = ()) -> s
 
 def _conclusions(run: Run) -> list[str]:
     """Show the analyses that the suite asks for; long tables are folded."""
-    lines = []
-    for table in build.analysis_tables(run):
-        if sum(map(len, table.blocks)) > FOLDED:
-            lines += [
-                f"<details><summary>{escape_markdown(table.caption)}</summary>",
-                "",
-                table.markdown(),
-                "</details>",
-                "",
-            ]
-        else:
-            lines.append(table.markdown())
+    lines = [line for table in build.analysis_tables(run) for line in _folded(table)]
     source = "Every row, with its interval, counts and reasons, stands in the folder [analyses](analyses)."
     return ["## Beyond the scores", "", source, "", *lines] if lines else []
+
+
+def _folded(table: Table) -> list[str]:
+    """Write a table, folded where it is long."""
+    if sum(map(len, table.blocks)) <= FOLDED:
+        return [table.markdown()]
+    return [f"<details><summary>{escape_markdown(table.caption)}</summary>", "", table.markdown(), "</details>", ""]
 
 
 def _provenance(suite: SuiteCard, meta: Mapping[str, Any]) -> list[str]:
