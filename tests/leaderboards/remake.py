@@ -46,6 +46,7 @@ from xrbench.report.pages import leaderboard, publish
 from xrbench.report.run_folder import open_run
 from xrbench.report.tables import build
 from xrbench.runs import store
+from xrbench.runs.run_cell import GIVEN
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 COPIED = ("subgroups", "policies")
@@ -169,7 +170,8 @@ def cells(board: Path) -> Iterator[dict[str, Any]]:
     scores = pd.read_csv(board / store.SCORES, keep_default_na=False)
     for row in scores.drop_duplicates("cell").to_dict("records"):
         train = [name for name in str(row["train"]).split("+") if name]
-        yield {**{name: row[name] for name in HEAD}, "train": train, "fits": [row["cell"].rpartition("/")[0]]}
+        head = [*HEAD, *({GIVEN} & set(scores))]
+        yield {**{name: row[name] for name in head}, "train": train, "fits": [row["cell"].rpartition("/")[0]]}
 
 
 def digests(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,6 @@ Thresholds stay those that were chosen on validation images under the suite's po
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ def rows_of(material: Material, family: Sequence[RunCell]) -> list[Row]:
         **material.options,
     )
     return [
-        {**asdict(cells[line]), **figure(row), **_rank(one, policy, line), **_agreement(one, policy, len(family))}
+        {**cells[line].head, **figure(row), **_rank(one, policy, line), **_agreement(one, policy, len(family))}
         for one in by_label
         if not repeats(one.label, material.suite.labels)
         for (policy, line), row in one.figures.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +32,7 @@ from xrbench.fixture_notice import STAMP
 from xrbench.progress import Reporter, Silent
 from xrbench.runs import store
 from xrbench.runs.run_cell import RunCell
+from xrbench.runs.shared_parents import with_given
 from xrbench.scoring import NO_VALIDATION
 
 FOLDER = "analyses"
@@ -65,7 +66,8 @@ def analyse(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | No
         reporter: Where progress goes.
 
     Returns:
-        Name of the analysis -> one tidy frame; with a column ``stamp`` where images are synthetic.
+        Name of the analysis -> one tidy frame; with a column ``given`` where a parent is shared over seeds, and ``stamp`` where images
+        are synthetic.
     """
     material, say = Material(results, suite), reporter or Silent()
     work = {name: list(ANALYSES[name].steps(material)) for name in asked(suite)}
@@ -77,6 +79,7 @@ def analyse(results: Results, suite: cards.SuiteCard, *, reporter: Reporter | No
                 table += step()
                 bar.advance(1, name)
             frame = rows.framed(table, (*ANALYSES[name].columns, *rows.WORDS))
+            frame = with_given(frame, results.cells, rows.METHODS)
             tables[name] = frame.assign(stamp=STAMP) if results.fixture else frame
     return tables
 
@@ -138,7 +141,7 @@ def asked(suite: cards.SuiteCard) -> tuple[str, ...]:
 
 def _step(make: Callable[[], Iterable[rows.Row]], cell: RunCell | None = None, **known: Any) -> Step:
     """Put the columns of a cell before each row; an error becomes one row with the reason."""
-    head = {} if cell is None else asdict(cell)
+    head = {} if cell is None else cell.head
 
     def step() -> list[rows.Row]:
         try:

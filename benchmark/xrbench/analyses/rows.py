@@ -14,6 +14,8 @@ from xrbench.statistics.predictions import MEAN
 FIGURE = ("label", "metric", "value", "low", "high", "interval", "unit", "level")
 COUNTS = ("n_positive", "n_negative", "n_masked", "n_patients", "n_images")
 WORDS = ("reason", "caution")
+METHODS = ("method", "challenger", "baseline")
+"""Columns that name methods."""
 NAN = float("nan")
 
 Row = dict[str, Any]
@@ -78,7 +80,7 @@ TEXTS = frozenset(
     (
         *("setting", "configuration", "method", "model", "train", "valid", "test", "protocol", "cell"),
         *("label", "metric", "interval", "unit", "reason", "caution", "target", "column", "group", "policy"),
-        *("over", "challenger", "baseline", "question", "source", "verdict", "other"),
+        *("over", "challenger", "baseline", "question", "source", "verdict", "other", "given"),
     )
 )
 """Columns of texts."""

@@ -28,6 +28,7 @@ from xrbench.metrics import parse_as
 from xrbench.planning import parse_only
 from xrbench.progress import Reporter
 from xrbench.runs.run_cell import RunCell
+from xrbench.runs.shared_parents import given_notes
 
 PROTOCOLS = ("external", "internal")
 ONE_SEED = "one seed a setting: how much two trainings of one method differ is not in these intervals"
@@ -45,6 +46,7 @@ class Comparison:
         unmeasured: Methods that should be compared and were not run.
         fixture: Whether any result comes from synthetic images.
         ranks: The methods ranked over settings, one value a label; empty unless asked for.
+        given: Sentences on ranked methods whose seeds share one parent.
     """
 
     a: str
@@ -55,6 +57,7 @@ class Comparison:
     unmeasured: tuple[str, ...] = ()
     fixture: bool = False
     ranks: tuple[RankedMethods, ...] = ()
+    given: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[tuple[Section, Row]]:
@@ -76,7 +79,7 @@ class Comparison:
         lines = [STAMP] if self.fixture else []
         for part in self.sections:
             lines += ["", *section_lines(part, self.how, self.measured)]
-        lines += ["", *ranked] if (ranked := ranking_lines(self.ranks)) else []
+        lines += ["", *ranked, *self.given] if (ranked := ranking_lines(self.ranks)) else []
         lines += [f"caution: {SHARED}"] if self.how.across else []
         if self.missing:
             lines += ["", f"only in A ({self.a}): {', '.join(self.missing)}"]
@@ -93,11 +96,12 @@ class Comparison:
             "b": self.b,
             "stamp": STAMP if self.fixture else "",
             **asdict(self.how),
-            "sections": [asdict(part) for part in self.sections],
+            "sections": [_without_empty_given(asdict(part)) for part in self.sections],
             "ranks": [asdict(one) for one in self.ranks],
             "missing": list(self.missing),
             "unmeasured": list(self.unmeasured),
             "exit_code": self.exit_code,
+            **({"given": list(self.given)} if self.given else {}),
         }
 
 
@@ -181,6 +185,7 @@ def compare_methods(
         how,
         tuple(adjusted(parts, how)),
         ranks=_ranks(results, labels, how) if how.across else (),
+        given=given_notes(cell for cell in results.cells if cell.protocol == "external") if how.across else (),
         unmeasured=tuple(dict.fromkeys(missing)),
         fixture=results.fixture,
     )
@@ -196,6 +201,11 @@ def _ranks(results: Results, labels: Sequence[str], how: CompareOptions) -> tupl
         for label in measured
         if len(labels) > 1 or label != pairing.MEAN
     )
+
+
+def _without_empty_given(part: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the field where no parent is shared, so that stored comparisons stay as they are."""
+    return {name: value for name, value in part.items() if name != "given" or value}
 
 
 def _with_gaps(

@@ -19,6 +19,7 @@ from xrbench.metrics import parse_as
 from xrbench.metrics.metric import Better
 from xrbench.progress import Reporter
 from xrbench.runs.run_cell import RunCell
+from xrbench.runs.shared_parents import PHRASE, given_notes
 from xrbench.statistics.intervals.delong import z_test
 from xrbench.statistics.intervals.formulas import normal, quantile
 from xrbench.statistics.predictions import ALL
@@ -59,6 +60,7 @@ def section(
         fewer=tuple(pair.a.cell for pair, side in ready if side.only_a),
         question=question,
         margin=how.margin,
+        given=given_notes(cell for pair in pairs for cell in (pair.b, pair.a)),
         signed=tuple(_signed(title, row.label, pairs, a, b, how) for row in counted) if how.across else (),
     )
 
@@ -92,6 +94,7 @@ def adjusted(sections: Iterable[Section], how: CompareOptions) -> list[Section]:
 def _judged(row: Row, part: Section, how: CompareOptions, p: float, p_question: float, better: Better) -> Row:
     words = statistics.verdict(row.low, row.high, p=p, better=better, margin=part.margin, level=how.level)
     said = answer(part.question, row.low, row.high, part.margin, p_adjusted=p_question, better=better, level=how.level)
+    words, said = (f"{text}, {PHRASE}" if part.given else text for text in (words, said))
     return replace(row, p_adjusted=p, verdict=words, p_question=p_question, answer=said)
 
 

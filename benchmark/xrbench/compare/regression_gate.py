@@ -39,7 +39,7 @@ class Judged:
     @property
     def text(self) -> str:
         """Write it in one line."""
-        where = f"{self.section.method}, {self.section.protocol}"
+        where = "; ".join((f"{self.section.method}, {self.section.protocol}", *self.section.given))
         if self.row.undefined and self.outcome == "regression":
             return f"{self.row.label} is undefined where A had a value, {where}: {', '.join(self.row.undefined)}"
         difference = f"{signed(self.row.difference)} ({signed_interval(self.row.low, self.row.high)})"
@@ -85,6 +85,7 @@ class Gate:
             lines.append(f"{head}{passed} of {len(measured)} comparisons not worse by more than {margin:g}")
         else:
             lines.append("nothing was measured")
+        lines += dict.fromkeys(text for part in self.comparison.sections for text in part.given)
         lines += [f"inconclusive: {one.text}" for one in self._of("inconclusive")]
         lines += [f"not measured in B: {name}" for name in self.comparison.missing]
         lines += [f"fewer test images in B: {name}" for name in self._fewer]

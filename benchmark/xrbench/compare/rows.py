@@ -115,6 +115,7 @@ class Section:
         fewer: Cells in which b lacks test images that a has.
         question, margin: The declared claim about b, and the smallest difference that matters to it.
         signed: One row a label over settings; empty unless asked for.
+        given: Sentences on sides whose seeds share one parent, for which alone the verdicts hold.
     """
 
     title: str
@@ -129,3 +130,4 @@ class Section:
     question: str = SUPERIORITY
     margin: float = 0.0
     signed: tuple[SignedRow, ...] = ()
+    given: tuple[str, ...] = ()

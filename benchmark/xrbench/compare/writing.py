@@ -21,7 +21,14 @@ def section_lines(part: Section, how: CompareOptions, measured: int) -> list[str
         how: How differences were judged.
         measured: Rows with a figure in all sections: the size of the family.
     """
-    lines = [_title(part, how, measured), *_table(part, how), *_gap_line(part), *part.notes, *_cautions(part)]
+    lines = [
+        _title(part, how, measured),
+        *_table(part, how),
+        *part.given,
+        *_gap_line(part),
+        *part.notes,
+        *_cautions(part),
+    ]
     return lines + signed_lines(part.signed, ADJUSTMENTS[how.adjustment])
 
 

@@ -7,7 +7,6 @@ on it.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +65,7 @@ def results_of(
     with reporter.bar("scores", len(sites)) as bar:
         for site, cells in sites:
             estimates = scoring.judge(site.table.frame, suite, thresholds=thresholds if site is judged else {})
-            scores += [{**asdict(own), **estimate} for own in cells for estimate in estimates]
+            scores += [{**own.head, **estimate} for own in cells for estimate in estimates]
             bar.advance(1, site.name)
     # The folder is the file itself: a manifest that lies beside a table does not describe it.
     return Results(str(path), check_scores(pd.DataFrame(scores)), frames.get, folder=path), thresholds

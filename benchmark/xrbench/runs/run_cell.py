@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 
 VALIDATION = "validation"
+GIVEN = "given"
+"""Column of scores and analyses, and field of cells, that names a parent which all seeds share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class RunCell:
         seed: Seed of the fit; the lowest of an ensemble's.
         seen: Whether the weights had seen images of the test dataset before.
         cell: Name of the cell.
+        given: The parent that the fits of all seeds share; empty where there is none.
     """
 
     setting: str = ""
@@ -45,13 +48,15 @@ class RunCell:
     seed: int = 0
     seen: bool = False
     cell: str
+    given: str = ""
 
     @classmethod
     def of_scores(cls, row: Mapping[Any, Any]) -> RunCell:
         """Read a cell from one of its rows in the scores; scores of before ensembles do not say how many members it has."""
         texts = {name: str(row[name]) for name in HEAD if name not in ("members", "seed", "seen")}
         members = 1 if pd.isna(row["members"]) else int(row["members"])
-        return cls(**texts, members=members, seed=int(row["seed"]), seen=bool(row["seen"]))
+        seed, seen = int(row["seed"]), bool(row["seen"])
+        return cls(**texts, members=members, seed=seed, seen=seen, given=str(row.get(GIVEN, "")))
 
     @classmethod
     def of_manifest(cls, entry: Mapping[str, Any]) -> RunCell:
@@ -62,7 +67,13 @@ class RunCell:
             configuration=entry.get("configuration", ""),
             members=entry.get("members", max(1, len(entry["fits"]))),
             train="+".join(entry["train"]),
+            given=entry.get(GIVEN, ""),
         )
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """Its values in the columns of ``HEAD``."""
+        return {name: getattr(self, name) for name in HEAD}
 
     @property
     def fit(self) -> str:
@@ -94,8 +105,8 @@ class RunCell:
         return all(str(getattr(self, name)) in allowed for name, allowed in values.items())
 
 
-HEAD = tuple(field.name for field in fields(RunCell))
-"""Columns that say which cell a row of a table is about."""
+HEAD = tuple(field.name for field in fields(RunCell) if field.name != GIVEN)
+"""Columns that say which cell a row of a table is about; ``GIVEN`` is one more where a cell has a shared parent."""
 
 
 def cells_of(scores: pd.DataFrame) -> tuple[RunCell, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from xrbench import blocks
@@ -12,6 +13,10 @@ from xrbench.rendering.numbers import p_text
 from xrbench.report.claims.verdict import Verdict, adjusted
 from xrbench.report.effects import measured
 from xrbench.report.run_folder import Run
+from xrbench.runs.shared_parents import notes_of_scores
+
+ABOUT_DATA = ("prevalence", "younger", "class-order")
+"""Claims about images and patients, whatever was trained on them."""
 
 
 def judged(run: Run) -> list[Verdict]:
@@ -30,7 +35,9 @@ def _judged(run: Run, paper: PaperCard) -> list[Verdict]:
     for claim in paper.claims:
         where = f"{paper.name}/paper.toml: claim {claim.text!r}"
         check = blocks.check_options("claim", claim.kind, claim.options, where=where)
-        verdicts.append(check(run, claim, **claim.options))
+        verdict = check(run, claim, **claim.options)
+        given = () if claim.kind in ABOUT_DATA else notes_of_scores(run.scores)
+        verdicts.append(replace(verdict, given=given))
     return adjusted(verdicts, level=run.suite.interval.level, method=run.suite.adjustment)
 
 
@@ -61,7 +68,7 @@ def lines(verdicts: Sequence[Verdict], *, stamp: str = "", notes: Sequence[str] 
         )
         written.append(f"{at:>3}  {verdict.outcome:<13}  {verdict.text}")
         written.append(f"{'':>20}{verdict.figures} ({verdict.n}){p}")
-        written.append(f"{'':>20}{verdict.test}")
+        written += [f"{'':>20}{text}" for text in (verdict.test, *verdict.given)]
     return written
 
 
@@ -69,4 +76,5 @@ def to_dict(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain values, for JSON."""
     names = ("text", "outcome", "test", "figures", "n", "support", "against")
     values = {name: getattr(verdict, name) for name in names}
+    values |= {"given": list(verdict.given)} if verdict.given else {}
     return {**values, "caution": verdict.caution, "parts": [vars(part) for part in verdict.parts]}

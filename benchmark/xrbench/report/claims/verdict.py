@@ -47,6 +47,7 @@ class Verdict:
         against: p-value against it: small when the data show the contrary.
         caution: What to know before trusting it; else empty.
         parts: The differences behind it.
+        given: Sentences on methods whose seeds share one parent, for which alone it holds.
     """
 
     text: str
@@ -58,6 +59,7 @@ class Verdict:
     against: float = math.nan
     caution: str = ""
     parts: tuple[Contrast, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 def weighed(

@@ -14,6 +14,7 @@ from xrbench.rendering.numbers import p_text
 from xrbench.report.figures.layout.style import SMALL, canvas_of, file_name, notes, save, short, title
 from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
+from xrbench.runs.shared_parents import notes_of_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,8 @@ def critical_difference(
         about = f"{metric_title(first['metric'])}, {first['label']}, {first['n_settings']:.0f} settings"
         title(canvas, layout.caption or f"Mean ranks by external {about}", run.stamp)
         tested = f"Friedman p {p_text(float(first['p']))}; critical difference {apart:.2f} at {first['significance']:g} (Nemenyi)."
-        notes(canvas, (f"Rank 1 is best; a bar joins methods that do not differ. {tested}", *_cautions(ranked)))
+        given = (f"{text}." for text in notes_of_scores(run.scores))
+        notes(canvas, (f"Rank 1 is best; a bar joins methods that do not differ. {tested}", *given, *_cautions(ranked)))
         return save(canvas, ranked[list(NUMBERS)], folder, file_name(layout.name), run.stamp)
 
 

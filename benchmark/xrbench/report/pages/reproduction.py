@@ -14,6 +14,7 @@ from xrbench.rendering.numbers import MISSING, interval, number
 from xrbench.rendering.table import Table
 from xrbench.report.reported_values import OVER_SETTINGS, Reported, domains, same_domains
 from xrbench.report.score_grid import Figure, Line, Selection
+from xrbench.runs.shared_parents import notes_of_scores
 
 NEAR = 3
 """A figure within so many tolerances of the reported one is near."""
@@ -101,6 +102,7 @@ def reproduction(scores: pd.DataFrame, suite: SuiteCard, paper: Reported) -> Tab
         f"Reproduced: within {paper.card.tolerance} of the reported figure, or the reported figure inside our interval; "
         f"near: within {NEAR * paper.card.tolerance:g}.",
         f"Reported in: {paper.card.cite}",
+        *(f"{text}." for text in notes_of_scores(scores)),
     ]
     if selection.fixture:
         notes.append("Synthetic images measure nothing that a paper reported: no figure is compared.")

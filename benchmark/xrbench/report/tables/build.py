@@ -18,8 +18,11 @@ from xrbench.report.score_grid import Selection
 from xrbench.report.tables.analysis_table import layouts_of
 from xrbench.report.tables.by_setting import SEEN, seen_note
 from xrbench.report.tables.win_tie_loss import wins_table
+from xrbench.runs.shared_parents import notes_of_scores
 
 SCORES = "scores"
+ABOUT_DATA = ("datasets", "splits", "trainings")
+"""Kinds of tables that say nothing of a method's results."""
 
 
 def run_table(run: Run, layout: TableLayout) -> Table | None:
@@ -32,7 +35,15 @@ def run_table(run: Run, layout: TableLayout) -> Table | None:
     where = f"suite {run.suite.name}: table {layout.name}"
     make = blocks.check_options("table", layout.kind, layout.options, where=where)
     made: Table | None = make(run, layout, **layout.options)
-    return None if made is None else with_unreadable(run, made)
+    if made is None:
+        return None
+    return with_unreadable(run, made if layout.kind in ABOUT_DATA else with_given(run, made))
+
+
+def with_given(run: Run, table: Table) -> Table:
+    """Add a note on each method whose seeds share one parent: figures over seeds, and what follows from them, hold for that parent."""
+    notes = tuple(f"{text}." for text in notes_of_scores(run.scores))
+    return replace(table, notes=(*table.notes, *notes))
 
 
 def with_unreadable(run: Run, table: Table) -> Table:
@@ -105,7 +116,7 @@ def wins_tables(run: Run) -> list[Table]:
         wins_table(Selection(run.scores, run.suite, declared.metric), declared.challenger, declared.baseline)
         for declared in run.suite.comparisons
     ]
-    return [table for table in tables if table.blocks]
+    return [with_given(run, table) for table in tables if table.blocks]
 
 
 def scores_table(run: Run, *, metric: str = "auc", digits: int = 3) -> Table:
@@ -117,7 +128,7 @@ def scores_table(run: Run, *, metric: str = "auc", digits: int = 3) -> Table:
         of_line = rows[(rows["method"] == line.method) & (rows["model"] == line.model)]
         by_line.append(tuple(_score_row(selection.title(line), row, digits) for _, row in of_line.iterrows()))
     heads = ("method", "train", "valid", "test", "protocol", "seed", "label", metric_title(metric), "interval")
-    return Table.of(
+    table = Table.of(
         SCORES,
         f"{metric_title(metric)} of every cell and label",
         (*heads, "positive", "negative", "masked", "patients", "images"),
@@ -127,6 +138,7 @@ def scores_table(run: Run, *, metric: str = "auc", digits: int = 3) -> Table:
         notes=seen_note(bool(selection.scores["seen"].any())),
         stamp=selection.stamp,
     )
+    return with_given(run, table)
 
 
 def _score_row(title: str, row: pd.Series, digits: int) -> tuple[str, ...]:

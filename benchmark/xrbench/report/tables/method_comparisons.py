@@ -49,6 +49,7 @@ def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) ->
         *([] if question == SUPERIORITY else [f"Declared: {claim(question, part['margin'])}."]),
         f"{100 * value['level']:g} % intervals; {adjustment} over {plural(family, 'comparison')}. Smallest detectable: the smallest true "
         "difference that such data would show with 80 % power.",
+        *(f"{text}." for text in part.get("given", ())),
         *_gap_note(part["gaps"]),
         *part["notes"],
         *_cautions(part["rows"]),
