@@ -152,6 +152,31 @@ def test_a_parent_that_fails_costs_its_descendants_only(chains: Lab, tmp_path: P
     assert all(bool(cell["failed"]) == (cell["method"] == "orphan") for cell in manifest["cells"])
 
 
+@pytest.mark.slow
+def test_a_process_that_dies_costs_its_fit_only(chains: Lab, tmp_path: Path, said: Said) -> None:
+    methods = chains.catalogue / "registry" / "methods"
+    (methods / "dies.toml").write_text('title = "Memory is full"\nobjective = { block = "lab.dying:dies" }')
+    (methods / "after.toml").write_text('title = "Starts from it"\nparent = "dies"')
+    code = "import os, signal\n\n\ndef dies(scores, truth):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    (chains.catalogue / "dying.py").write_text(code)
+    command = options(chains, tmp_path / "out", "--jobs", "2", "--only", "method=dies,after,later")
+    assert chains.invoke("run", *command) == 1
+    words = said()
+    assert "its process was ended by SIGKILL; memory may be full: fewer fits at once (--jobs) need less" in words
+    assert "it starts from dies/" in words
+    assert set(fits(tmp_path / "out")) == {"first", "later"}
+
+
+@pytest.mark.slow
+def test_two_commands_share_one_folder_and_train_nothing_twice(chains: Lab, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shards = [started(chains, out, "--only", f"method={name}") for name in ("left", "right")]
+    ends = [shard.communicate(timeout=4 * PATIENCE) for shard in shards]
+    assert [shard.returncode for shard in shards] == [0, 0], ends
+    assert len(list(out.glob("fits/*/done.json"))) == 3
+    assert set(fits(out)) == {"first", "left", "right"}, "the manifest holds what both did"
+
+
 def test_another_recipe_of_the_parent_trains_the_chain_anew(chains: Lab, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert chains.invoke("run", *options(chains, out, "--only", "method=later")) == 0
