@@ -113,9 +113,10 @@ def test_scores_have_one_column_more_and_the_same_values(folders: dict[bool, Pat
 
 def test_every_verdict_and_answer_of_a_comparison_says_so(folders: dict[bool, Path]) -> None:
     compared = {shared: compare.run(folder, replicates=50) for shared, folder in folders.items()}
-    assert isinstance(compared[True], compare.Comparison)
-    assert isinstance(compared[False], compare.Comparison)
-    (part,), (before,) = compared[True].sections, compared[False].sections
+    mine, other = compared[True], compared[False]
+    assert isinstance(mine, compare.Comparison)
+    assert isinstance(other, compare.Comparison)
+    (part,), (before,) = mine.sections, other.sections
     for row, old in zip(part.rows, before.rows, strict=True):
         assert (row.verdict, row.answer) == (f"{old.verdict}, {WORDS}", f"{old.answer}, {WORDS}")
         assert repr(replace(row, verdict="", answer="")) == repr(replace(old, verdict="", answer=""))

@@ -105,7 +105,7 @@ def test_task_weights_are_of_the_first_epoch_where_epochs_draw_from_other_datase
     assert drawn == [first, 1 - first]
     positives = np.nansum(pair.truth[pair.domain == first], axis=0)
     expected = positives.max() - positives + positives.mean()
-    assert loop.task_weights[0] is not None
+    assert loop.task_weights is not None
     assert loop.task_weights[0].numpy() == pytest.approx(expected / expected.max())
 
 
