@@ -33,7 +33,7 @@ def test_the_core_plans_on_the_fixture(core: Run) -> None:
     assert planned.returncode == 0, planned.stderr
     outline = json.loads(planned.stdout)
     assert outline["fixture"]
-    assert len(outline["fits"]) == 12
+    assert len(outline["fits"]) == 36  # six settings, two methods, three seeds
 
 
 def test_the_core_describes_and_checks_data(core: Run) -> None:

@@ -83,6 +83,9 @@ OTHER_PROFILE: dict[str, object] = {
     "steps_per_epoch": 31,
     "precision": "bfloat16",
     "threads": 3,
+    "seeds": (5, 6),
+    "schedule": "cosine",
+    "averaging": 0.5,
     "limits": cards.Limits(test=5),
     "split": cards.SplitRule(seed=41),
 }
