@@ -16,6 +16,7 @@ from PIL import Image
 from xrbench import cli
 
 LONG_AGO = 1e9
+os.environ.setdefault("XRBENCH_JOBS", "1")  # its networks are trained faster than a process starts
 HOSPITALS = ("east", "west", "north")
 CARDS = {
     "models/tiny-net": """
@@ -155,7 +156,7 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("OUT", "CACHE", "DEVICE", "JOBS", "DATA_ROOT", "WEIGHTS", "PATH", "TRACEBACK"):
         monkeypatch.delenv(f"XRBENCH_{name}", raising=False)
     before = dict(os.environ)
-    os.environ.setdefault("XRBENCH_JOBS", "1")  # networks of the laboratory are trained faster than a process starts
+    os.environ["XRBENCH_JOBS"] = "1"
     yield
     os.environ.clear()
     os.environ.update(before)

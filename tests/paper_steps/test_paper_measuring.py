@@ -43,6 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.suites
 def test_the_command_measures_a_case(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = folder / "table.csv"
     only = "tiny-steps/paper/small-scratch/balanced"
