@@ -22,7 +22,7 @@ from xrbench.progress import Reporter, Silent
 from xrbench.rng import seed_of
 from xrbench.runs import store
 from xrbench.runs.prediction_frame import patients_of, truth_and_score
-from xrbench.runs.run_cell import GIVEN, VALIDATION, RunCell
+from xrbench.runs.run_cell import SOMETIMES, VALIDATION, RunCell
 
 COLUMNS = (
     "suite",
@@ -75,7 +75,7 @@ def score_run(folder: Path, *, reporter: Reporter | None = None) -> pd.DataFrame
         reporter: Where progress goes.
 
     Returns:
-        One row a cell, label and metric, with the columns of ``COLUMNS``, and ``given`` where a parent is shared over seeds.
+        One row a cell, label and metric, with the columns of ``COLUMNS``, and ``given`` and ``ancestors`` where fits start from others.
 
     Raises:
         StoreError: The folder holds no manifest, or a predictions file is damaged.
@@ -96,7 +96,7 @@ def score_run(folder: Path, *, reporter: Reporter | None = None) -> pd.DataFrame
             head = _head(manifest, entry)
             rows += [{**head, **estimate} for estimate in judge(frame, suite, thresholds=known)]
             bar.advance(1, entry["test"])
-    more = [GIVEN] if any(entry.get(GIVEN) for entry in measured) else []
+    more = [name for name in SOMETIMES if any(entry.get(name) for entry in measured)]
     scores = pd.DataFrame(rows, columns=[*COLUMNS, *more])
     store.write_csv(folder / store.SCORES, scores)
     return scores

@@ -17,12 +17,13 @@ import pytest
 
 from xrbench import compare, statistics
 from xrbench.compare.pairs import facing
-from xrbench.compare.regression_gate import outcome_of
-from xrbench.compare.rows import CompareOptions, Row
+from xrbench.compare.regression_gate import judge
+from xrbench.compare.rows import CompareOptions, Row, Section
 from xrbench.compare.scores_io import open_results, read_scores
 from xrbench.errors import XrbenchError
 from xrbench.runs import store
 from xrbench.runs.run_cell import RunCell
+from xrbench.statistics.inference.crossed import Crossed
 
 LABELS = ("Edema", "Effusion")
 SETTINGS = ((("a", "b"), "c"), (("a", "c"), "b"))
@@ -30,6 +31,7 @@ Change = Callable[[str, pd.DataFrame], pd.DataFrame]
 MakeRun = Callable[..., Path]
 
 run = partial(compare.run, replicates=100)
+networks = partial(compare.run, replicates=100, about="networks")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def test_a_run_equals_itself(good: Path) -> None:
     assert isinstance(found, compare.Comparison)
     assert found.exit_code == 0
     assert {row.difference for _, row in found.rows} == {0.0}
-    assert {row.verdict for _, row in found.rows} == {"cannot tell"}
+    assert {row.verdict for _, row in found.rows} == {"cannot tell, these networks"}
     assert [(part.method, part.protocol) for part in found.sections] == [
         ("plain", "external"),
         ("fancy", "external"),
@@ -73,7 +75,7 @@ def test_differences_are_means_over_settings_of_the_metric(good: Path) -> None:
 
 
 def test_it_is_what_the_statistics_say_of_the_paired_cells(good: Path) -> None:
-    found = run(good, metric="auc", replicates=300, seed=5)
+    found = networks(good, metric="auc", replicates=300, seed=5)
     assert isinstance(found, compare.Comparison)
     results = open_results(good)
     cells = []
@@ -86,7 +88,7 @@ def test_it_is_what_the_statistics_say_of_the_paired_cells(good: Path) -> None:
         truth, patient = a[[f"truth:{label}" for label in LABELS]].to_numpy(), a["patient_id"].to_numpy()
         cells.append(statistics.PairedCell(test, truth, score_a, score_b, patient))
     expected = statistics.compare(cells, labels=LABELS, replicates=300, seed=5)
-    got = [(row.difference, row.low, row.high, row.p) for row in found.sections[0].rows]
+    got = [(row.difference, row.low_alone, row.high_alone, row.p) for row in found.sections[0].rows]
     assert got == [(one.difference, one.low, one.high, one.p) for one in expected]
     # Holm by hand: smallest p times three, and so on, never falling.
     order = sorted(range(3), key=lambda i: expected[i].p)
@@ -98,14 +100,14 @@ def test_it_is_what_the_statistics_say_of_the_paired_cells(good: Path) -> None:
 
 
 def test_the_text_reads_as_promised(good: Path) -> None:
-    lines = run(good).text().splitlines()
+    lines = networks(good).text().splitlines()
     assert lines[0] == "FIXTURE: synthetic phantoms, not clinical results"
-    assert lines[2] == "fancy minus plain, external test AUC, paired over patients, Holm over 3 comparisons"
+    assert lines[2] == "fancy minus plain, external test AUC, these networks, paired over patients, Holm over 3 comparisons"
     assert lines[3].split("  ")[0] == "label"
     for head in ("settings", "difference", "95 % interval", "p(Holm)", "smallest detectable", "verdict"):
         assert head in lines[3]
     assert lines[4].startswith("Edema")
-    assert lines[4].rstrip().endswith("better")
+    assert lines[4].rstrip().endswith("better, these networks")
     assert lines[7].startswith("gap internal-external: 0.1")
     assert " against 0.1" in lines[7]
     assert lines[8] == "one seed a setting: how much two trainings of one method differ is not in these intervals"
@@ -261,7 +263,7 @@ def test_an_out_folder_means_its_newest_run_of_the_suite(good: Path, tmp_path: P
 
 def test_without_predictions_the_difference_is_unpaired_and_wide(good: Path, tmp_path: Path) -> None:
     board = leaderboard(good, tmp_path / "board", predictions=False)
-    paired, unpaired = run(good), run(board)
+    paired, unpaired = networks(good), networks(board)
     assert isinstance(paired, compare.Comparison)
     assert isinstance(unpaired, compare.Comparison)
     assert "unpaired (no predictions)" in unpaired.text()
@@ -289,7 +291,7 @@ def test_the_unpaired_error_by_hand(tmp_path: Path) -> None:
             )
     path = tmp_path / "scores.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
-    found = run(path, methods="fancy,plain")
+    found = networks(path, methods="fancy,plain")
     assert isinstance(found, compare.Comparison)
     (row,) = found.sections[0].rows
     one = math.sqrt(2) / 1.959964
@@ -319,24 +321,39 @@ def test_a_rising_brier_score_is_a_regression(good: Path, damaged: Path) -> None
 ROW = Row("mean", 1, 1, 0.8, 0.8, 0.0, 0.0, 0.0, 0.01, 0.5, 0.03)
 
 
+def judged(difference: float, error: float, metric: str = "auc", others: int = 0) -> str:
+    """Judge one row in a family with so many others that show nothing, at a margin of 0.02."""
+    errors = Crossed(difference, 0.0, error**2, math.inf, math.inf)
+    row = replace(ROW, difference=difference, errors=None if math.isnan(error) else errors)
+    quiet = replace(ROW, errors=Crossed(0.0, 0.0, 1.0, math.inf, math.inf))
+    part = Section("", "m", "n", "external", True, ())
+    return judge([(part, row), *[(part, quiet)] * others], CompareOptions(metric=metric, margin=0.02))[0].outcome
+
+
 @pytest.mark.parametrize(
-    ("value", "low", "high", "p", "outcome"),
+    ("difference", "error", "outcome"),
     [
-        (-0.01, -0.02, 0.00, 0.05, "not worse"),
-        (-0.01, -0.0201, 0.00, 0.05, "inconclusive"),
-        (-0.05, -0.08, -0.021, 0.001, "regression"),
-        (-0.03, -0.05, -0.01, 0.01, "regression"),
-        (-0.03, -0.05, -0.01, 0.06, "inconclusive"),
-        (-0.015, -0.029, -0.001, 0.03, "inconclusive"),
-        (math.nan, math.nan, math.nan, math.nan, "not measured"),
-        (-0.2, math.nan, math.nan, math.nan, "inconclusive"),
+        # z of "no loss above 0.02" is (difference + 0.02) / error, held against 1.645; likewise below
+        (-0.0034, 0.01, "not worse"),
+        (-0.0037, 0.01, "inconclusive"),
+        (-0.0366, 0.01, "regression"),
+        (-0.0363, 0.01, "inconclusive"),
+        (-0.02, 0.001, "inconclusive"),
+        (-0.02, 0.0, "not worse"),
+        (-0.021, 0.0, "regression"),
+        (math.nan, math.nan, "not measured"),
+        (-0.2, math.nan, "inconclusive"),
     ],
 )
-def test_outcomes_by_hand(value: float, low: float, high: float, p: float, outcome: str) -> None:
-    row = replace(ROW, difference=value, low=low, high=high, p_adjusted=p)
-    assert outcome_of(row, CompareOptions(margin=0.02)) == outcome
-    turned = replace(ROW, difference=-value, low=-high, high=-low, p_adjusted=p)
-    assert outcome_of(turned, CompareOptions(metric="brier", margin=0.02)) == outcome
+def test_outcomes_by_hand(difference: float, error: float, outcome: str) -> None:
+    assert judged(difference, error) == outcome
+    assert judged(-difference, error, "brier") == outcome
+
+
+def test_a_loss_is_held_against_the_level_of_its_family() -> None:
+    # z = 2.2: one-sided p 0.0139, twice and four times that
+    assert judged(-0.042, 0.01, others=1) == "regression"
+    assert judged(-0.042, 0.01, others=3) == "inconclusive"
 
 
 def cell(method: str, model: str, train: str, test: str, *, seed: int = 0, protocol: str = "external") -> RunCell:
@@ -469,17 +486,11 @@ def test_results_can_be_written_as_json(good: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "outcome"),
-    [
-        (-0.01, 0.01, "not worse"),
-        (-0.03, 0.01, "inconclusive"),
-        (0.03, 0.05, "regression"),
-        (-0.05, -0.03, "regression"),
-    ],
+    ("difference", "outcome"),
+    [(0.0, "not worse"), (-0.01, "inconclusive"), (0.04, "regression"), (-0.04, "regression")],
 )
-def test_without_a_direction_the_gate_looks_at_both_sides(low: float, high: float, outcome: str) -> None:
-    row = replace(ROW, difference=(low + high) / 2, low=low, high=high, p_adjusted=0.001)
-    assert outcome_of(row, CompareOptions(metric="calibration-slope", margin=0.02)) == outcome
+def test_without_a_direction_the_gate_looks_at_both_sides(difference: float, outcome: str) -> None:
+    assert judged(difference, 0.0085, "calibration-slope") == outcome
 
 
 def test_the_text_says_which_sign_of_a_gap_is_a_loss(good: Path) -> None:

@@ -122,6 +122,12 @@ def score(
     type=options.OneOf("adjustment", ["holm", "bh"]),
     help="How p-values are adjusted for their number (default: as the suite says).",
 )
+@click.option(
+    "--about",
+    type=options.OneOf("question", ["methods", "networks"]),
+    help="What verdicts are about: methods, trained anew (trainings and patients vary), or these networks (patients vary). "
+    "Default: methods for the methods of a run, networks for two runs; with --gate, methods where both have 3 trainings.",
+)
 @click.option("--across", is_flag=True, help="Also test over settings: Wilcoxon's signed ranks, Friedman's ranks.")
 @options.many(options.only_cells, options.as_json, options.quiet)
 def compare(as_json: bool, quiet: bool, **given: Any) -> int:

@@ -15,7 +15,7 @@ from xrbench.compare.comparison import Comparison, compare_methods, compare_runs
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY
 from xrbench.compare.regression_gate import MARGIN, Gate
 from xrbench.compare.regression_gate import gate as decide
-from xrbench.compare.rows import CompareOptions, spec_of
+from xrbench.compare.rows import QUESTIONS, About, CompareOptions, spec_of
 from xrbench.compare.scores_io import Results, open_results
 from xrbench.errors import UsageError, suggestion
 from xrbench.metrics import parse_as
@@ -48,6 +48,7 @@ def run(
     only: Sequence[str] = (),
     adjust: str | None = None,
     across: bool = False,
+    about: About | None = None,
     reporter: Reporter | None = None,
 ) -> Comparison | Gate:
     """Compare the results at two paths, or the methods of one.
@@ -65,6 +66,8 @@ def run(
         only: ``field=value`` filters on cells.
         adjust: ``holm`` or ``bh``; by default as a's suite says.
         across: Whether settings are also tested as a whole: signed ranks, and ranks of methods.
+        about: ``methods`` (trainings and patients vary) or ``networks`` (patients vary). By default methods where methods are compared,
+            networks where runs are; the gate asks about methods where both sides have three trainings or more in every setting.
         reporter: Where progress goes.
 
     Raises:
@@ -81,7 +84,9 @@ def run(
         raise UsageError(f"--adjust: unknown {adjustment!r}{suggestion(adjustment, ADJUSTMENTS)}")
     if across and gate:
         raise UsageError("--gate decides by patients: leave out --across")
-    how = CompareOptions(chosen, _margin(margin, gated=gate), level, replicates, seed, adjustment, across)
+    if about is not None and about not in QUESTIONS:
+        raise UsageError(f"--about: unknown {about!r}{suggestion(about, QUESTIONS)}")
+    how = CompareOptions(chosen, _margin(margin, gated=gate), level, replicates, seed, adjustment, across, about)
     if second is None:
         if gate:
             raise UsageError("--gate compares two runs: name a second one")

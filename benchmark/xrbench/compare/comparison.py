@@ -19,7 +19,7 @@ from xrbench.compare.across_runs import (
 )
 from xrbench.compare.differences import adjusted, gap_of, section
 from xrbench.compare.pairs import Pair
-from xrbench.compare.rows import CompareOptions, Row, Section
+from xrbench.compare.rows import METHODS, NETWORKS, CompareOptions, Row, Section
 from xrbench.compare.scores_io import Results
 from xrbench.compare.writing import section_lines
 from xrbench.errors import UnknownNameError, UsageError
@@ -32,6 +32,7 @@ from xrbench.runs.shared_parents import given_notes
 
 PROTOCOLS = ("external", "internal")
 ONE_SEED = "one seed a setting: how much two trainings of one method differ is not in these intervals"
+SEVERAL = "about these networks: how much other trainings of the methods would differ is not in these intervals (--about methods)"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Comparison:
             "b": self.b,
             "stamp": STAMP if self.fixture else "",
             **asdict(self.how),
-            "sections": [_without_empty_given(asdict(part)) for part in self.sections],
+            "sections": [part.plain() for part in self.sections],
             "ranks": [asdict(one) for one in self.ranks],
             "missing": list(self.missing),
             "unmeasured": list(self.unmeasured),
@@ -108,7 +109,10 @@ class Comparison:
 def compare_runs(
     a: Results, b: Results, how: CompareOptions, *, only: Sequence[str] = (), reporter: Reporter | None = None
 ) -> Comparison:
-    """Subtract run a from run b: each method with itself, cells matched by name, internal and external apart.
+    """Subtract run a from run b: each method with itself, internal and external apart.
+
+    About networks, the default, cells are matched by name; about methods every training of one run is held against every one of the
+    other, whatever their seeds.
 
     Raises:
         MeasureError: Test images or truth do not match.
@@ -118,7 +122,8 @@ def compare_runs(
     cells = [[c for c in side.cells if c.matches(filters) and c.protocol in PROTOCOLS] for side in (a, b)]
     if filters and not cells[0]:
         raise UsageError(f"--only {' '.join(only)}: nothing in {a.where} matches")
-    pairs, missing = pairing.matched(*cells)
+    how = replace(how, about=how.about or NETWORKS)
+    pairs, missing = (pairing.matched_trainings if how.about == METHODS else pairing.matched)(*cells)
     labels = [label for label in pairing.labels_of(a) if label in pairing.labels_of(b)]
     missing += [f"label {label}" for label in pairing.labels_of(a) if pairs and label not in labels]
     parts = []
@@ -162,15 +167,15 @@ def compare_methods(
     }
     labels = pairing.labels_of(results)
     parts, missing = [], []
+    how = replace(how, about=how.about or METHODS)
     for comparison in comparisons:
         names = (comparison.challenger, comparison.baseline)
         for name in names:
             if name not in known:
                 raise UnknownNameError("method", name, known, where=results.where)
         missing += [f"method {name}" for name in names if name not in measured]
-        pairs = [
-            p for p in pairing.facing(cells, comparison.challenger, comparison.baseline) if p.b.protocol == "external"
-        ]
+        faced = pairing.facing(cells, comparison.challenger, comparison.baseline, any_seed=how.about == METHODS)
+        pairs = [pair for pair in faced if pair.b.protocol == "external"]
         fair = [p for p in pairs if not p.a.seen and not p.b.seen]
         if fair:
             title = f"{comparison.challenger} minus {comparison.baseline}"
@@ -203,11 +208,6 @@ def _ranks(results: Results, labels: Sequence[str], how: CompareOptions) -> tupl
     )
 
 
-def _without_empty_given(part: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the field where no parent is shared, so that stored comparisons stay as they are."""
-    return {name: value for name, value in part.items() if name != "given" or value}
-
-
 def _with_gaps(
     part: Section,
     pairs: Sequence[Pair],
@@ -221,8 +221,8 @@ def _with_gaps(
     gap_a = gap_of((p.a.fit for p in pairs), cells[0], sides[0], labels, how)
     gap_b = gap_of((p.b.fit for p in pairs), cells[1], sides[1], labels, how)
     notes = list(part.notes)
-    if len({(p.b.setting, p.b.model) for p in pairs}) == len(pairs):
-        notes.append(ONE_SEED)
+    if part.about == NETWORKS:
+        notes.append(ONE_SEED if len({(p.b.setting, p.b.model) for p in pairs}) == len(pairs) else SEVERAL)
     if left_out:
         notes.append(f"{left_out} pairs of cells left out: the weights have seen images of the test dataset")
     gaps = (gap_b, gap_a) if gap_a is not None and gap_b is not None else ()

@@ -12,20 +12,23 @@ from xrbench import statistics
 from xrbench.compare import pairs as pairing
 from xrbench.compare.across_runs import SignedRow, signed_row
 from xrbench.compare.hypotheses import SUPERIORITY, answer, p_of
+from xrbench.compare.method_rows import about_methods, gap_of_method
 from xrbench.compare.pairs import MEAN, Pair, Sides
-from xrbench.compare.rows import CompareOptions, Row, Section, spec_of
+from xrbench.compare.rows import METHODS, NETWORKS, CompareOptions, Row, Section, SideGap, spec_of
 from xrbench.compare.scores_io import Results
 from xrbench.metrics import parse_as
-from xrbench.metrics.metric import Better
 from xrbench.progress import Reporter
 from xrbench.runs.run_cell import RunCell
 from xrbench.runs.shared_parents import PHRASE, given_notes
+from xrbench.statistics.inference.crossed import Crossed
 from xrbench.statistics.intervals.delong import z_test
 from xrbench.statistics.intervals.formulas import normal, quantile
 from xrbench.statistics.predictions import ALL
 
 OVERALL = (MEAN, ALL)
 """Labels of values that are not of one label or class."""
+THESE = "these networks"
+"""What a verdict is about that does not count another training."""
 
 
 def section(
@@ -46,6 +49,8 @@ def section(
     undefined = _undefined(pairs, a, b, how.metric)
     rows = [] if paired else [_unpaired(label, pairs, a, b, how) for label in _measured(a, labels, how.metric)]
     rows = rows or _paired(ready, a, b, how, reporter)
+    if how.about == METHODS:
+        rows = about_methods(rows, ready, how, paired=paired)
     rows = rows if len(labels) != 1 else [row for row in rows if row.label != MEAN]
     counted = [replace(row, undefined=tuple(undefined.get(row.label, ()))) for row in rows]
     first = pairs[0].b
@@ -62,20 +67,20 @@ def section(
         margin=how.margin,
         given=given_notes(cell for pair in pairs for cell in (pair.b, pair.a)),
         signed=tuple(_signed(title, row.label, pairs, a, b, how) for row in counted) if how.across else (),
+        about=how.about or NETWORKS,
     )
 
 
 def adjusted(sections: Iterable[Section], how: CompareOptions) -> list[Section]:
     """Adjust the p-values of all rows as one family, and put each row's verdict and answer into words.
 
-    The p-values of differences, of declared questions and of signed ranks are three families of the same rows.
+    The p-values of differences, of declared questions and of signed ranks are three families of the same rows. Interval, smallest
+    detectable difference and verdict of a row are at the level of its family.
     """
     listed = list(sections)
     better = spec_of(how.metric).better
     asked = [
-        p_of(part.question, row.difference, row.error, part.margin, p=row.p, better=better)
-        for part in listed
-        for row in part.rows
+        p_of(part.question, row.errors, part.margin, p=row.p, better=better) for part in listed for row in part.rows
     ]
     families = (
         [row.p for part in listed for row in part.rows],
@@ -83,19 +88,42 @@ def adjusted(sections: Iterable[Section], how: CompareOptions) -> list[Section]:
         [row.p for part in listed for row in part.signed],
     )
     plain, questions, signed = (iter(map(float, statistics.adjust(one, how.adjustment))) for one in families)
+    levels = iter(statistics.interval_significances(families[0], how.adjustment, significance=1 - how.level).tolist())
+    alone = (1 - how.level) / max(1, sum(not math.isnan(p) for p in families[0]))
     judged = []
     for part in listed:
-        rows = tuple(_judged(row, part, how, next(plain), next(questions), better) for row in part.rows)
+        rows = []
+        for row in part.rows:
+            judged_row = replace(row, p_adjusted=next(plain), p_question=next(questions))
+            rows.append(_judged(judged_row, part, how, next(levels), alone))
         over = tuple(replace(row, p_adjusted=next(signed)) for row in part.signed)
-        judged.append(replace(part, rows=rows, signed=over))
+        judged.append(replace(part, rows=tuple(rows), signed=over))
     return judged
 
 
-def _judged(row: Row, part: Section, how: CompareOptions, p: float, p_question: float, better: Better) -> Row:
-    words = statistics.verdict(row.low, row.high, p=p, better=better, margin=part.margin, level=how.level)
-    said = answer(part.question, row.low, row.high, part.margin, p_adjusted=p_question, better=better, level=how.level)
+def _judged(row: Row, part: Section, how: CompareOptions, significance: float, alone: float) -> Row:
+    """Give a row its words, and the interval and smallest detectable difference that go with them.
+
+    Args:
+        row: The row with its adjusted p-values.
+        part: Its section.
+        how: Metric and level.
+        significance: Of its interval, so that it agrees with the adjusted p-value; NaN without one.
+        alone: Significance at which it is tested if no other row of the family differs.
+    """
+    better, inner = spec_of(how.metric).better, None
+    if row.errors is not None and not math.isnan(significance):
+        low, high = row.errors.limits(significance)
+        # two one-sided tests at the same significance
+        inner = row.errors.limits(2 * significance)
+        row = replace(row, low=low, high=high, detectable=row.errors.detectable(alone))
+    words = statistics.verdict(
+        row.low, row.high, p=row.p_adjusted, better=better, margin=part.margin, level=how.level, inner=inner
+    )
+    said = answer(part.question, row.difference, p_adjusted=row.p_question, better=better, level=how.level)
+    words = words if part.about == METHODS else f"{words}, {THESE}"
     words, said = (f"{text}, {PHRASE}" if part.given else text for text in (words, said))
-    return replace(row, p_adjusted=p, verdict=words, p_question=p_question, answer=said)
+    return replace(row, verdict=words, answer=said)
 
 
 def _signed(title: str, label: str, pairs: Sequence[Pair], a: Results, b: Results, how: CompareOptions) -> SignedRow:
@@ -113,8 +141,10 @@ def _signed(title: str, label: str, pairs: Sequence[Pair], a: Results, b: Result
 
 def gap_of(
     fits: Iterable[str], cells: Iterable[RunCell], results: Results, labels: Sequence[str], how: CompareOptions
-) -> statistics.Gap | None:
+) -> SideGap | None:
     """Compute the gap of some fits over all labels or classes; None without predictions, or for a metric of single classes."""
+    if how.about == METHODS:
+        return gap_of_method(fits, cells, results, labels, how)
     names = set(fits)
     mine = [cell for cell in cells if cell.fit in names and not (cell.seen and cell.protocol == "external")]
     parts = {
@@ -125,7 +155,8 @@ def gap_of(
     if not inside or not outside or len(inside) + len(outside) < sum(map(len, parts.values())):
         return None
     gaps = statistics.gap(inside, outside, metric=how.metric, **how.resampling())
-    return next((gap for gap in reversed(gaps) if gap.label in OVERALL), None)
+    one = next((gap for gap in reversed(gaps) if gap.label in OVERALL), None)
+    return None if one is None else SideGap(how.metric, one.gap, one.low, one.high, one.reason)
 
 
 def _paired(
@@ -147,6 +178,9 @@ def _paired(
             **{name: getattr(one, name) for name in ("value_a", "value_b", "difference", "low", "high", "error", "p")},
             **{name: getattr(one, name) for name in ("p_bootstrap", "p_delong", "detectable", "caution", "reason")},
             **{name: getattr(one, name) for name in ("n_positive", "n_negative", "n_images", "n_patients")},
+            low_alone=one.low,
+            high_alone=one.high,
+            errors=one.errors,
         )
         for one in differences
     ]
@@ -172,6 +206,7 @@ def _unpaired(label: str, pairs: Sequence[Pair], a: Results, b: Results, how: Co
     error = math.sqrt(sum(part**2 for part in by_domain.values())) / len(used)
     difference = float((values[:, 1] - values[:, 0]).mean())
     low, high = normal(difference, error, how.level)
+    errors = Crossed(difference, 0.0, error**2, math.inf, math.inf)
     return Row(
         label=label,
         settings=len({p.b.setting or p.b.test for p in used}),
@@ -183,7 +218,10 @@ def _unpaired(label: str, pairs: Sequence[Pair], a: Results, b: Results, how: Co
         high=high,
         error=error,
         p=z_test(difference, error)[1],
-        detectable=statistics.smallest_detectable(error),
+        detectable=errors.detectable(1 - how.level),
+        low_alone=low,
+        high_alone=high,
+        errors=errors,
     )
 
 

@@ -60,11 +60,52 @@ def matched(a: Iterable[RunCell], b: Iterable[RunCell]) -> tuple[list[Pair], lis
     return pairs, [cell.cell for cell in of_a if cell.cell not in by_name]
 
 
-def facing(cells: Sequence[RunCell], challenger: str, baseline: str) -> list[Pair]:
+def matched_trainings(a: Iterable[RunCell], b: Iterable[RunCell]) -> tuple[list[Pair], list[str]]:
+    """Match the trainings of two runs, whatever their seeds; also return what a was tested on and b was not.
+
+    Every cell stands in a pair of the same method, model, setting and test set; equal seeds face each other first.
+    """
+
+    def place(cell: RunCell) -> tuple[str, ...]:
+        of_seed = f"/seed-{cell.seed}/"
+        return cell.method, cell.model, cell.setting, cell.test, cell.protocol, cell.cell.replace(of_seed, "/", 1)
+
+    by_place: dict[tuple[str, ...], tuple[list[RunCell], list[RunCell]]] = {}
+    for side, cells in enumerate((a, b)):
+        for cell in cells:
+            by_place.setdefault(place(cell), ([], []))[side].append(cell)
+    pairs = [pair for left, right in by_place.values() for pair in covering([Pair(x, y) for y in right for x in left])]
+    return pairs, [cell.cell for left, right in by_place.values() if not right for cell in left]
+
+
+def covering(pairs: Sequence[Pair]) -> list[Pair]:
+    """Choose pairs so that every cell stands in one: those of equal seeds, then one for each cell that is left."""
+    chosen = [pair for pair in pairs if pair.a.seed == pair.b.seed]
+    there = {cell for pair in chosen for cell in (("a", pair.a.cell), ("b", pair.b.cell))}
+    for pair in pairs:
+        names = {("a", pair.a.cell), ("b", pair.b.cell)}
+        if not names & there:
+            chosen.append(pair)
+            there |= names
+    for pair in pairs:
+        names = {("a", pair.a.cell), ("b", pair.b.cell)}
+        if names - there:
+            chosen.append(pair)
+            there |= names
+    return chosen
+
+
+def facing(cells: Sequence[RunCell], challenger: str, baseline: str, *, any_seed: bool = False) -> list[Pair]:
     """Match the cells of two methods in the same model, setting, seed and test set.
 
     An ensemble over the seeds is paired with the cell of every seed; a pretrained model with every cell on its test set. Methods
     without a model in common are paired whatever their models.
+
+    Args:
+        cells: All cells.
+        challenger: Method b.
+        baseline: Method a.
+        any_seed: Whether cells may face each other whatever their seeds; every cell then stands in a pair.
     """
     of_challenger, of_baseline = ([c for c in cells if c.method == name] for name in (challenger, baseline))
     shared = {c.model for c in of_challenger} & {c.model for c in of_baseline}
@@ -72,9 +113,19 @@ def facing(cells: Sequence[RunCell], challenger: str, baseline: str) -> list[Pai
     for b in of_challenger:
         for a in of_baseline:
             same_model = a.model == b.model or not shared
-            if same_model and (a.test, a.protocol) == (b.test, b.protocol) and _same_training(a, b):
+            if same_model and (a.test, a.protocol) == (b.test, b.protocol) and _same_training(a, b, any_seed=any_seed):
                 pairs.append(Pair(a, b))
-    return pairs
+    if not any_seed:
+        return pairs
+    by_place: dict[tuple[str, ...], list[Pair]] = {}
+    for pair in pairs:
+        by_place.setdefault((pair.a.model, pair.b.model, place_of(pair), pair.b.test, pair.b.protocol), []).append(pair)
+    return [pair for of_place in by_place.values() for pair in covering(of_place)]
+
+
+def place_of(pair: Pair) -> str:
+    """Name the setting of a pair, or the test set of two pretrained models."""
+    return pair.b.setting or pair.a.setting or pair.b.test
 
 
 def sides(pair: Pair, a: Results, b: Results, labels: Sequence[str]) -> Sides | None:
@@ -108,12 +159,12 @@ def sides(pair: Pair, a: Results, b: Results, labels: Sequence[str]) -> Sides | 
     return Sides(cell, len(left) - len(rows_a), len(right) - len(rows_b))
 
 
-def _same_training(a: RunCell, b: RunCell) -> bool:
+def _same_training(a: RunCell, b: RunCell, *, any_seed: bool = False) -> bool:
     if not a.train or not b.train:
         return True
     guarded = (GUARD in a.cell) or (GUARD in b.cell)
     same = (a.configuration, a.train, a.valid) == (b.configuration, b.train, b.valid)
-    same = same and (a.seed == b.seed or a.members != b.members)
+    same = same and (any_seed or a.seed == b.seed or a.members != b.members)
     return same and (a.setting == b.setting or not guarded)
 
 

@@ -1,23 +1,33 @@
-"""Regression gate: whether run b is worse than run a, with four outcomes, for use in continuous integration.
+"""Regression gate: whether b is worse than a by more than a margin, with four outcomes, for use in continuous integration.
 
-A comparison is *not worse* when its interval lies above minus the margin (non-inferiority); it is a *regression* when the
-interval lies below minus the margin, or when the loss is larger than the margin and significant after Holm's adjustment, or
-when a value that a had is undefined in b. Everything between is *inconclusive*: more patients would be needed. What a had
-and b did not measure is never ignored: without a regression it makes the outcome inconclusive. Metrics where lower is better
-are negated first; those without a better direction must stay within the margin on both sides.
+One rule at one level for the whole family of comparisons. It is a *regression* when a loss above the margin is shown: when the
+hypothesis of a smaller loss is rejected, after Holm's adjustment over all comparisons, or when a value that a had is undefined in b. It
+is *no regression* when every comparison excludes a loss above the margin; that claim is about all of them together, and false only if
+one of them is wrong, so that each is tested at the family's level (Berger 1982, Technometrics 24:295). Everything between is
+*inconclusive*: more patients, or trainings, would be needed. What a had and b did not measure is never ignored: without a regression it
+makes the outcome inconclusive. Metrics where lower is better are negated first; those without a better direction must stay within
+the margin on both sides.
+
+The gate is about methods, so that another training of the same code passes, where both sides have three trainings or more in every
+setting; else about these networks, whose figures may rightly differ when they are trained on another machine.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from xrbench.compare.comparison import Comparison, compare_runs
-from xrbench.compare.rows import CompareOptions, Row, Section, spec_of
+from xrbench import statistics
+from xrbench.compare import pairs as pairing
+from xrbench.compare.comparison import PROTOCOLS, Comparison, compare_runs
+from xrbench.compare.method_rows import ENOUGH, enough_trainings
+from xrbench.compare.rows import METHODS, NETWORKS, About, CompareOptions, Row, Section, spec_of
 from xrbench.compare.scores_io import Results
 from xrbench.fixture_notice import STAMP
+from xrbench.metrics.metric import Better
+from xrbench.planning import parse_only
 from xrbench.progress import Reporter
 from xrbench.rendering.numbers import signed, signed_interval
 
@@ -30,11 +40,22 @@ CODES = {"no regression": 0, "regression": 1, "inconclusive": 2, "nothing measur
 
 @dataclass(frozen=True)
 class Judged:
-    """One comparison of the gate."""
+    """One comparison of the gate.
+
+    Attributes:
+        section, row: The comparison; its interval is the one that its outcome rests on.
+        outcome: What it shows.
+        p_loss: One-sided p-value of a loss above the margin, adjusted over the family; small where it is shown.
+        p_pass: One-sided p-value of no larger loss, not adjusted; small where a loss above the margin is excluded.
+        catches: Smallest true loss that would be called a regression with 80 % power, if nothing else changed.
+    """
 
     section: Section
     row: Row
     outcome: Outcome
+    p_loss: float = math.nan
+    p_pass: float = math.nan
+    catches: float = math.nan
 
     @property
     def text(self) -> str:
@@ -42,8 +63,10 @@ class Judged:
         where = "; ".join((f"{self.section.method}, {self.section.protocol}", *self.section.given))
         if self.row.undefined and self.outcome == "regression":
             return f"{self.row.label} is undefined where A had a value, {where}: {', '.join(self.row.undefined)}"
-        difference = f"{signed(self.row.difference)} ({signed_interval(self.row.low, self.row.high)})"
-        return f"{self.row.label} {difference}, {where}"
+        if self.row.reason:
+            return f"{self.row.label}, {where}: {self.row.reason}"
+        interval = signed_interval(self.row.low_alone, self.row.high_alone)
+        return f"{self.row.label} {signed(self.row.difference)} ({interval}), {where}"
 
 
 @dataclass(frozen=True)
@@ -83,6 +106,7 @@ class Gate:
         head = {"no regression": "no regression: ", "inconclusive": "inconclusive: "}.get(self.decision, "")
         if measured:
             lines.append(f"{head}{passed} of {len(measured)} comparisons not worse by more than {margin:g}")
+            lines += [self._about(), *self._catches()]
         else:
             lines.append("nothing was measured")
         lines += dict.fromkeys(text for part in self.comparison.sections for text in part.given)
@@ -97,11 +121,32 @@ class Gate:
         """Return everything as plain values, for JSON."""
         judged = [
             {"method": o.section.method, "model": o.section.model, "protocol": o.section.protocol, "outcome": o.outcome}
-            | asdict(o.row)
+            | {"p_loss": o.p_loss, "p_pass": o.p_pass, "catches": o.catches}
+            | o.row.plain()
             for o in self.judged
         ]
         comparison = self.comparison.to_dict()
         return {**comparison, "decision": self.decision, "judged": judged, "exit_code": self.exit_code}
+
+    def _about(self) -> str:
+        if self.comparison.how.about == METHODS:
+            return "about methods: trainings and patients vary; another training of the same code is no regression"
+        return (
+            f"about these networks: patients vary; fewer than {ENOUGH} trainings on a side, so that a network trained anew, or on "
+            "another machine, may rightly differ"
+        )
+
+    def _catches(self) -> list[str]:
+        known = [one for one in self.judged if not math.isnan(one.catches)]
+        if not known:
+            return []
+        worst, best = max(known, key=lambda one: one.catches), min(known, key=lambda one: one.catches)
+        texts = [
+            f"{one.catches:.3f} ({one.row.label}, {one.section.method}, {one.section.protocol})"
+            for one in (best, worst)
+        ]
+        span = texts[0] if len(known) == 1 else f"{texts[0]} to {texts[1]}"
+        return [f"smallest loss that would be called a regression with 80 % power: {span}"]
 
     @property
     def _fewer(self) -> list[str]:
@@ -119,7 +164,7 @@ def gate(
     Args:
         a: What was accepted before.
         b: What is to be judged.
-        how: Metric, margin, level, replicates.
+        how: Metric, margin, level, what it is about.
         only: ``field=value`` filters on the cells of a: what they leave out is not asked for.
         reporter: Where progress goes.
 
@@ -127,32 +172,78 @@ def gate(
         MeasureError: Test images or truth do not match.
         StoreError: A predictions file is damaged.
     """
+    how = replace(how, about=how.about or _question(a, b, only))
     comparison = compare_runs(a, b, how, only=only, reporter=reporter)
-    judged = tuple(Judged(part, row, outcome_of(row, how)) for part, row in comparison.rows)
-    return Gate(comparison, judged)
+    return Gate(comparison, tuple(judge(comparison.rows, how)))
 
 
-def outcome_of(row: Row, how: CompareOptions) -> Outcome:
-    """Judge one difference."""
-    if row.undefined:
+def judge(rows: Sequence[tuple[Section, Row]], how: CompareOptions) -> list[Judged]:
+    """Decide on every row of a family.
+
+    Args:
+        rows: Sections and rows.
+        how: Metric, margin and level.
+    """
+    better, significance = spec_of(how.metric).better, 1 - how.level
+    losses = [p_loss(row, how.margin, better) for _, row in rows]
+    adjusted = statistics.adjust(losses, "holm").tolist()
+    count = max(1, sum(not math.isnan(p) for p in losses))
+    judged = []
+    for (part, row), p in zip(rows, adjusted, strict=True):
+        excluded = p_pass(row, how.margin, better)
+        known = row.errors is not None and row.errors.error > 0
+        # the one-sided test of the first step of Holm's method has half the significance of an interval
+        catches = how.margin + row.errors.detectable(2 * significance / count) if known and row.errors else math.nan
+        outcome = outcome_of(row, p, excluded, significance)
+        judged.append(Judged(part, row, outcome, p, excluded, catches))
+    return judged
+
+
+def p_loss(row: Row, margin: float, better: Better) -> float:
+    """Compute the one-sided p-value of a loss above the margin: small where it is shown; NaN where nothing is known."""
+    if row.errors is None or row.errors.error == 0:
+        # without any error the loss is known
+        return math.nan if math.isnan(row.difference) or row.errors is None else float(not _lost(row, margin, better))
+    sides = row.errors.p_above(margin), row.errors.p_below(-margin)
+    if better == "neither":
+        return min(1.0, 2 * min(sides))
+    return sides[0] if better == "lower" else sides[1]
+
+
+def p_pass(row: Row, margin: float, better: Better) -> float:
+    """Compute the one-sided p-value by which a loss above the margin is excluded: small where it is."""
+    if row.errors is None or row.errors.error == 0:
+        return math.nan if math.isnan(row.difference) or row.errors is None else float(_lost(row, margin, better))
+    sides = row.errors.p_above(-margin), row.errors.p_below(margin)
+    if better == "neither":
+        return max(sides)
+    return sides[1] if better == "lower" else sides[0]
+
+
+def outcome_of(row: Row, p_of_loss: float, p_of_pass: float, significance: float) -> Outcome:
+    """Decide on one row.
+
+    Args:
+        row: The row.
+        p_of_loss: Adjusted over the family, see ``p_loss``.
+        p_of_pass: See ``p_pass``.
+        significance: Of the family.
+    """
+    if row.undefined or p_of_loss < significance:
         return "regression"
     if math.isnan(row.difference):
         return "not measured"
-    low, high, value = row.low, row.high, row.difference
-    better = spec_of(how.metric).better
-    if better == "lower":
-        low, high, value = -high, -low, -value
-    if math.isnan(low) or math.isnan(high):
-        return "inconclusive"
-    if better == "neither":
-        return _two_sided(low, high, how.margin)
-    if low >= -how.margin:
-        return "not worse"
-    significant = high < 0 and value < -how.margin and row.p_adjusted < 1 - how.level
-    return "regression" if high < -how.margin or significant else "inconclusive"
+    return "not worse" if p_of_pass < significance else "inconclusive"
 
 
-def _two_sided(low: float, high: float, margin: float) -> Outcome:
-    if -margin <= low and high <= margin:
-        return "not worse"
-    return "regression" if high < -margin or low > margin else "inconclusive"
+def _lost(row: Row, margin: float, better: Better) -> bool:
+    gained = -row.difference if better == "lower" else row.difference
+    return abs(gained) > margin if better == "neither" else gained < -margin
+
+
+def _question(a: Results, b: Results, only: Sequence[str]) -> About:
+    """Ask about methods where both sides have enough trainings in every setting."""
+    filters = parse_only(only)
+    cells = [[c for c in side.cells if c.matches(filters) and c.protocol in PROTOCOLS] for side in (a, b)]
+    pairs, _ = pairing.matched_trainings(*cells)
+    return METHODS if enough_trainings(pair for pair in pairs if pair.a.train) else NETWORKS

@@ -26,7 +26,7 @@ from xrbench.errors import MeasureError, StoreError, suggestion
 from xrbench.fixture_notice import FIXTURE
 from xrbench.runs import store
 from xrbench.runs.prediction_frame import FloatArray, images_of, patients_of, truth_and_score
-from xrbench.runs.run_cell import GIVEN, RunCell, cells_of
+from xrbench.runs.run_cell import SOMETIMES, RunCell, cells_of
 
 PREDICTIONS, META = "predictions.parquet", "meta.json"
 
@@ -206,8 +206,9 @@ def check_scores(frame: pd.DataFrame, where: str = "scores") -> pd.DataFrame:
     checked = frame.copy().reset_index(drop=True)
     for column in (*REQUIRED_TEXT, *OPTIONAL_TEXT):
         checked[column] = _text(checked[column]) if column in checked else ""
-    if GIVEN in checked:
-        checked[GIVEN] = _text(checked[GIVEN])
+    for column in SOMETIMES:
+        if column in checked:
+            checked[column] = _text(checked[column])
     for column in (*REQUIRED_NUMBERS, *OPTIONAL_NUMBERS):
         checked[column] = _numbers(checked[column], where) if column in checked else float("nan")
     checked["seed"] = checked["seed"].fillna(0).astype(int)

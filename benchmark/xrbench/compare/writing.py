@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from xrbench import statistics
 from xrbench.compare.across_runs import signed_lines
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
-from xrbench.compare.rows import CompareOptions, Section, spec_of
+from xrbench.compare.rows import METHODS, CompareOptions, Section, SideGap, spec_of
 from xrbench.metrics.names import gap_note, metric_title
 from xrbench.rendering.numbers import p_text, plural, signed, signed_interval
 from xrbench.rendering.text import aligned
@@ -33,16 +32,28 @@ def section_lines(part: Section, how: CompareOptions, measured: int) -> list[str
 
 
 def _title(part: Section, how: CompareOptions, measured: int) -> str:
-    paired = "paired over patients" if part.paired else "unpaired (no predictions)"
+    paired = question_words(part.about, paired=part.paired)
     family = f"{ADJUSTMENTS[how.adjustment]} over {plural(measured, 'comparison')}"
     asked = "" if part.question == SUPERIORITY else f"; declared: {claim(part.question, part.margin)}"
     return f"{part.title}, {part.protocol} test {metric_title(how.metric)}, {paired}, {family}{asked}"
+
+
+def question_words(about: str, *, paired: bool) -> str:
+    """Say what verdicts are about, and what varies.
+
+    >>> question_words("methods", paired=True), question_words("networks", paired=True)
+    ('methods, trained anew: trainings and patients vary', 'these networks, paired over patients')
+    """
+    if about == METHODS:
+        return "methods, trained anew: trainings and patients vary"
+    return "these networks, paired over patients" if paired else "these networks, unpaired (no predictions)"
 
 
 def _table(part: Section, how: CompareOptions) -> list[str]:
     heads = (
         "label",
         "settings",
+        *(("trainings",) if part.about == METHODS else ()),
         "difference",
         f"{100 * how.level:g} % interval",
         f"p({ADJUSTMENTS[how.adjustment]})",
@@ -54,6 +65,7 @@ def _table(part: Section, how: CompareOptions) -> list[str]:
         (
             row.label,
             str(row.settings),
+            *((trainings_text(row.trainings, row.over),) if part.about == METHODS else ()),
             signed(row.difference),
             signed_interval(row.low, row.high),
             p_text(row.p_adjusted),
@@ -63,7 +75,19 @@ def _table(part: Section, how: CompareOptions) -> list[str]:
         )
         for row in part.rows
     ]
-    return aligned([heads, *rows], "lrrrrrl" + "rl" * (part.question != SUPERIORITY))
+    align = "lr" + "r" * (part.about == METHODS) + "rrrrl" + "rl" * (part.question != SUPERIORITY)
+    return aligned([heads, *rows], align)
+
+
+def trainings_text(trainings: float, over: str) -> str:
+    """Write how many trainings a setting has, and whether settings stand in their place.
+
+    >>> trainings_text(3, "trainings"), trainings_text(1, "settings"), trainings_text(float("nan"), "")
+    ('3', '1 (over settings)', 'n/a')
+    """
+    if math.isnan(trainings):
+        return "n/a"
+    return f"{trainings:g}{' (over settings)' if over == 'settings' else ''}"
 
 
 def _gap_line(part: Section) -> list[str]:
@@ -73,7 +97,7 @@ def _gap_line(part: Section) -> list[str]:
     return [line, *gap_note(spec_of(part.gaps[0].metric))]
 
 
-def _gap(gap: statistics.Gap) -> str:
+def _gap(gap: SideGap) -> str:
     if math.isnan(gap.gap):
         return f"n/a ({gap.reason})"
     return f"{gap.gap:.3f} ({gap.low:.3f} … {gap.high:.3f})"

@@ -142,8 +142,18 @@ class _Expansion:
             measured = [cell for cell in cells if matches(cell, only, setting)]
             if any(cell.protocol != "validation" for cell in measured):
                 self._add_fit(card, model, setting, fit)
+                added = self.fits[fit.name]
                 for cell in measured:
-                    self.cells.setdefault(cell.name, msgspec.structs.replace(cell, given=self.fits[fit.name].given))
+                    chained = msgspec.structs.replace(cell, given=added.given, ancestors=self._ancestors(added))
+                    self.cells.setdefault(cell.name, chained)
+
+    def _ancestors(self, fit: Fit) -> tuple[str, ...]:
+        """Name the fits that a fit starts from, up to a parent that all seeds share."""
+        names: list[str] = []
+        while fit.parents and fit.parents[0] != fit.given:
+            fit = self.fits[fit.parents[0]]
+            names.append(fit.name)
+        return tuple(names)
 
     def _fit(self, card: cards.MethodCard, model: cards.ModelCard, setting: cards.Setting, role: str = "train") -> Fit:
         if role == "pretrain":

@@ -77,6 +77,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         seen: Whether the model's initial weights were made from images of the test dataset.
         configuration: Name of the training set, where the protocol names them.
         given: The parent that the fits of all seeds share; empty where there is none.
+        ancestors: Names of the fits that its fits start from, directly or not, as far as each seed has its own.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     seen: bool = False
     configuration: str = ""
     given: str = ""
+    ancestors: tuple[str, ...] = ()
 
     @property
     def tests(self) -> tuple[str, ...]:

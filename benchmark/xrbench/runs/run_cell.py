@@ -15,6 +15,11 @@ import pandas as pd
 VALIDATION = "validation"
 GIVEN = "given"
 """Column of scores and analyses, and field of cells, that names a parent which all seeds share."""
+ANCESTORS = "ancestors"
+"""Column of scores, and field of cells, that names the fits which a fit starts from, joined by ``JOINED_BY``."""
+SOMETIMES = (GIVEN, ANCESTORS)
+"""Columns of scores that are there only where a cell has a value."""
+JOINED_BY = "; "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,7 @@ class RunCell:
         seen: Whether the weights had seen images of the test dataset before.
         cell: Name of the cell.
         given: The parent that the fits of all seeds share; empty where there is none.
+        ancestors: Names of the fits that its fit starts from, as far as each seed has its own.
     """
 
     setting: str = ""
@@ -49,6 +55,7 @@ class RunCell:
     seen: bool = False
     cell: str
     given: str = ""
+    ancestors: tuple[str, ...] = ()
 
     @classmethod
     def of_scores(cls, row: Mapping[Any, Any]) -> RunCell:
@@ -56,7 +63,9 @@ class RunCell:
         texts = {name: str(row[name]) for name in HEAD if name not in ("members", "seed", "seen")}
         members = 1 if pd.isna(row["members"]) else int(row["members"])
         seed, seen = int(row["seed"]), bool(row["seen"])
-        return cls(**texts, members=members, seed=seed, seen=seen, given=str(row.get(GIVEN, "")))
+        ancestors = tuple(name for name in str(row.get(ANCESTORS, "")).split(JOINED_BY) if name)
+        given = str(row.get(GIVEN, ""))
+        return cls(**texts, members=members, seed=seed, seen=seen, given=given, ancestors=ancestors)
 
     @classmethod
     def of_manifest(cls, entry: Mapping[str, Any]) -> RunCell:
@@ -68,6 +77,7 @@ class RunCell:
             members=entry.get("members", max(1, len(entry["fits"]))),
             train="+".join(entry["train"]),
             given=entry.get(GIVEN, ""),
+            ancestors=tuple(entry.get(ANCESTORS, ())),
         )
 
     @property
@@ -79,6 +89,11 @@ class RunCell:
     def fit(self) -> str:
         """Name of the fit, or ensemble, that it measures."""
         return self.cell.rpartition("/")[0]
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Names of the fits of its training, ancestors included; empty for a pretrained model, which is not trained here."""
+        return (self.fit, *self.ancestors) if self.train else ()
 
     @property
     def validation(self) -> str:
@@ -105,8 +120,8 @@ class RunCell:
         return all(str(getattr(self, name)) in allowed for name, allowed in values.items())
 
 
-HEAD = tuple(field.name for field in fields(RunCell) if field.name != GIVEN)
-"""Columns that say which cell a row of a table is about; ``GIVEN`` is one more where a cell has a shared parent."""
+HEAD = tuple(field.name for field in fields(RunCell) if field.name not in SOMETIMES)
+"""Columns that say which cell a row of a table is about; those of ``SOMETIMES`` are more where a cell has a value."""
 
 
 def cells_of(scores: pd.DataFrame) -> tuple[RunCell, ...]:

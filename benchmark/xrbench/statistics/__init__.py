@@ -8,7 +8,9 @@ Truth may be of several labels (``task="multilabel"``, the default) or of one cl
 One model: ``estimate``, ``auc_interval``, ``delong``, ``delong_interval``, ``roc_band``, ``reliability_bins``,
 ``operating_points``, ``thresholds_for``, ``decision_curve``, ``subgroups`` with ``bands`` and ``gap_pvalues``, ``two_level``,
 ``clustered_mean``. Two models: ``compare`` of pairs that ``paired`` (or ``PairedCell``) makes, ``delong_test``,
-``clustered_difference``, ``verdict``, ``adjust``, ``leaders``. Hospitals and settings: ``gap``, ``domain_matrix``,
+``clustered_difference``, ``verdict``, ``adjust``, ``interval_significances``, ``leaders``; all of these are about the networks at hand.
+Methods, which another training would change: ``method_mean``, ``method_difference``, ``method_gap``, ``difference_of_gaps`` of
+``TrainedCell``. Readers: ``multireader`` with ``case_covariances``. Hospitals and settings: ``gap``, ``domain_matrix``,
 ``mean_and_spread``, ``wilcoxon``, ``rank_methods``, ``nemenyi``, ``rank_correlation``, ``decompose``, ``policy_sensitivity``.
 Before a study: ``smallest_detectable``, ``detectable_from_counts``. From a suite's card: ``from_card``.
 
@@ -70,10 +72,25 @@ from xrbench.statistics.generalization.gap import Gap, domain_matrix, gap
 from xrbench.statistics.generalization.seed_variance import MeanAndSpread, TwoLevel, mean_and_spread, two_level
 from xrbench.statistics.generalization.variance_components import Variances, decompose
 from xrbench.statistics.inference.correlation import RankCorrelation, rank_correlation
-from xrbench.statistics.inference.multiple_testing import adjust
+from xrbench.statistics.inference.multiple_testing import adjust, interval_significances
+from xrbench.statistics.inference.multireader import (
+    CaseCovariances,
+    Multireader,
+    ReaderTest,
+    case_covariances,
+    multireader,
+)
 from xrbench.statistics.inference.paired_difference import Difference, compare
 from xrbench.statistics.inference.power import detectable_from_counts, leaders, smallest_detectable
 from xrbench.statistics.inference.rank_tests import Ranking, SignedRank, nemenyi, rank_methods, wilcoxon
+from xrbench.statistics.inference.trainings import (
+    MethodFigure,
+    TrainedCell,
+    difference_of_gaps,
+    method_difference,
+    method_gap,
+    method_mean,
+)
 from xrbench.statistics.inference.verdicts import verdict
 from xrbench.statistics.intervals.clustered_mean import ClusteredMean, clustered_difference, clustered_mean
 from xrbench.statistics.intervals.delong import DeLong, DeLongTest, delong, delong_interval, delong_test
@@ -85,6 +102,7 @@ from xrbench.statistics.predictions import Cell, Pair, PairedCell, Predictions, 
 
 __all__ = [
     "KINDS",
+    "CaseCovariances",
     "Cell",
     "ClusteredMean",
     "DeLong",
@@ -94,6 +112,8 @@ __all__ = [
     "Gap",
     "Group",
     "MeanAndSpread",
+    "MethodFigure",
+    "Multireader",
     "NetBenefit",
     "OperatingPoint",
     "OptionFields",
@@ -104,16 +124,19 @@ __all__ = [
     "Predictions",
     "RankCorrelation",
     "Ranking",
+    "ReaderTest",
     "Resampling",
     "ResamplingFields",
     "RocBand",
     "SignedRank",
     "Subgroups",
+    "TrainedCell",
     "TwoLevel",
     "Variances",
     "adjust",
     "auc_interval",
     "bands",
+    "case_covariances",
     "clustered_difference",
     "clustered_mean",
     "compare",
@@ -123,13 +146,19 @@ __all__ = [
     "delong_interval",
     "delong_test",
     "detectable_from_counts",
+    "difference_of_gaps",
     "domain_matrix",
     "estimate",
     "from_card",
     "gap",
     "gap_pvalues",
+    "interval_significances",
     "leaders",
     "mean_and_spread",
+    "method_difference",
+    "method_gap",
+    "method_mean",
+    "multireader",
     "nemenyi",
     "operating_points",
     "paired",

@@ -9,7 +9,8 @@ from typing import Any
 from xrbench import compare
 from xrbench.cards import SuiteCard
 from xrbench.compare.hypotheses import ADJUSTMENTS, SUPERIORITY, claim
-from xrbench.compare.rows import spec_of
+from xrbench.compare.rows import METHODS, NETWORKS, spec_of
+from xrbench.compare.writing import question_words, trainings_text
 from xrbench.metrics import metric_title
 from xrbench.metrics.names import gap_note
 from xrbench.rendering.numbers import number, p_text, plural, signed, signed_interval
@@ -40,15 +41,15 @@ def comparison_tables(values: Iterable[Mapping[str, Any]]) -> list[Table]:
 
 
 def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) -> Table:
-    how = "paired over patients" if part["paired"] else "unpaired (no predictions)"
+    how, about = question_words(part.get("about", NETWORKS), paired=part["paired"]), part.get("about", NETWORKS)
     family = sum(row["difference"] is not None for section in value["sections"] for row in section["rows"])
     metric = metric_title(value["metric"])
     adjustment = ADJUSTMENTS[value.get("adjustment", "holm")]
     question = part.get("question", SUPERIORITY)
     notes = [
         *([] if question == SUPERIORITY else [f"Declared: {claim(question, part['margin'])}."]),
-        f"{100 * value['level']:g} % intervals; {adjustment} over {plural(family, 'comparison')}. Smallest detectable: the smallest true "
-        "difference that such data would show with 80 % power.",
+        f"{100 * value['level']:g} % intervals and verdicts for the family: {adjustment} over {plural(family, 'comparison')}. Smallest "
+        "detectable: the smallest true difference that this verdict would show with 80 % power.",
         *(f"{text}." for text in part.get("given", ())),
         *_gap_note(part["gaps"]),
         *part["notes"],
@@ -57,9 +58,9 @@ def _table(value: Mapping[str, Any], part: Mapping[str, Any], number_of: int) ->
     return Table.of(
         f"comparison-{value['metric']}-{number_of}",
         f"{part['title']}, {part['protocol']} test {metric}, {how}",
-        (*HEADS, f"p ({adjustment})", "smallest detectable", "verdict", *_question_heads(question)),
-        [[_row(row, question) for row in part["rows"]]],
-        "lrrrrrrrl" + "rl" * (question != SUPERIORITY),
+        (*_heads(about), f"p ({adjustment})", "smallest detectable", "verdict", *_question_heads(question)),
+        [[_row(row, question, about) for row in part["rows"]]],
+        "lr" + "r" * (about == METHODS) + "rrrrrrl" + "rl" * (question != SUPERIORITY),
         notes=notes,
         stamp=value["stamp"],
     )
@@ -69,7 +70,11 @@ def _question_heads(question: str) -> tuple[str, ...]:
     return () if question == SUPERIORITY else (f"p of {question}", "claim")
 
 
-def _row(row: Mapping[str, Any], question: str) -> tuple[str, ...]:
+def _heads(about: str) -> tuple[str, ...]:
+    return (*HEADS[:2], *(("trainings",) if about == METHODS else ()), *HEADS[2:])
+
+
+def _row(row: Mapping[str, Any], question: str, about: str) -> tuple[str, ...]:
     numbers = {
         name: _float(row[name])
         for name in ("value_a", "value_b", "difference", "low", "high", "p_adjusted", "detectable")
@@ -77,6 +82,7 @@ def _row(row: Mapping[str, Any], question: str) -> tuple[str, ...]:
     return (
         row["label"],
         str(row["settings"]),
+        *((trainings_text(_float(row["trainings"]), row["over"]),) if about == METHODS else ()),
         number(numbers["value_a"], 3),
         number(numbers["value_b"], 3),
         signed(numbers["difference"]),

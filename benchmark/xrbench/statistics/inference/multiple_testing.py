@@ -44,6 +44,41 @@ def adjust(pvalues: npt.ArrayLike, method: str = "holm") -> FloatArray:
     return adjusted
 
 
+def interval_significances(pvalues: npt.ArrayLike, method: str = "holm", *, significance: float = 0.05) -> FloatArray:
+    """Choose for each member of a family the significance of its interval, so that interval and adjusted test agree.
+
+    An interval at that significance excludes the null value exactly where the adjusted p-value is below ``significance``. After Holm
+    these are the levels of its steps (the k-th smallest of m is tested at significance / (m - k + 1)); after Benjamini and Hochberg
+    those of Benjamini & Yekutieli (2005, JASA 100:71), R x significance / m with R rejections.
+
+    Args:
+        pvalues: Not adjusted, 0..1, shape (k,); NaN stays NaN and does not count.
+        method: ``holm`` or ``bh``.
+        significance: Of the family.
+
+    Returns:
+        Shape (k,).
+
+    >>> [round(float(level), 4) for level in interval_significances([0.001, 0.6, 0.02])]  # steps 1 and 2 are passed
+    [0.0167, 0.05, 0.025]
+    >>> [round(float(level), 4) for level in interval_significances([0.001, 0.6, 0.02], "bh")]
+    [0.0333, 0.0333, 0.0333]
+    """
+    adjusted, given = adjust(pvalues, method), np.asarray(pvalues, np.float64)
+    tested = ~np.isnan(given)
+    count, rejected = int(tested.sum()), int((adjusted[tested] < significance).sum())
+    levels = np.full(given.shape, np.nan)
+    if not count:
+        return levels
+    if method == "bh":
+        levels[tested] = significance * max(rejected, 1) / count
+        return levels
+    rank = np.empty(count)
+    rank[np.argsort(given[tested], kind="stable")] = np.arange(count)
+    levels[tested] = significance / (count - np.minimum(rank, min(rejected, count - 1)))
+    return levels
+
+
 def _holm(pvalues: FloatArray) -> FloatArray:
     """Multiply the smallest by k, the next by k - 1, and so on; none may fall below one before it."""
     order = np.argsort(pvalues)

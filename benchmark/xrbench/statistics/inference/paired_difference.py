@@ -9,7 +9,7 @@ a single cell, DeLong's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Unpack
 
 import numpy as np
@@ -19,7 +19,6 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Task
 from xrbench.metrics.names import parse_as
 from xrbench.statistics.generalization.cells import BoolArray, CellValues, average, cell_values, only_labels
-from xrbench.statistics.inference.power import smallest_detectable
 from xrbench.statistics.inference.verdicts import verdict
 from xrbench.statistics.intervals.cautions import conservative_test, few_for_tests, join_cautions
 from xrbench.statistics.intervals.delong import delong_test, z_test
@@ -47,7 +46,7 @@ class Difference:
         p_bootstrap: Two-sided, from the standard error of a paired patient bootstrap.
         p_delong: Two-sided, after DeLong with patients as clusters; NaN unless there is one cell and the metric is the AUC.
         error: Standard error of the difference.
-        detectable: Smallest true difference that such data would show with 80 % power at two-sided 5 %.
+        detectable: Smallest true difference that this test would show at its level with 80 % power.
         verdict: ``better``, ``worse``, ``cannot tell``, ``not worse by more than m``, ``equivalent within m``.
         margin: The m of the verdict; 0 asks for superiority only.
         unit: ``patient`` or ``image``.
@@ -59,6 +58,7 @@ class Difference:
         reason: Why there is no figure; else empty.
         caution: What to know before trusting it; else empty.
         caution_beside: What to know before trusting ``p_bootstrap`` and ``p_delong``; else empty.
+        errors: Its errors, from which other intervals follow; None where there are none.
     """
 
     label: str
@@ -87,6 +87,7 @@ class Difference:
     reason: str = ""
     caution: str = ""
     caution_beside: str = ""
+    errors: Contrast | None = field(default=None, repr=False, compare=False)
 
 
 def compare(
@@ -173,7 +174,7 @@ class _Row:
             p_bootstrap=p_bootstrap,
             p_delong=p_delong,
             error=error,
-            detectable=smallest_detectable(error),
+            detectable=float("nan") if joint is None else joint.detectable(1 - level),
             verdict=verdict(low, high, p=p, better=spec.better, margin=margin, level=level, inner=inner),
             margin=margin,
             unit=values.unit,
@@ -184,6 +185,7 @@ class _Row:
             reason=self._reason(),
             caution=self._caution(),
             caution_beside=few_for_tests(values.fewest(self.used), others),
+            errors=joint,
         )
 
     def _contrast(self, labels: Sequence[int]) -> Contrast | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, special
 
 from xrbench.metrics.checks import FloatArray
+from xrbench.statistics.resampling.detectable import detectable_t
 from xrbench.statistics.resampling.jackknife import LeftOut, ScaledFigure, freedom, scaled_figure
 from xrbench.statistics.resampling.scale import UNIT, Scale
 
@@ -51,6 +52,34 @@ class Contrast:
         left, right = radius * self.axes @ np.stack([np.cos(ANGLES), np.sin(ANGLES)])
         differences = self.b.back(self.b.centre + right) - self.a.back(self.a.centre + left)
         return float(differences.min()), float(differences.max())
+
+    def p_above(self, bound: float) -> float:
+        """Compute the one-sided p-value of the difference not being above a bound: small where it is clearly above.
+
+        The interval that leaves twice that probability in both tails together has its low end at the bound.
+        """
+        return self._one_sided(self.difference - bound, lambda significance: self.limits(significance)[0] - bound)
+
+    def p_below(self, bound: float) -> float:
+        """Compute the one-sided p-value of the difference not being below a bound: small where it is clearly below."""
+        return self._one_sided(bound - self.difference, lambda significance: bound - self.limits(significance)[1])
+
+    def _one_sided(self, distance: float, cleared: Callable[[float], float]) -> float:
+        if self.error == 0:
+            return 0.0 if distance > 0 else 0.5 if distance == 0 else 1.0
+        if not distance > 0:
+            return float(special.stdtr(self.df, -distance / self.error))
+        if cleared(2e-15) > 0:
+            return 1e-15
+        return float(
+            10 ** optimize.brentq(lambda exponent: cleared(2 * 10.0**exponent), -15.0, np.log10(0.5), xtol=1e-9)
+        )
+
+    def detectable(self, significance: float, power: float = 0.8) -> float:
+        """Compute the smallest true difference that is found at ``significance`` with the stated power."""
+        if not self.error > 0:
+            return 0.0 if self.error == 0 else float("nan")
+        return detectable_t(-float(special.stdtrit(self.df, significance / 2)), self.df, power) * self.error
 
     def p(self) -> float:
         """Find the two-sided p-value: the lowest significance at which the interval excludes 0; never below 1e-15."""

@@ -105,12 +105,12 @@ def scaled_figure(value: float, parts: Sequence[LeftOut], *, scale: Scale = UNIT
     if np.isnan(value) or not parts or any(np.isnan(part.values).any() or len(part.values) < 2 for part in parts):
         return None
     strata = tuple(part.stratum for part in parts)
-    plain = tuple(_influence(part.values) for part in parts)
+    plain = tuple(influence(part.values) for part in parts)
     if not scale.holds(value):
         # The logit of an end is infinite, and an infinite range has none.
         return ScaledFigure(value, plain, strata, UNBOUNDED)
     if all(scale.holds(part.values) for part in parts):
-        on_logit = tuple(_influence(scale.logit(part.values)) for part in parts)
+        on_logit = tuple(influence(scale.logit(part.values)) for part in parts)
         return ScaledFigure(value, on_logit, strata, scale)
     # Without one of the patients the figure is perfect and its logit infinite: the slope of the logit replaces its curve.
     steep = scale.width / ((value - scale.low) * (scale.high - value))
@@ -165,11 +165,11 @@ def jackknife(value: float, parts: Sequence[LeftOut], level: float, *, scale: Sc
     return figure.limits(1 - level)
 
 
-def _influence(left_out: FloatArray) -> FloatArray:
+def influence(left_out: FloatArray) -> FloatArray:
     """Scale left-out values so that their squares sum to the jackknife variance, (n - 1) / n x sum (mean - value)^2.
 
     Args:
-        left_out: Shape (groups,).
+        left_out: Shape (groups,), or (groups, figures).
     """
-    scaled: FloatArray = np.sqrt((len(left_out) - 1) / len(left_out)) * (left_out.mean() - left_out)
+    scaled: FloatArray = np.sqrt((len(left_out) - 1) / len(left_out)) * (left_out.mean(axis=0) - left_out)
     return scaled
