@@ -102,7 +102,10 @@ def test_it_is_what_the_statistics_say_of_the_paired_cells(good: Path) -> None:
 def test_the_text_reads_as_promised(good: Path) -> None:
     lines = networks(good).text().splitlines()
     assert lines[0] == "FIXTURE: synthetic phantoms, not clinical results"
-    assert lines[2] == "fancy minus plain, external test AUC, these networks, paired over patients, Holm over 3 comparisons"
+    assert (
+        lines[2]
+        == "fancy minus plain, external test AUC, these networks, paired over patients, Holm over 3 comparisons"
+    )
     assert lines[3].split("  ")[0] == "label"
     for head in ("settings", "difference", "95 % interval", "p(Holm)", "smallest detectable", "verdict"):
         assert head in lines[3]

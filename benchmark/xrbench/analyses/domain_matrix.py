@@ -1,19 +1,24 @@
 """Matrix of training domain by test domain.
 
 A named training set is one domain; otherwise each dataset that a fit was trained on is one. The diagonal is internal: held-out
-patients of a dataset, under fits that were trained on it. Everything else is external.
+patients of a dataset, under fits that were trained on it. Everything else is external. Seeds and settings of an entry share their test
+patients, who enter its interval once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from xrbench import statistics
-from xrbench.analyses.inputs import HELD_OUT, Material, records
-from xrbench.analyses.rows import FIGURE, Row, repeats, within
+from xrbench.analyses.inputs import HELD_OUT, Material
+from xrbench.analyses.rows import FIGURE, Row, nothing, repeats
+from xrbench.errors import XrbenchError
+from xrbench.runs.run_cell import RunCell
 
-COLUMNS = ("method", "model", "train", "test", "protocol", *FIGURE, "sd", "n_figures")
+COLUMNS = (
+    *("method", "model", "train", "test", "protocol", *FIGURE, "error", "df", "over"),
+    *("n_trainings", "n_settings", "n_figures"),
+)
 
 
 def rows_of(material: Material) -> Iterator[Row]:
@@ -22,52 +27,45 @@ def rows_of(material: Material) -> Iterator[Row]:
     Scores on images that the weights have seen, or that were trained on, are left out.
 
     Yields:
-        One row a method, label, training domain and test domain: the mean with its t-interval, the sample standard
-        deviation, and the number of scores (settings and seeds).
+        One row a method, training domain, test domain and label: the mean over settings and trainings with an interval over trainings
+        and patients, see ``statistics.method_mean``.
     """
-    scores = material.results.scores
-    rows = scores[scores["protocol"].isin(HELD_OUT) & ~scores["seen"] & (scores["train"] != "")]
-    rows = rows[rows["metric"] == material.metric]
-    for (method, model, label), of_label in rows.groupby(["method", "model", "label"], sort=False):
-        if repeats(str(label), material.suite.labels):
+    entries: dict[tuple[str, str, str, str], list[RunCell]] = {}
+    for cell in material.cells(*HELD_OUT):
+        if cell.seen or not cell.train:
             continue
-        values: dict[tuple[str, str], list[float]] = {}
-        protocol: dict[tuple[str, str], str] = {}
-        for row in records(of_label):
-            for train in domains_of(row):
-                values.setdefault((train, row["test"]), []).append(row["value"])
-                protocol[train, row["test"]] = row["protocol"]
-        about = {"method": method, "model": model, "label": label, "metric": material.metric}
-        for (train, test), summary in statistics.domain_matrix(values, level=material.level).items():
-            yield {
-                **about,
-                "train": train,
-                "test": test,
-                "protocol": protocol[train, test],
-                "value": summary.mean,
-                **within(material.spec(material.metric), summary.low, summary.high),
-                "sd": summary.sd,
-                "level": material.level,
-                "interval": "t",
-                "n_figures": summary.n,
-                "reason": _reason(summary.n),
-            }
+        for train in domains_of(cell):
+            entries.setdefault((cell.method, cell.model, train, cell.test), []).append(cell)
+    for (method, model, train, test), cells in entries.items():
+        head = {"method": method, "model": model, "train": train, "test": test, "protocol": cells[0].protocol}
+        try:
+            figures = statistics.method_mean(
+                [material.trained(cell) for cell in cells], metric=material.metric, level=material.level
+            )
+        except XrbenchError as error:
+            yield {**head, **nothing(str(error), label="", metric=material.metric)}
+            continue
+        yield from ({**head, **mean_row(one)} for one in figures if not repeats(one.label, material.suite.labels))
 
 
-def domains_of(row: dict[str, Any]) -> tuple[str, ...]:
-    """Name the training domains of a score.
+def mean_row(one: statistics.MethodFigure) -> Row:
+    """Turn a method's mean into the fields of a row."""
+    names = ("label", "metric", "value", "low", "high", "unit", "level", "error", "df", "over", "reason", "caution")
+    counts = {"n_trainings": one.n_trainings, "n_settings": one.n_settings, "n_figures": one.n_cells}
+    return {**{name: getattr(one, name) for name in names}, **counts, "interval": "t"}
 
-    >>> domains_of({"configuration": "", "train": "nih+chexpert", "test": "mimic", "protocol": "external"})
-    ('nih', 'chexpert')
-    >>> domains_of({"configuration": "", "train": "nih+chexpert", "test": "nih", "protocol": "internal"})
-    ('nih',)
-    >>> domains_of({"configuration": "both", "train": "nih+chexpert", "test": "nih+chexpert", "protocol": "internal"})
+
+def domains_of(cell: RunCell) -> tuple[str, ...]:
+    """Name the training domains of a cell.
+
+    >>> def cell(test, protocol, configuration=""):
+    ...     about = {"method": "m", "model": "n", "train": "nih+chexpert", "cell": "c"}
+    ...     return RunCell(**about, test=test, protocol=protocol, configuration=configuration)
+    >>> domains_of(cell("mimic", "external")), domains_of(cell("nih", "internal"))
+    (('nih', 'chexpert'), ('nih',))
+    >>> domains_of(cell("nih+chexpert", "internal", "both"))
     ('both',)
     """
-    if row["configuration"]:
-        return (str(row["configuration"]),)
-    return (str(row["test"]),) if row["protocol"] == "internal" else tuple(str(row["train"]).split("+"))
-
-
-def _reason(n: int) -> str:
-    return "no figure has a value" if n == 0 else "" if n > 1 else "interval: one figure has no spread"
+    if cell.configuration:
+        return (cell.configuration,)
+    return (cell.test,) if cell.protocol == "internal" else tuple(cell.train.split("+"))

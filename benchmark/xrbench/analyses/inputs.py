@@ -12,7 +12,7 @@ from xrbench.compare.scores_io import Results
 from xrbench.errors import MeasureError
 from xrbench.metrics import MetricSpec, parse_as
 from xrbench.runs.run_cell import RunCell
-from xrbench.statistics import OptionFields, Predictions
+from xrbench.statistics import OptionFields, Predictions, TrainedCell
 
 HELD_OUT = ("external", "internal")
 """Protocols whose images took no part in training: only these are ranked, averaged and compared."""
@@ -64,6 +64,14 @@ class Material:
             raise MeasureError(f"{cell.cell}: predictions are missing")
         by_patient = self.suite.interval.unit == "patient"
         return replace(predictions, task=self.suite.task, patient=predictions.patient if by_patient else None)
+
+    def trained(self, cell: RunCell) -> TrainedCell:
+        """Return the predictions of a cell with its training.
+
+        Raises:
+            MeasureError: As for ``predictions``.
+        """
+        return TrainedCell(self.predictions(cell), cell.chain, f"{cell.setting} {cell.test}")
 
     def frame(self, cell: RunCell) -> pd.DataFrame:
         """Return the predictions of a cell with all other columns, in the order of ``predictions``.

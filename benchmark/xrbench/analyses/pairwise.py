@@ -1,6 +1,6 @@
-"""Differences of every two methods in each setting, paired over patients, and the smallest detectable difference.
+"""Differences of every two methods in each setting: of the methods, trained anew, and of these networks.
 
-Tables mark a value as the best of a column only where it is ahead by at least that.
+Tables mark a value as the best of a column only where the others are shown to differ from it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from typing import Any
 
 import pandas as pd
 
+from xrbench import statistics
 from xrbench.analyses.inputs import Material, records
 from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing
 from xrbench.compare.differences import section
-from xrbench.compare.pairs import Pair, labels_of
-from xrbench.compare.rows import CompareOptions
+from xrbench.compare.pairs import Pair, covering, labels_of
+from xrbench.compare.rows import METHODS, NETWORKS, QUESTIONS, About, CompareOptions
 from xrbench.compare.rows import Row as Difference
 from xrbench.errors import XrbenchError
 from xrbench.runs.run_cell import RunCell
 
 COLUMNS = (
-    *("setting", "train", "valid", "test", "protocol", "challenger", "model", "baseline", "other"),
-    *(*FIGURE, "error", "p", "detectable", "n_settings", *COUNTS),
+    *("setting", "train", "valid", "test", "protocol", "challenger", "model", "baseline", "other", "about"),
+    *(*FIGURE, "error", "p", "detectable", "n_trainings", "n_settings", *COUNTS),
 )
 Line = tuple[str, str]
 Family = tuple[Line, Line, str, list[Pair]]
@@ -31,8 +32,8 @@ Family = tuple[Line, Line, str, list[Pair]]
 def families(material: Material) -> list[Family]:
     """Pair the cells of every two methods (or models), setting by setting: challenger, baseline, setting, pairs of cells.
 
-    Cells of one seed are paired; an ensemble and a pretrained model, which belongs to every setting with its test set, are
-    paired with all seeds. Cells on images that the weights have seen are left out.
+    Every training stands in a pair, cells of one seed face each other first; a pretrained model belongs to every setting with its test
+    set. Cells on images that the weights have seen are left out.
     """
     cells = [cell for cell in material.cells("external") if not cell.seen]
     places = dict.fromkeys((cell.setting, cell.test) for cell in cells if cell.train)
@@ -44,12 +45,7 @@ def families(material: Material) -> list[Family]:
             if cell.test == test and cell.setting in (setting, ""):
                 by_line.setdefault(cell.line, []).append(cell)
         for baseline, challenger in combinations(by_line, 2):
-            pairs = [
-                Pair(a, b)
-                for a in by_line[baseline]
-                for b in by_line[challenger]
-                if a.seed == b.seed or not a.train or not b.train or a.is_ensemble or b.is_ensemble
-            ]
+            pairs = covering([Pair(a, b) for b in by_line[challenger] for a in by_line[baseline]])
             pairs_of_methods += [(challenger, baseline, setting, pairs)] if pairs else []
     return pairs_of_methods
 
@@ -62,10 +58,10 @@ def metrics_of(material: Material) -> tuple[str, ...]:
 
 
 def rows_of(material: Material, family: Family) -> list[Row]:
-    """Subtract the baseline from the challenger in one setting, paired over patients.
+    """Subtract the baseline from the challenger in one setting.
 
     Returns:
-        One row a metric and label (and their mean): the difference with its interval and p-value (of this setting alone, not
+        One row a question, metric and label (and their mean): the difference with its interval and p-value (of this setting alone, not
         adjusted), and the smallest true difference that such data would show with 80 % power. Without predictions the interval is
         ``normal``, from the widths of both figures' intervals.
     """
@@ -75,14 +71,17 @@ def rows_of(material: Material, family: Family) -> list[Row]:
     head |= {"model": challenger[1], "other": baseline[1], **_trained(first.b if first.b.train else first.a)}
     table: list[Row] = []
     for metric in metrics_of(material):
-        how = CompareOptions(metric, 0.0, material.level, replicates=1)
-        try:
-            part = section("", pairs, material.results, material.results, labels_of(material.results), how)
-        except XrbenchError as error:
-            table.append({**head, **nothing(str(error), metric=metric, label="")})
-            continue
-        interval = "jackknife" if part.paired else "normal"
-        table += [{**head, **_row(row, metric, material.level), "interval": interval} for row in part.rows]
+        for about in QUESTIONS:
+            how = CompareOptions(metric, 0.0, material.level, replicates=1, about=about)
+            try:
+                part = section("", pairs, material.results, material.results, labels_of(material.results), how)
+            except XrbenchError as error:
+                table.append({**head, "about": about, **nothing(str(error), metric=metric, label="")})
+                continue
+            interval = "t" if about == METHODS else "jackknife" if part.paired else "normal"
+            table += [
+                {**head, "about": about, **_row(row, metric, material.level), "interval": interval} for row in part.rows
+            ]
     return table
 
 
@@ -95,19 +94,34 @@ def _row(row: Difference, metric: str, level: float) -> Row:
     ends = {"value": row.difference, "low": row.low, "high": row.high, "error": row.error, "p": row.p}
     words = {"reason": row.reason, "caution": row.caution}
     about = {"metric": metric, "label": row.label, "level": level, "n_settings": row.settings}
+    about |= {"n_trainings": row.trainings}
     return {**about, **ends, **counts, **words, "detectable": row.detectable}
 
 
-def detectable(rows: pd.DataFrame, name_of: Callable[[str, str], str]) -> dict[tuple[str, str, str, str, str], float]:
-    """Look up the smallest detectable difference: (setting, metric, label, line, line), in either order of lines.
+def apart(
+    rows: pd.DataFrame, name_of: Callable[[str, str], str], *, adjustment: str, significance: float
+) -> dict[tuple[str, str, str], tuple[About, frozenset[frozenset[str]]]]:
+    """Find the pairs of lines that are shown to differ in each column of a table.
 
     Args:
         rows: The rows of this analysis.
         name_of: Names a line by its method and model.
+        adjustment: How the p-values of the pairs of a setting, metric and label are adjusted.
+        significance: Of that family.
+
+    Returns:
+        (setting, metric, label) -> what it is about (methods where any pair can answer, else networks), and the pairs that differ.
     """
-    differences = {}
-    for row in records(rows):
-        lines = (name_of(row["challenger"], row["model"]), name_of(row["baseline"], row["other"]))
-        for a, b in (lines, lines[::-1]):
-            differences[row["setting"], row["metric"], row["label"], a, b] = float(row["detectable"])
-    return differences
+    columns = {}
+    for (setting, metric, label), of_column in rows.groupby(["setting", "metric", "label"], sort=False):
+        answered = of_column[(of_column["about"] == METHODS) & of_column["p"].notna()]
+        about: About = METHODS if len(answered) else NETWORKS
+        chosen = of_column[of_column["about"] == about]
+        adjusted = statistics.adjust(chosen["p"].to_numpy(float), adjustment)
+        pairs = frozenset(
+            frozenset((name_of(row["challenger"], row["model"]), name_of(row["baseline"], row["other"])))
+            for row, p in zip(records(chosen), adjusted, strict=True)
+            if p < significance
+        )
+        columns[str(setting), str(metric), str(label)] = about, pairs
+    return columns

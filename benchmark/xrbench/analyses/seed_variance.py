@@ -1,7 +1,8 @@
 """Variation over seeds and settings.
 
-A method's score in a setting is the mean over its seeds, with an interval over patients and seeds. Over settings there is the mean
-with the sample standard deviation (ddof 1), as papers print it. Ensembles are not one training and are left out.
+A method's score in a setting is the mean over its seeds, with an interval over trainings and patients. Over settings there is the mean
+with an interval over trainings and patients, who enter once, and the sample standard deviation over settings (ddof 1), as papers print
+it. Ensembles are not one training and are left out of the first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pandas as pd
 
 from xrbench import statistics
 from xrbench.analyses.inputs import HELD_OUT, Material
-from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing, repeats, within
+from xrbench.analyses.rows import COUNTS, FIGURE, Row, nothing, repeats
 from xrbench.compare.across_runs import setting_means, unseen_external
 from xrbench.errors import XrbenchError
 from xrbench.runs.run_cell import RunCell
@@ -77,28 +78,36 @@ def _two_level(material: Material, family: Sequence[RunCell], metric: str) -> It
 
 def over_settings(material: Material) -> list[Row]:
     """Average over settings, each being the mean over its seeds: external test sets that the weights have not seen."""
-    table = []
-    for (method, model), of_line in unseen_external(material.results.scores).groupby(["method", "model"], sort=False):
-        for (metric, label), rows in of_line.groupby(["metric", "label"], sort=False):
-            if repeats(str(label), material.suite.labels):
-                continue
-            values = setting_means(rows)
-            summary = statistics.mean_and_spread(values.to_numpy(), level=material.level)
-            about = {"method": method, "model": model, "protocol": "external", "label": label, "metric": metric}
-            ends = {"value": summary.mean, "sd": summary.sd}
-            ends |= within(material.spec(str(metric)), summary.low, summary.high)
-            counts = {
-                "n_settings": summary.n,
-                "n_seeds": rows["seed"].nunique(),
-                "interval": "t",
-                "level": material.level,
-                "over": SETTINGS,
-            }
-            table.append({**about, **ends, **counts, "reason": _reason(summary.n)})
-    return table
+    lines: dict[tuple[str, str], list[RunCell]] = {}
+    for cell in material.cells("external"):
+        if not cell.seen:
+            lines.setdefault(cell.line, []).append(cell)
+    return [
+        row
+        for line, cells in lines.items()
+        for metric in material.suite.metrics
+        for row in _over(material, line, cells, metric)
+    ]
 
 
-def _reason(n: int) -> str:
-    if n == 0:
-        return "no setting has a value"
-    return "" if n > 1 else "interval: one setting cannot show how much settings differ"
+def _over(material: Material, line: tuple[str, str], cells: Sequence[RunCell], metric: str) -> Iterator[Row]:
+    method, model = line
+    head = {"method": method, "model": model, "protocol": "external", "over": SETTINGS}
+    scores = unseen_external(material.results.scores)
+    scores = scores[scores["cell"].isin([cell.cell for cell in cells]) & (scores["metric"] == metric)]
+    try:
+        figures = statistics.method_mean(
+            [material.trained(cell) for cell in cells], metric=metric, level=material.level
+        )
+    except XrbenchError as error:
+        yield {**head, **nothing(str(error), label="", metric=metric)}
+        return
+    for one in figures:
+        if repeats(one.label, material.suite.labels):
+            continue
+        spread = statistics.mean_and_spread(setting_means(scores[scores["label"] == one.label]).to_numpy())
+        ends = {"value": one.value, "low": one.low, "high": one.high, "sd": spread.sd, "error": one.error}
+        counts = {"n_settings": one.n_settings, "n_seeds": one.n_trainings, "df": one.df}
+        shares = {"seed_share": one.training_share, "patient_share": 1 - one.training_share}
+        about = {"label": one.label, "metric": one.metric, "interval": "t", "unit": one.unit, "level": one.level}
+        yield {**head, **about, **ends, **counts, **shares, "reason": one.reason, "caution": one.caution}

@@ -128,6 +128,11 @@ def score(
     help="What verdicts are about: methods, trained anew (trainings and patients vary), or these networks (patients vary). "
     "Default: methods for the methods of a run, networks for two runs; with --gate, methods where both have 3 trainings.",
 )
+@click.option(
+    "--every-label",
+    is_flag=True,
+    help="With --gate: pass only where a loss is excluded for every label, not for their mean.",
+)
 @click.option("--across", is_flag=True, help="Also test over settings: Wilcoxon's signed ranks, Friedman's ranks.")
 @options.many(options.only_cells, options.as_json, options.quiet)
 def compare(as_json: bool, quiet: bool, **given: Any) -> int:

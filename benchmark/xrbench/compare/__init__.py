@@ -49,6 +49,7 @@ def run(
     adjust: str | None = None,
     across: bool = False,
     about: About | None = None,
+    every_label: bool = False,
     reporter: Reporter | None = None,
 ) -> Comparison | Gate:
     """Compare the results at two paths, or the methods of one.
@@ -68,6 +69,7 @@ def run(
         across: Whether settings are also tested as a whole: signed ranks, and ranks of methods.
         about: ``methods`` (trainings and patients vary) or ``networks`` (patients vary). By default methods where methods are compared,
             networks where runs are; the gate asks about methods where both sides have three trainings or more in every setting.
+        every_label: Whether the gate passes only where a loss above the margin is excluded for every label, not for their mean alone.
         reporter: Where progress goes.
 
     Raises:
@@ -82,6 +84,8 @@ def run(
     adjustment = adjust or (a.card.adjustment if a.card else "holm")
     if adjustment not in ADJUSTMENTS:
         raise UsageError(f"--adjust: unknown {adjustment!r}{suggestion(adjustment, ADJUSTMENTS)}")
+    if every_label and not gate:
+        raise UsageError("--every-label is about --gate")
     if across and gate:
         raise UsageError("--gate decides by patients: leave out --across")
     if about is not None and about not in QUESTIONS:
@@ -97,7 +101,7 @@ def run(
         raise UsageError("--methods compares methods of one run: leave the second one out")
     b = open_results(second, suite=a.suite)
     if gate:
-        return decide(a, b, how, only=only, reporter=reporter)
+        return decide(a, b, how, only=only, every_label=every_label, reporter=reporter)
     return compare_runs(a, b, how, only=only, reporter=reporter)
 
 

@@ -2,9 +2,10 @@
 
 One rule at one level for the whole family of comparisons. It is a *regression* when a loss above the margin is shown: when the
 hypothesis of a smaller loss is rejected, after Holm's adjustment over all comparisons, or when a value that a had is undefined in b. It
-is *no regression* when every comparison excludes a loss above the margin; that claim is about all of them together, and false only if
-one of them is wrong, so that each is tested at the family's level (Berger 1982, Technometrics 24:295). Everything between is
-*inconclusive*: more patients, or trainings, would be needed. What a had and b did not measure is never ignored: without a regression it
+is *no regression* when a loss above the margin is excluded for the mean over labels of every method and protocol, or for every label
+where that is asked for; that claim is about all of them together, and false only if one of them is wrong, so that each is tested at the
+family's level (Berger 1982, Technometrics 24:295). Everything between is *inconclusive*: more patients, or trainings, would be needed.
+What a had and b did not measure is never ignored: without a regression it
 makes the outcome inconclusive. Metrics where lower is better are negated first; those without a better direction must stay within
 the margin on both sides.
 
@@ -22,6 +23,7 @@ from typing import Any, Literal
 from xrbench import statistics
 from xrbench.compare import pairs as pairing
 from xrbench.compare.comparison import PROTOCOLS, Comparison, compare_runs
+from xrbench.compare.differences import OVERALL
 from xrbench.compare.method_rows import ENOUGH, enough_trainings
 from xrbench.compare.rows import METHODS, NETWORKS, About, CompareOptions, Row, Section, spec_of
 from xrbench.compare.scores_io import Results
@@ -45,6 +47,7 @@ class Judged:
     Attributes:
         section, row: The comparison; its interval is the one that its outcome rests on.
         outcome: What it shows.
+        needed: Whether a loss above the margin has to be excluded here for the gate to pass; a loss that is shown counts everywhere.
         p_loss: One-sided p-value of a loss above the margin, adjusted over the family; small where it is shown.
         p_pass: One-sided p-value of no larger loss, not adjusted; small where a loss above the margin is excluded.
         catches: Smallest true loss that would be called a regression with 80 % power, if nothing else changed.
@@ -53,6 +56,7 @@ class Judged:
     section: Section
     row: Row
     outcome: Outcome
+    needed: bool = True
     p_loss: float = math.nan
     p_pass: float = math.nan
     catches: float = math.nan
@@ -84,8 +88,8 @@ class Gate:
     @property
     def decision(self) -> str:
         """Return ``no regression``, ``regression``, ``inconclusive`` or ``nothing measured``."""
-        outcomes = {one.outcome for one in self.judged}
-        if "regression" in outcomes:
+        outcomes = {one.outcome for one in self._needed}
+        if self._of("regression"):
             return "regression"
         if outcomes <= {"not measured"}:
             return "nothing measured"
@@ -101,16 +105,16 @@ class Gate:
         """Write the decision, and what it rests on, for a log."""
         lines = [STAMP] if self.comparison.fixture else []
         lines += [f"REGRESSION: {one.text}" for one in self._of("regression")]
-        measured = [one for one in self.judged if one.outcome != "not measured"]
-        passed, margin = len(self._of("not worse")), self.comparison.how.margin
+        measured = [one for one in self._needed if one.outcome != "not measured"]
+        passed, margin = sum(one.outcome == "not worse" for one in measured), self.comparison.how.margin
         head = {"no regression": "no regression: ", "inconclusive": "inconclusive: "}.get(self.decision, "")
         if measured:
             lines.append(f"{head}{passed} of {len(measured)} comparisons not worse by more than {margin:g}")
-            lines += [self._about(), *self._catches()]
+            lines += [*self._others(), self._about(), *self._catches()]
         else:
             lines.append("nothing was measured")
         lines += dict.fromkeys(text for part in self.comparison.sections for text in part.given)
-        lines += [f"inconclusive: {one.text}" for one in self._of("inconclusive")]
+        lines += [f"inconclusive: {one.text}" for one in self._of("inconclusive") if one.needed]
         lines += [f"not measured in B: {name}" for name in self.comparison.missing]
         lines += [f"fewer test images in B: {name}" for name in self._fewer]
         unpaired = [part for part in self.comparison.sections if not part.paired]
@@ -121,7 +125,7 @@ class Gate:
         """Return everything as plain values, for JSON."""
         judged = [
             {"method": o.section.method, "model": o.section.model, "protocol": o.section.protocol, "outcome": o.outcome}
-            | {"p_loss": o.p_loss, "p_pass": o.p_pass, "catches": o.catches}
+            | {"needed": o.needed, "p_loss": o.p_loss, "p_pass": o.p_pass, "catches": o.catches}
             | o.row.plain()
             for o in self.judged
         ]
@@ -137,7 +141,7 @@ class Gate:
         )
 
     def _catches(self) -> list[str]:
-        known = [one for one in self.judged if not math.isnan(one.catches)]
+        known = [one for one in self._needed if not math.isnan(one.catches)]
         if not known:
             return []
         worst, best = max(known, key=lambda one: one.catches), min(known, key=lambda one: one.catches)
@@ -148,6 +152,18 @@ class Gate:
         span = texts[0] if len(known) == 1 else f"{texts[0]} to {texts[1]}"
         return [f"smallest loss that would be called a regression with 80 % power: {span}"]
 
+    def _others(self) -> list[str]:
+        others = [one for one in self.judged if not one.needed and one.outcome != "not measured"]
+        shown = sum(one.outcome == "regression" for one in others)
+        if not others:
+            return []
+        count = "no larger loss is shown" if not shown else f"a larger loss is shown in {shown}"
+        return [f"single labels: {count} of {len(others)}; --every-label passes only where it is excluded in each"]
+
+    @property
+    def _needed(self) -> list[Judged]:
+        return [one for one in self.judged if one.needed]
+
     @property
     def _fewer(self) -> list[str]:
         return [name for part in self.comparison.sections for name in part.fewer]
@@ -157,7 +173,13 @@ class Gate:
 
 
 def gate(
-    a: Results, b: Results, how: CompareOptions, *, only: Sequence[str] = (), reporter: Reporter | None = None
+    a: Results,
+    b: Results,
+    how: CompareOptions,
+    *,
+    only: Sequence[str] = (),
+    every_label: bool = False,
+    reporter: Reporter | None = None,
 ) -> Gate:
     """Compare run b with run a and decide.
 
@@ -166,6 +188,7 @@ def gate(
         b: What is to be judged.
         how: Metric, margin, level, what it is about.
         only: ``field=value`` filters on the cells of a: what they leave out is not asked for.
+        every_label: Whether a loss above the margin has to be excluded for every label, not for their mean alone.
         reporter: Where progress goes.
 
     Raises:
@@ -174,15 +197,16 @@ def gate(
     """
     how = replace(how, about=how.about or _question(a, b, only))
     comparison = compare_runs(a, b, how, only=only, reporter=reporter)
-    return Gate(comparison, tuple(judge(comparison.rows, how)))
+    return Gate(comparison, tuple(judge(comparison.rows, how, every_label=every_label)))
 
 
-def judge(rows: Sequence[tuple[Section, Row]], how: CompareOptions) -> list[Judged]:
+def judge(rows: Sequence[tuple[Section, Row]], how: CompareOptions, *, every_label: bool = False) -> list[Judged]:
     """Decide on every row of a family.
 
     Args:
         rows: Sections and rows.
         how: Metric, margin and level.
+        every_label: As for ``gate``.
     """
     better, significance = spec_of(how.metric).better, 1 - how.level
     losses = [p_loss(row, how.margin, better) for _, row in rows]
@@ -195,7 +219,8 @@ def judge(rows: Sequence[tuple[Section, Row]], how: CompareOptions) -> list[Judg
         # the one-sided test of the first step of Holm's method has half the significance of an interval
         catches = how.margin + row.errors.detectable(2 * significance / count) if known and row.errors else math.nan
         outcome = outcome_of(row, p, excluded, significance)
-        judged.append(Judged(part, row, outcome, p, excluded, catches))
+        needed = every_label or row.label in OVERALL or not any(one.label in OVERALL for one in part.rows)
+        judged.append(Judged(part, row, outcome, needed, p, excluded, catches))
     return judged
 
 

@@ -10,7 +10,7 @@ One model: ``estimate``, ``auc_interval``, ``delong``, ``delong_interval``, ``ro
 ``clustered_mean``. Two models: ``compare`` of pairs that ``paired`` (or ``PairedCell``) makes, ``delong_test``,
 ``clustered_difference``, ``verdict``, ``adjust``, ``interval_significances``, ``leaders``; all of these are about the networks at hand.
 Methods, which another training would change: ``method_mean``, ``method_difference``, ``method_gap``, ``difference_of_gaps`` of
-``TrainedCell``. Readers: ``multireader`` with ``case_covariances``. Hospitals and settings: ``gap``, ``domain_matrix``,
+``TrainedCell``. Readers: ``multireader`` with ``case_covariances``. Hospitals and settings: ``gap``,
 ``mean_and_spread``, ``wilcoxon``, ``rank_methods``, ``nemenyi``, ``rank_correlation``, ``decompose``, ``policy_sensitivity``.
 Before a study: ``smallest_detectable``, ``detectable_from_counts``. From a suite's card: ``from_card``.
 
@@ -68,7 +68,7 @@ from xrbench.statistics.clinical.operating_points import (
 )
 from xrbench.statistics.clinical.roc_and_calibration_curves import RocBand, reliability_bins, roc_band
 from xrbench.statistics.clinical.subgroups import Group, Subgroups, bands, gap_pvalues, subgroups
-from xrbench.statistics.generalization.gap import Gap, domain_matrix, gap
+from xrbench.statistics.generalization.gap import Gap, gap
 from xrbench.statistics.generalization.seed_variance import MeanAndSpread, TwoLevel, mean_and_spread, two_level
 from xrbench.statistics.generalization.variance_components import Variances, decompose
 from xrbench.statistics.inference.correlation import RankCorrelation, rank_correlation
@@ -147,7 +147,6 @@ __all__ = [
     "delong_test",
     "detectable_from_counts",
     "difference_of_gaps",
-    "domain_matrix",
     "estimate",
     "from_card",
     "gap",

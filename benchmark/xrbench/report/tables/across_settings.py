@@ -39,9 +39,10 @@ def seeds(run: Run, layout: TableLayout, *, protocol: str = "external", label: s
         blocks,
         "llllrrrrrrr",
         notes=[
-            "A setting: mean over seeds, with an interval over patients and seeds and the share of its variance that each brings; "
-            "sd: sample standard deviation over seeds. Over settings: mean of those means, t-interval and sample standard deviation "
-            f"over settings, external and not seen before. {analysis_table.level_of(frame)}",
+            "A setting: mean over seeds, with an interval over trainings and patients, and the share of its variance that each brings; "
+            "sd: sample standard deviation over seeds. Over settings: mean of those means, external and not seen before, with an "
+            "interval over trainings and patients, who enter once; sd: sample standard deviation over settings. "
+            f"{analysis_table.level_of(frame)}",
             *analysis_table.remarks(frame),
         ],
     )
@@ -184,8 +185,9 @@ def matrix(run: Run, layout: TableLayout, *, label: str = "") -> Table | None:
         blocks,
         "ll" + "r" * len(tests),
         notes=[
-            "Mean ± sample standard deviation over settings and seeds that have both domains, t-interval in parentheses, number of "
-            f"figures behind n. * internal: held-out patients of a training domain. {analysis_table.level_of(frame)}",
+            "Mean over settings and trainings that have both domains; in parentheses its interval over trainings and patients, who enter "
+            f"once; number of figures behind n. * internal: held-out patients of a training domain. {analysis_table.level_of(frame)}",
+            *analysis_table.remarks(frame),
         ],
     )
 
@@ -199,9 +201,6 @@ def _domain_rows(rows: Sequence[AnalysisRow], tests: Sequence[str], digits: int)
 
 def _domain_text(row: AnalysisRow, digits: int) -> str:
     text = figure(row, digits)
-    if not math.isnan(row["sd"]):
-        value, _, ends = text.partition(" ")
-        text = f"{value} ± {number(row['sd'], digits)} {ends}".rstrip()
     internal = " *" if row["protocol"] == "internal" else ""
     return f"{text} n {count(row['n_figures'])}{internal}"
 

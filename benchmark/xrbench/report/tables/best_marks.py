@@ -1,30 +1,33 @@
-"""Marks of the best method of a column: with all methods whose difference to it could not have been detected."""
+"""Marks of the best method of a column: with all methods that are not shown to differ from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xrbench import statistics
-from xrbench.analyses.pairwise import detectable
+from xrbench.analyses.pairwise import apart
+from xrbench.compare.hypotheses import ADJUSTMENTS
+from xrbench.compare.rows import METHODS, About
 from xrbench.metrics.metric import Better
 from xrbench.rendering.numbers import number
 from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import Figure, Line
 
-Key = tuple[str, str, str, str, str]
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Smallest detectable differences between each two lines of a setting, and the marks that follow.
+    """Pairs of lines that are shown to differ, and the marks that follow.
 
     Attributes:
-        apart: (setting, metric, label, line, line) -> smallest detectable difference, in either order of lines; empty where it was
-            never computed: intervals decide then.
+        columns: (setting, metric, label) -> what is concluded about, and the pairs that differ; empty where it was never computed:
+            intervals decide then.
+        adjustment: How p-values of a column are adjusted.
     """
 
-    apart: Mapping[Key, float] = field(default_factory=dict)
+    columns: Mapping[Key, tuple[About, frozenset[frozenset[str]]]] = field(default_factory=dict)
+    adjustment: str = "holm"
 
     def leaders(
         self,
@@ -38,8 +41,8 @@ class Marks:
     ) -> frozenset[Line]:
         """Choose the lines that are marked in a column.
 
-        Marked are the best figure, those that print the same, and those within the smallest detectable difference of it.
-        Contaminated figures are left out. Nothing is marked where that would be every line, or where neither direction is better.
+        Marked are the best figure, those that print the same, and those that are not shown to differ from it. Contaminated figures are
+        left out. Nothing is marked where that would be every line, or where neither direction is better.
 
         Args:
             figures: The figures of one row kind in one column.
@@ -52,26 +55,38 @@ class Marks:
         valid = {line: f for line, f in figures.items() if f is not None and f.defined and not f.seen}
         if len(valid) < 2 or better == "neither":
             return frozenset()
-        if not self.apart:
+        if not self.columns:
             marked = _by_intervals(valid, digits, better)
         else:
-            pairs = {(a, b): d for (s, m, of, a, b), d in self.apart.items() if (s, m, of) == (setting, metric, label)}
-            named = {name_of(line.method, line.model): line for line in valid}
-            values = {name: valid[line].value for name, line in named.items()}
-            ahead = statistics.leaders(values, pairs, lower_is_better=better == "lower")
-            top = number((min if better == "lower" else max)(values.values()), digits)
-            marked = {named[name] for name in values if name in ahead or number(values[name], digits) == top}
+            differ = self.columns.get((setting, metric, label), (METHODS, frozenset()))[1]
+            best = (min if better == "lower" else max)(valid, key=lambda line: valid[line].value)
+            top = number(valid[best].value, digits)
+            marked = {
+                line
+                for line, figure in valid.items()
+                if line == best
+                or frozenset((_name(line), _name(best))) not in differ
+                or number(figure.value, digits) == top
+            }
         return frozenset(marked) if len(marked) < len(valid) else frozenset()
 
     def note(self, better: Better) -> str:
         """Explain the marks of a metric of that direction."""
         rest = "nothing is marked where that is every method. MEAN is not marked: see the comparison of methods."
-        if not self.apart:
+        if not self.columns:
             end = "lowest" if better == "lower" else "highest"
             return f"Marked: the {end} in its column, with every figure that prints the same or whose interval reaches it; {rest}"
+        about = {about for about, _ in self.columns.values()}
+        what = (
+            "trained anew, trainings and patients varying"
+            if about == {METHODS}
+            else "trained anew where a setting has several trainings, else as these networks"
+            if METHODS in about
+            else "as these networks: another training may be marked otherwise"
+        )
         return (
-            "Marked: the best in its column, with every figure that prints the same or is nearer to it than the smallest difference "
-            f"that these patients would show with 80 % power (paired, analyses/pairs.csv); {rest}"
+            "Marked: the best in its column, with every figure that prints the same or is not shown to differ from it "
+            f"({what}; {ADJUSTMENTS[self.adjustment]} over the column, analyses/pairs.csv); {rest}"
         )
 
 
@@ -81,9 +96,16 @@ def name_of(method: str, model: str) -> str:
 
 
 def marks_of(run: Run) -> Marks:
-    """Read the detectable differences between each two lines of a run or leaderboard."""
-    frame = run.analysis("pairs")
-    return Marks() if frame is None else Marks(detectable(frame, name_of))
+    """Read which lines of a run or leaderboard are shown to differ."""
+    frame, suite = run.analysis("pairs"), run.suite
+    if frame is None:
+        return Marks()
+    significance = 1 - suite.interval.level
+    return Marks(apart(frame, name_of, adjustment=suite.adjustment, significance=significance), suite.adjustment)
+
+
+def _name(line: Line) -> str:
+    return name_of(line.method, line.model)
 
 
 def _by_intervals(figures: Mapping[Line, Figure], digits: int, better: Better) -> set[Line]:

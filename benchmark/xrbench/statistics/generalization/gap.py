@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -12,7 +12,6 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Task
 from xrbench.metrics.names import parse_as
 from xrbench.statistics.generalization.cells import BoolArray, CellValues, average, cell_values, only_labels
-from xrbench.statistics.generalization.seed_variance import MeanAndSpread, mean_and_spread
 from xrbench.statistics.intervals.formulas import NOTHING
 from xrbench.statistics.options import Resampling, ResamplingFields
 from xrbench.statistics.predictions import MEAN, Predictions, named
@@ -166,22 +165,3 @@ def _why(internal: float, external: float, difference: Contrast | None) -> str:
     if np.isnan(internal) or np.isnan(external):
         return f"no {'internal' if np.isnan(internal) else 'external'} cell has a value"
     return "interval: one patient alone carries what a figure is made of" if difference is None else ""
-
-
-def domain_matrix(
-    values: Mapping[tuple[str, str], Sequence[float]], *, level: float = 0.95
-) -> dict[tuple[str, str], MeanAndSpread]:
-    """Summarise values by training domain and test domain; the diagonal is internal.
-
-    Args:
-        values: (training domain, test domain) -> the values of all settings and seeds that have both.
-        level: Confidence level of the t-interval of each mean.
-
-    Returns:
-        (training domain, test domain) -> mean, sample SD, interval and number.
-
-    >>> matrix = domain_matrix({("nih", "nih"): [0.9, 0.88], ("nih", "mimic"): [0.8]})
-    >>> round(matrix["nih", "nih"].mean, 2), matrix["nih", "mimic"].n
-    (0.89, 1)
-    """
-    return {pair: mean_and_spread(list(each), level=level) for pair, each in values.items()}

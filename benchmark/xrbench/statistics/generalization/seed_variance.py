@@ -1,12 +1,12 @@
 """How much of the uncertainty of a metric comes from patients, and how much from training again with another seed.
 
-A method's value is the mean over fits with different seeds, all tested on the same patients. Its variance is that of the
-patients (jackknife of the mean over seeds) plus that of the seeds (sample variance over their number): both would change if
-the study were repeated. With three seeds the second part has two degrees of freedom, which Student's t allows for.
+A method's value is the mean over fits with different seeds, all tested on the same patients. Trainings and patients are crossed: both
+would change if the study were repeated (``inference.trainings``). With three seeds the trainings' part has two degrees of freedom.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,15 +15,10 @@ import numpy.typing as npt
 from scipy import special
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Task
-from xrbench.metrics.names import parse_as
-from xrbench.statistics.generalization.cells import CellValues, cell_values, only_labels
+from xrbench.statistics.inference.trainings import MethodFigure, TrainedCell, method_mean
 from xrbench.statistics.intervals.formulas import NOTHING, check_level
-from xrbench.statistics.options import Resampling
-from xrbench.statistics.predictions import Predictions, named
-from xrbench.statistics.resampling.jackknife import ScaledFigure, scaled_figure
-from xrbench.statistics.resampling.scale import scale_of
+from xrbench.statistics.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ class TwoLevel:
         value: Mean over seeds.
         low, high: Interval over patients and seeds.
         error: Standard error over both.
-        patient_share: Part of the variance that patients contribute, 0..1.
+        patient_share: Part of the variance that patients contribute beyond each training's own response to them, 0..1.
         seed_share: Part that seeds contribute; the two add up to 1.
         sd: Sample standard deviation over seeds (ddof 1).
         df: Degrees of freedom of the interval.
@@ -130,52 +125,29 @@ def two_level(
     >>> round(row.value, 3), round(row.sd, 3), row.n_seeds  # AUCs 6/9 and 8/9
     (0.778, 0.157, 2)
     """
-    how = Resampling(level=level, threads=threads, replicates=0)
     domains = sorted({cell.domain for cell in cells})
     if len(domains) > 1:
         raise MeasureError(f"seeds are compared on one domain: {', '.join(domains)}")
-    given = named(cells, labels, task)
-    values = cell_values(given, parse_as(given[0].task, metric), how)
-    return [_two_level(label, values, numbers, level) for label, numbers in values.rows()]
+    trained = [TrainedCell(cell, (f"training {number}",)) for number, cell in enumerate(cells)]
+    figures = method_mean(trained, metric=metric, labels=labels, task=task, level=level, threads=threads)
+    return [_two_level(figure) for figure in figures]
 
 
-def _two_level(label: str, values: CellValues, labels: Sequence[int], level: float) -> TwoLevel:
-    """Compute one row from some labels, of which those without a value in any seed are left out."""
-    nan, name, caution = float("nan"), values.spec.name, values.caution(only_labels(~np.isnan(values.value), labels))
-    usable = [i for i in labels if not np.isnan(values.value[:, i]).all()]
-    # A seed takes part when it has a value for every label that any seed has: else the means would be of different labels.
-    seeds = np.flatnonzero(~np.isnan(values.value[:, usable]).any(axis=1)) if usable else np.zeros(0, np.int64)
-
-    def statistic(array: FloatArray) -> FloatArray:
-        return np.asarray(array[..., seeds, :][..., usable].mean(axis=(-2, -1)))
-
-    if not len(seeds):
-        return TwoLevel(label, name, nan, nan, nan, nan, nan, nan, nan, nan, 0, "no seed has a value", caution)
-    by_seed = values.value[seeds][:, usable].mean(axis=1)
-    value, n = float(by_seed.mean()), len(by_seed)
-    sd = float(by_seed.std(ddof=1)) if n > 1 else nan
-    figure = scaled_figure(value, values.parts(statistic, usable), scale=scale_of(values.spec))
-    if figure is None or np.isnan(sd):
-        reason = "interval: one seed cannot show how much seeds matter" if n < 2 else "interval: too few patients"
-        return TwoLevel(label, name, value, nan, nan, nan, nan, nan, sd, nan, n, reason, caution)
-    # On the scale of the jackknife, where the error of patients is nearly normal.
-    of_patients, of_seeds = figure.error**2, sd**2 / n / figure.slope**2
-    total = of_patients + of_seeds
-    if not total > 0:
-        return TwoLevel(label, name, value, value, value, 0.0, nan, nan, sd, nan, n, caution=caution)
-    low, high, df = _interval(figure, of_patients, of_seeds, n, level)
-    error = float(np.sqrt(total)) * figure.slope
+def _two_level(figure: MethodFigure) -> TwoLevel:
+    one_seed = figure.n_trainings == 1 and figure.errors is None
+    sd = math.nan if figure.errors is None else math.sqrt(figure.errors.of_trainings * figure.n_trainings)
     return TwoLevel(
-        label, name, value, low, high, error, of_patients / total, of_seeds / total, sd, df, n, caution=caution
+        label=figure.label,
+        metric=figure.metric,
+        value=figure.value,
+        low=figure.low,
+        high=figure.high,
+        error=figure.error,
+        patient_share=1 - figure.training_share,
+        seed_share=figure.training_share,
+        sd=sd,
+        df=figure.df,
+        n_seeds=figure.n_trainings,
+        reason="interval: one seed cannot show how much seeds matter" if one_seed else figure.reason,
+        caution=figure.caution,
     )
-
-
-def _interval(
-    figure: ScaledFigure, of_patients: float, of_seeds: float, seeds: int, level: float
-) -> tuple[float, float, float]:
-    """Compute low, high and degrees of freedom, which are Satterthwaite's (1946) for the sum of both variances."""
-    total = of_patients + of_seeds
-    df = total**2 / (of_patients**2 / figure.df + of_seeds**2 / (seeds - 1))
-    reach = float(special.stdtrit(df, (1 + level) / 2) * np.sqrt(total))
-    low, high = (float(end) for end in figure.back([figure.centre - reach, figure.centre + reach]))
-    return low, high, df
