@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -14,8 +15,9 @@ from statsmodels.stats.multitest import multipletests
 from xrbench import cards, statistics
 from xrbench.analyses import analyse
 from xrbench.analyses.domain_matrix import domains_of
-from xrbench.analyses.pairwise import detectable
+from xrbench.analyses.pairwise import apart
 from xrbench.compare.scores_io import Results
+from xrbench.runs.run_cell import RunCell
 
 Frames = dict[str, pd.DataFrame]
 SETTINGS = ["b+c>held-out>a", "a+c>held-out>b", "a+b>held-out>c"]
@@ -51,8 +53,8 @@ def test_over_settings_stands_the_mean_of_seed_means_with_the_sample_deviation(f
         means = rows.groupby(rows["setting"].where(rows["setting"] != "", rows["test"]))["value"].mean()
         assert row["value"] == pytest.approx(means.mean())
         assert row["sd"] == pytest.approx(means.std(ddof=1))
-        low, high = stats.t.interval(0.95, len(means) - 1, means.mean(), stats.sem(means))
-        assert (row["low"], row["high"]) == (pytest.approx(max(low, 0)), pytest.approx(min(high, 1)))
+        assert float(row["low"]) < float(row["value"]) < float(row["high"])
+        assert row["patient_share"] + row["seed_share"] == pytest.approx(1)
         assert row["n_settings"] == (2 if row["method"] == "ready" else 3), "it has seen c"
 
 
@@ -121,15 +123,18 @@ def test_the_matrix_has_internal_figures_on_its_diagonal_only(found: Frames, res
     inside = rows[(rows["protocol"] == "internal") & (rows["test"] == "b")]["value"]
     for pair, values, protocol in ((("a", "c"), outside, "external"), (("b", "b"), inside, "internal")):
         assert mine.loc[pair, "value"] == pytest.approx(values.mean())
-        assert mine.loc[pair, "sd"] == pytest.approx(values.std(ddof=1))
+        low, value, high = mine[["low", "value", "high"]].to_numpy(float)[list(mine.index).index(pair)]
+        assert low < value < high
+        assert (mine.loc[pair, "n_trainings"], mine.loc[pair, "over"]) == (3, "trainings")
         assert mine.loc[pair, "n_figures"] == len(values)
         assert mine.loc[pair, "protocol"] == protocol
     assert "ready" not in set(table["method"]), "a model that is used without training has no training domain"
 
 
 def test_a_named_training_set_is_a_domain_of_its_own() -> None:
-    row = {"configuration": "both", "train": "a+b", "test": "c", "protocol": "external"}
-    assert domains_of(row) == ("both",)
+    cell = RunCell(method="m", model="n", train="a+b", test="c", protocol="external", cell="x")
+    assert domains_of(replace(cell, configuration="both")) == ("both",)
+    assert domains_of(cell) == ("a", "b")
 
 
 def test_each_two_methods_of_a_setting_with_what_could_be_seen(found: Frames, results: Results) -> None:
@@ -140,15 +145,28 @@ def test_each_two_methods_of_a_setting_with_what_could_be_seen(found: Frames, re
         ("ready", "fancy"),
     }
     mine = table[(table["setting"] == SETTINGS[0]) & (table["challenger"] == "fancy") & (table["label"] == "mean")]
-    (row,) = mine.to_dict("records")
+    by_question = {row["about"]: row for row in mine.to_dict("records")}
+    assert set(by_question) == {"methods", "networks"}
     wide = figures(results, "mean")
-    assert row["value"] == pytest.approx((wide["fancy"] - wide["plain"])[SETTINGS[0]])
-    assert row["detectable"] == pytest.approx(statistics.smallest_detectable(row["error"]))
-    assert row["low"] < row["value"] < row["high"]
-    known = detectable(table, lambda method, model: f"{method} {model}")
-    key = (SETTINGS[0], "auc", "mean")
-    assert known[(*key, "fancy net", "plain net")] == known[(*key, "plain net", "fancy net")] == row["detectable"]
-    assert (SETTINGS[2], "auc", "mean", "ready zoo", "plain net") not in known, "it has seen c"
+    for row in by_question.values():
+        assert row["value"] == pytest.approx((wide["fancy"] - wide["plain"])[SETTINGS[0]])
+        assert row["low"] < row["value"] < row["high"]
+        assert row["detectable"] > row["error"]
+    assert by_question["methods"]["n_trainings"] == 3
+
+
+def test_lines_are_apart_where_the_adjusted_test_of_their_column_says_so(found: Frames) -> None:
+    known = apart(found["pairs"], lambda method, model: f"{method} {model}", adjustment="holm", significance=0.05)
+    for (setting, metric, label), (about, pairs) in known.items():
+        assert about == "methods"
+        rows = found["pairs"]
+        rows = rows[(rows["about"] == about) & (rows["setting"] == setting) & (rows["label"] == label)]
+        rows = rows[rows["metric"] == metric]
+        rejected = multipletests(rows["p"], method="holm")[0]
+        names = zip(rows["challenger"] + " " + rows["model"], rows["baseline"] + " " + rows["other"], strict=True)
+        assert pairs == {frozenset(pair) for pair, shown in zip(names, rejected, strict=True) if shown}
+    assert any(pairs for _, pairs in known.values())
+    assert not any("ready zoo" in pair for pair in known[SETTINGS[2], "auc", "mean"][1]), "it has seen c"
 
 
 def test_one_seed_and_two_settings_give_reasons_where_something_cannot_be_said(
@@ -175,7 +193,7 @@ def test_one_setting_ranks_nobody(suite: cards.SuiteCard, make_study: Callable[.
     assert tables["signed-rank"]["reason"].tolist() == ["not measured: fancy"]
     assert tables["pairs"].empty
     over = tables["seeds"][tables["seeds"]["over"] == "settings"]
-    assert set(over["reason"]) == {"interval: one setting cannot show how much settings differ"}
+    assert set(over["reason"]) == {"one training: how much another one would differ is not known"}
     assert tables["policies"]["tau"].isna().all()
 
 

@@ -1,4 +1,4 @@
-"""Nothing is marked best by less than what the data could have shown."""
+"""Nothing is marked best whose lead is not shown."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from xrbench import analyses, cards
+from xrbench import analyses, cards, statistics
 from xrbench.catalogue import Catalogue, shipped
+from xrbench.compare.rows import About
 from xrbench.metrics.metric import Better
 from xrbench.report.pages import publish
 from xrbench.report.run_folder import open_run
@@ -25,14 +26,10 @@ def figure(value: float, *, low: float = 0.0, high: float = 1.0, seen: bool = Fa
     return Figure(value, low, high, (0,), math.nan, seen, ({},))
 
 
-def apart(**known: float) -> Marks:
-    """Marks for one setting, ``ab=0.02`` being the smallest detectable difference of a and b."""
-    found = {}
-    for pair, value in known.items():
-        names = [name_of(name, "net") for name in pair]
-        for first, second in (names, names[::-1]):
-            found["here", "auc", "mean", first, second] = value
-    return Marks(found)
+def apart(*pairs: str, about: About = "methods") -> Marks:
+    """Marks for one setting, in which ``ab`` says that a and b are shown to differ."""
+    names = (frozenset(name_of(name, "net") for name in pair) for pair in pairs)
+    return Marks({("here", "auc", "mean"): (about, frozenset(names))})
 
 
 def marked(marks: Marks, figures: dict[Line, Figure], *, digits: int = 3, better: Better = "higher") -> set[str]:
@@ -40,29 +37,26 @@ def marked(marks: Marks, figures: dict[Line, Figure], *, digits: int = 3, better
     return {line.method for line in lines}
 
 
-def test_nobody_leads_by_less_than_what_could_be_seen() -> None:
+def test_nobody_leads_whose_lead_is_not_shown() -> None:
     figures = {A: figure(0.80), B: figure(0.79), C: figure(0.70)}
-    assert marked(apart(ab=0.02, ac=0.02, bc=0.02), figures) == {"a", "b"}
-    assert marked(apart(ab=0.005, ac=0.02, bc=0.02), figures) == {"a"}
-    assert marked(apart(ab=0.02, ac=0.2, bc=0.2), figures) == set(), "where that is everybody, nobody is marked"
+    assert marked(apart("ac", "bc"), figures) == {"a", "b"}
+    assert marked(apart("ab", "ac", "bc"), figures) == {"a"}
+    assert marked(apart("bc"), figures) == set(), "where that is everybody, nobody is marked"
+    assert marked(apart(), figures) == set()
 
 
 def test_what_prints_the_same_shares_the_mark() -> None:
     figures = {A: figure(0.801), B: figure(0.799), C: figure(0.70)}
-    assert marked(apart(ab=0.001, ac=0.02, bc=0.02), figures, digits=2) == {"a", "b"}
-    assert marked(apart(ab=0.001, ac=0.02, bc=0.02), figures, digits=3) == {"a"}
-
-
-def test_a_pair_that_could_not_be_compared_cannot_be_told_apart() -> None:
-    assert marked(apart(ab=0.02, bc=0.02), {A: figure(0.9), B: figure(0.5), C: figure(0.2)}) == {"a", "c"}
-    assert marked(apart(ab=math.nan, ac=0.1), {A: figure(0.9), B: figure(0.5), C: figure(0.2)}) == {"a", "b"}
+    assert marked(apart("ab", "ac", "bc"), figures, digits=2) == {"a", "b"}
+    assert marked(apart("ab", "ac", "bc"), figures, digits=3) == {"a"}
 
 
 def test_direction_contamination_and_what_has_none() -> None:
     figures = {A: figure(0.2), B: figure(0.1), C: figure(0.05, seen=True)}
-    assert marked(apart(ab=0.01, ac=0.01, bc=0.01), figures, better="lower") == {"b"}
-    assert marked(apart(ab=0.01, ac=0.01, bc=0.01), figures, better="neither") == set()
-    assert marked(apart(ab=0.01), {A: figure(0.2), C: figure(0.9, seen=True)}) == set(), "one alone leads nobody"
+    every = apart("ab", "ac", "bc")
+    assert marked(every, figures, better="lower") == {"b"}
+    assert marked(every, figures, better="neither") == set()
+    assert marked(apart("ac"), {A: figure(0.2), C: figure(0.9, seen=True)}) == set(), "one alone leads nobody"
 
 
 def test_without_pairs_intervals_decide() -> None:
@@ -79,7 +73,10 @@ def test_a_run_marks_by_its_pairs(tmp_path: Path, make_run: Callable[..., Path],
     manifest["suite"]["tables"] = [cards.plain(cards.TableLayout(name="main", kind="settings", digits=3))]
     manifest["suite"]["methods"] = ["plain", "fancy", "worse"]
     store.write_json(folder / store.MANIFEST, manifest)
-    pairs = analyses.analyse_run(folder)["pairs"].set_index(["setting", "label", "challenger", "baseline"])
+    pairs = analyses.analyse_run(folder)["pairs"]
+    pairs = pairs[pairs["about"] == "networks"]
+    pairs["p"] = pairs.groupby(["setting", "label"])["p"].transform(lambda p: statistics.adjust(p.to_numpy()))
+    pairs = pairs.set_index(["setting", "label", "challenger", "baseline"])
     written = publish.publish(folder, Catalogue([shipped()]))
     (table,) = (table for table in written.tables if table.name == "main")
     run = open_run(folder, Catalogue([shipped()]))
@@ -94,21 +91,23 @@ def test_a_run_marks_by_its_pairs(tmp_path: Path, make_run: Callable[..., Path],
                     continue
                 other = {"plain": "fancy", "fancy": "plain"}[row[0].text]
                 ahead = values[setting, label, row[0].text] - values[setting, label, other]
-                within = abs(ahead) < float(pairs.loc[(setting, label, "fancy", "plain"), "detectable"])  # type: ignore[arg-type]
+                within = float(pairs.loc[(setting, label, "fancy", "plain"), "p"]) >= 0.05  # type: ignore[arg-type]
                 if ahead > 0:
                     assert cell.best, "the best is marked; the third is far behind"
                 else:
                     assert cell.best == within
                 told += 1
     assert told == 2 * 2 * 3
-    assert any("the smallest difference that these patients would show" in note for note in table.notes)
+    assert any("as these networks: another training may be marked otherwise" in note for note in table.notes)
     assert build.named(run, "main") == table
 
 
 def test_the_note_names_the_end_that_is_marked() -> None:
     assert "the highest in its column" in Marks().note("higher")
     assert "the lowest in its column" in Marks().note("lower")
-    assert Marks({("here", "auc", "mean", "a", "b"): 0.1}).note("lower").startswith("Marked: the best in its column")
+    assert apart("ab").note("lower").startswith("Marked: the best in its column")
+    assert "trained anew, trainings and patients varying" in apart("ab").note("higher")
+    assert "as these networks: another training may be marked otherwise" in apart("ab", about="networks").note("higher")
 
 
 def test_a_table_marks_the_lowest_brier_score(tmp_path: Path, make_run: Callable[..., Path]) -> None:

@@ -18,9 +18,10 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Task
 from xrbench.metrics.names import parse_as
 from xrbench.statistics.generalization.cells import BoolArray, CellValues, cell_values
-from xrbench.statistics.inference.crossed import FIXED, Crossed, covariance_of, crossed, over_groups
+from xrbench.statistics.inference.crossed import Crossed, covariance_of, crossed, over_groups
 from xrbench.statistics.inference.training_groups import groups_of_settings, trainings_of
 from xrbench.statistics.inference.verdicts import verdict
+from xrbench.statistics.intervals.cautions import join_cautions
 from xrbench.statistics.intervals.formulas import NOTHING
 from xrbench.statistics.options import Resampling
 from xrbench.statistics.predictions import Predictions, named
@@ -29,7 +30,7 @@ from xrbench.statistics.resampling.scale import UNBOUNDED, Scale, scale_of
 
 ONE_TRAINING = "one training: how much another one would differ is not known"
 CARRIED = "interval: one patient alone carries what a figure is made of"
-UNTRAINED = "nothing was trained: the weights are given"
+GIVEN = "the weights are given: patients alone vary"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class MethodFigure:
         training_share: Part of the variance that trainings bring, 0..1.
         verdict: As for ``compare``; empty for a mean.
         level: Confidence level.
-        over: What is repeated: ``trainings``, or ``settings`` where each was trained once; empty where nothing is.
+        over: What is repeated: ``trainings``, or ``settings`` where each was trained once; empty where all weights are given.
         n_trainings: Fewest trainings of a side in a setting, given weights apart.
         n_settings: Settings.
         n_cells: Cells.
@@ -278,7 +279,7 @@ class _Row:
             n_cells=int(self.used.sum()),
             unit=self.values.unit,
             reason=reason,
-            caution=self.values.caution(self.part > 0),
+            caution=join_cautions(self.values.caution(self.part > 0), GIVEN if errors is not None and not over else ""),
             errors=errors,
         )
 
@@ -288,19 +289,21 @@ class _Row:
         part, weight = np.zeros(self.values.value.shape), np.zeros(len(self.cells))
         places = self._places()
         # a label takes part in a setting where all cells of the setting have a value, and only if every pool has such a setting
-        whole = {place: defined[rows].all(axis=0) for place, rows in places.items()}
+        whole: dict[tuple[int, str], BoolArray] = {
+            place: np.logical_and.reduce(defined[rows]) for place, rows in places.items()
+        }
         pools = {side.pool for side in self.sides}
         anywhere = [np.any([has for (pool, _), has in whole.items() if pool == one], axis=0) for one in pools]
         if not all(np.ndim(has) for has in anywhere):
             return part, weight
-        common = np.asarray(np.all(anywhere, axis=0))
+        common: BoolArray = np.logical_and.reduce(np.stack(anywhere))
         kept = {place: [number for number in numbers if common[number] and has[number]] for place, has in whole.items()}
         settings = {pool: sum(bool(labels) for (of, _), labels in kept.items() if of == pool) for pool in pools}
         if not all(settings.values()):
             return part, weight
         for place, labels in kept.items():
             rows = places[place]
-            part[np.ix_(rows, labels)] = 1 / max(len(labels), 1)
+            part[np.ix_(rows, np.array(labels, np.int64))] = 1 / max(len(labels), 1)
             for number, side in enumerate(self.sides):
                 mine = rows[self.side[rows] == number]
                 if labels and len(mine):
@@ -324,21 +327,18 @@ class _Row:
             return None, "", "no setting in which all sides have a value"
         chains = [self.cells[i].chain for i in used]
         training = trainings_of(chains)
-        if (training == FIXED).all():
-            return None, "", UNTRAINED
         influences = self._influences()
         if influences is None:
             return None, "", CARRIED
         covariance = np.zeros((len(self.cells), len(self.cells)))
         for rows, shares, _ in influences:
-            at = np.array(rows)
-            covariance[np.ix_(at, at)] = covariance_of(shares)
+            covariance[np.ix_(np.array(rows), np.array(rows))] = covariance_of(shares)
         df = freedom([shares @ self.weight[rows] for rows, shares, _ in influences], [of for _, _, of in influences])
         arguments = (self.value[used], self.weight[used], covariance[np.ix_(used, used)])
         types = self._types(used, training)
         errors = crossed(*arguments, training, types, df_patients=df)
         if not np.isnan(errors.error):
-            return errors, "trainings", ""
+            return errors, "trainings" if types else "", ""
         if len(set(types)) == len(types):
             group = groups_of_settings([self.cells[i].setting for i in used], training)
             errors = over_groups(*arguments, group, df_patients=df)
@@ -350,7 +350,7 @@ class _Row:
         """Name what each training takes part in: trainings of one type are repetitions of each other."""
         return [
             tuple(sorted((int(self.side[i]), self.cells[i].setting) for i in used[training == number]))
-            for number in range(int(training.max()) + 1)
+            for number in range(int(training.max(initial=-1)) + 1)
         ]
 
     def _influences(self) -> list[tuple[list[int], FloatArray, npt.NDArray[np.int64]]] | None:
