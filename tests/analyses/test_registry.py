@@ -80,7 +80,11 @@ def test_predictions_that_are_gone_are_reasons(results: Results, suite: cards.Su
     for name in ("operating", "decision-curve", "subgroups", "policies"):
         assert tables[name]["reason"].str.endswith("predictions are missing").all(), name
     assert tables["ranks"]["mean_rank"].notna().any(), "ranks need the scores alone"
-    assert set(tables["pairs"]["interval"]) == {"normal"}, "from the intervals of the scores, as independent"
+    pairs = tables["pairs"].groupby("about")
+    assert set(pairs.get_group("networks")["interval"]) == {"normal"}, (
+        "from the intervals of the scores, as independent"
+    )
+    assert pairs.get_group("methods")["reason"].str.startswith("cannot tell: without predictions").all()
 
 
 def test_from_python(run: Path) -> None:

@@ -1,13 +1,13 @@
 """Regression gate: whether b is worse than a by more than a margin, with four outcomes, for use in continuous integration.
 
 One rule at one level for the whole family of comparisons. It is a *regression* when a loss above the margin is shown: when the
-hypothesis of a smaller loss is rejected, after Holm's adjustment over all comparisons, or when a value that a had is undefined in b. It
-is *no regression* when a loss above the margin is excluded for the mean over labels of every method and protocol, or for every label
-where that is asked for; that claim is about all of them together, and false only if one of them is wrong, so that each is tested at the
-family's level (Berger 1982, Technometrics 24:295). Everything between is *inconclusive*: more patients, or trainings, would be needed.
-What a had and b did not measure is never ignored: without a regression it
-makes the outcome inconclusive. Metrics where lower is better are negated first; those without a better direction must stay within
-the margin on both sides.
+hypothesis of a smaller loss is rejected, after Holm's adjustment over all comparisons (one-sided, at half of one minus the level), or
+when a value that a had is undefined in b. It is *no regression* when a loss above the margin is excluded for the mean over labels of
+every method and protocol, or for every label where that is asked for: where the 90 % interval lies above minus the margin, for a level
+of 95 %. That claim is about all of them together, and false only if one of them is wrong, so that each is tested at the family's level
+(Berger 1982, Technometrics 24:295). Everything between is *inconclusive*: more patients, or trainings, would be needed. What a had and
+b did not measure is never ignored: without a regression it makes the outcome inconclusive. Metrics where lower is better are negated
+first; those without a better direction must stay within the margin on both sides.
 
 The gate is about methods, so that another training of the same code passes, where both sides have three trainings or more in every
 setting; else about these networks, whose figures may rightly differ when they are trained on another machine.
@@ -45,12 +45,13 @@ class Judged:
     """One comparison of the gate.
 
     Attributes:
-        section, row: The comparison; its interval is the one that its outcome rests on.
+        section, row: The comparison.
         outcome: What it shows.
         needed: Whether a loss above the margin has to be excluded here for the gate to pass; a loss that is shown counts everywhere.
         p_loss: One-sided p-value of a loss above the margin, adjusted over the family; small where it is shown.
         p_pass: One-sided p-value of no larger loss, not adjusted; small where a loss above the margin is excluded.
         catches: Smallest true loss that would be called a regression with 80 % power, if nothing else changed.
+        low, high: Interval that leaves one minus the level in each tail: it lies above minus the margin where a loss is excluded.
     """
 
     section: Section
@@ -60,6 +61,8 @@ class Judged:
     p_loss: float = math.nan
     p_pass: float = math.nan
     catches: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
 
     @property
     def text(self) -> str:
@@ -69,7 +72,7 @@ class Judged:
             return f"{self.row.label} is undefined where A had a value, {where}: {', '.join(self.row.undefined)}"
         if self.row.reason:
             return f"{self.row.label}, {where}: {self.row.reason}"
-        interval = signed_interval(self.row.low_alone, self.row.high_alone)
+        interval = "no interval" if self.row.errors is None else signed_interval(self.low, self.high)
         return f"{self.row.label} {signed(self.row.difference)} ({interval}), {where}"
 
 
@@ -111,6 +114,7 @@ class Gate:
         if measured:
             lines.append(f"{head}{passed} of {len(measured)} comparisons not worse by more than {margin:g}")
             lines += [*self._others(), self._about(), *self._catches()]
+            lines.append(f"intervals: {200 * self.comparison.how.level - 100:g} %")
         else:
             lines.append("nothing was measured")
         lines += dict.fromkeys(text for part in self.comparison.sections for text in part.given)
@@ -127,6 +131,7 @@ class Gate:
             {"method": o.section.method, "model": o.section.model, "protocol": o.section.protocol, "outcome": o.outcome}
             | {"needed": o.needed, "p_loss": o.p_loss, "p_pass": o.p_pass, "catches": o.catches}
             | o.row.plain()
+            | {"low": o.low, "high": o.high}
             for o in self.judged
         ]
         comparison = self.comparison.to_dict()
@@ -215,12 +220,15 @@ def judge(rows: Sequence[tuple[Section, Row]], how: CompareOptions, *, every_lab
     judged = []
     for (part, row), p in zip(rows, adjusted, strict=True):
         excluded = p_pass(row, how.margin, better)
-        known = row.errors is not None and row.errors.error > 0
-        # the one-sided test of the first step of Holm's method has half the significance of an interval
-        catches = how.margin + row.errors.detectable(2 * significance / count) if known and row.errors else math.nan
+        catches = low = high = math.nan
+        if row.errors is not None:
+            low, high = row.errors.limits(2 * significance)
+            if row.errors.error > 0:
+                # at the first step of Holm's method
+                catches = how.margin + row.errors.detectable(significance / count)
         outcome = outcome_of(row, p, excluded, significance)
         needed = every_label or row.label in OVERALL or not any(one.label in OVERALL for one in part.rows)
-        judged.append(Judged(part, row, outcome, needed, p, excluded, catches))
+        judged.append(Judged(part, row, outcome, needed, p, excluded, catches, low, high))
     return judged
 
 
@@ -254,7 +262,7 @@ def outcome_of(row: Row, p_of_loss: float, p_of_pass: float, significance: float
         p_of_pass: See ``p_pass``.
         significance: Of the family.
     """
-    if row.undefined or p_of_loss < significance:
+    if row.undefined or p_of_loss < significance / 2:
         return "regression"
     if math.isnan(row.difference):
         return "not measured"

@@ -59,7 +59,7 @@ def test_a_written_page_can_be_rendered_again(run: Path, catalogue: Catalogue, t
         "xrbench run --suite small --out DIR",
         "- Small &amp; selected &lt;sets&gt;.",
         "- Made: 2026-11-20",
-        "**fancy minus plain, external test AUC, paired over patients**",
+        "**fancy minus plain, external test AUC, methods, trained anew: trainings and patients vary**",
         "Gap internal minus external: 0.",
         "**AUC of every cell and label**",
     ):
