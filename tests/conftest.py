@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,31 +62,34 @@ def write_run(
     change: Change | None = None,
     name: str = "r1",
     scores: Path | None = None,
+    seeds: Sequence[int] = (0,),
 ) -> Path:
     """Write a run folder as a run does (cells by key below OUT, a manifest that names them) and score it, or copy scores."""
     folder = out / "small" / name
     entries: list[dict[str, Any]] = []
-    for method, skill in skills.items():
-        for train, test in SETTINGS:
-            fit = f"{method}/net/{'+'.join(train)}/valid-held-out/seed-0"
-            tests = [(test, "external", 0.6), *((t, "internal", 1.0) for t in train), ("held-out", "validation", 1.0)]
-            for where, protocol, share in tests:
-                cell_name = f"{fit}/{'validation' if protocol == 'validation' else where}"
-                frame = predictions(cell_name, where, skill * share)
-                key = f"{name}-{len(entries)}"
-                entry: dict[str, Any] = {
-                    "method": method,
-                    "model": "net",
-                    "train": list(train),
-                    "valid": "held-out",
-                    "test": where,
-                }
-                entry |= {"protocol": protocol, "seed": 0, "seen": False, "cell": cell_name, "key": key, "fits": [fit]}
-                entry |= {"setting": f"{'+'.join(train)}>held-out>{test}", "file": f"../../cells/{key}.parquet"}
-                entries.append(entry)
-                frame = change(cell_name, frame) if change else frame
-                if len(frame):
-                    store.write_predictions(out / "cells" / f"{key}.parquet", frame, {"key": key})
+    lines = [
+        (method, skill, *setting, seed) for method, skill in skills.items() for setting in SETTINGS for seed in seeds
+    ]
+    for method, skill, train, test, seed in lines:
+        fit = f"{method}/net/{'+'.join(train)}/valid-held-out/seed-{seed}"
+        tests = [(test, "external", 0.6), *((t, "internal", 1.0) for t in train), ("held-out", "validation", 1.0)]
+        for where, protocol, share in tests:
+            cell_name = f"{fit}/{'validation' if protocol == 'validation' else where}"
+            frame = predictions(cell_name, where, skill * share)
+            key = f"{name}-{len(entries)}"
+            entry: dict[str, Any] = {
+                "method": method,
+                "model": "net",
+                "train": list(train),
+                "valid": "held-out",
+                "test": where,
+            }
+            entry |= {"protocol": protocol, "seed": seed, "seen": False, "cell": cell_name, "key": key, "fits": [fit]}
+            entry |= {"setting": f"{'+'.join(train)}>held-out>{test}", "file": f"../../cells/{key}.parquet"}
+            entries.append(entry)
+            frame = change(cell_name, frame) if change else frame
+            if len(frame):
+                store.write_predictions(out / "cells" / f"{key}.parquet", frame, {"key": key})
     card = small_suite_card()
     manifest = {
         "format": store.MANIFEST_FORMAT,
@@ -114,7 +117,7 @@ def write_run(
 
 @pytest.fixture(scope="session")
 def make_run() -> Callable[..., Path]:
-    """Write a small run: ``make_run(out, {"plain": 1.5, "fancy": 2.5}, change=None, name="r1", scores=None)``."""
+    """Write a small run: ``make_run(out, {"plain": 1.5, "fancy": 2.5}, change=None, name="r1", scores=None, seeds=(0,))``."""
     return write_run
 
 
