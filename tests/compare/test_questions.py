@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def others(tmp_path_factory: pytest.TempPathFactory, make_run: MakeRun) -> Path:
     return make_run(tmp_path_factory.mktemp("others"), SKILLS, seeds=(3, 4, 5))
 
 
-def compared(*folders: Path, **options: object) -> compare.Comparison:
+def compared(*folders: Path, **options: Any) -> compare.Comparison:
     found = run(*folders, **options)
     assert isinstance(found, compare.Comparison)
     return found
