@@ -35,6 +35,8 @@ perf: $(READY)
 
 validation: $(READY)
 	$(BIN)/python tests/validation/simulate.py
+	$(BIN)/python tests/validation/simulate_trainings.py
+	$(BIN)/python tests/validation/simulate_gate.py
 
 mutation: $(READY)
 	$(BIN)/python -m tests.mutation run

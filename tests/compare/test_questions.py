@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrbench import cli, compare, statistics
+from xrbench import cards, cli, compare, statistics
+from xrbench.compare.differences import adjusted
 from xrbench.compare.method_rows import setting_of
-from xrbench.compare.pairs import labels_of
+from xrbench.compare.pairs import facing, labels_of, sides
+from xrbench.compare.rows import CompareOptions, Row, Section
 from xrbench.compare.scores_io import open_results
 from xrbench.errors import UsageError
 from xrbench.runs import store
+from xrbench.statistics.inference.crossed import Crossed
 
 MakeRun = Callable[..., Path]
 run = partial(compare.run, replicates=100)
 SKILLS = {"plain": 1.5, "fancy": 2.5}
+ROW = Row("mean", 1, 1, 0.8, 0.8, 0.0, 0.0, 0.0, 0.01, 0.5, 0.03)
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +187,51 @@ def test_the_command_line_asks_either_question(three: Path, capsys: pytest.Captu
     assert "errors" not in values["sections"][0]["rows"][0]
     assert cli.invoke(["compare", str(three), "--about", "method", "-q"]) == 3
     assert "did you mean 'methods'" in capsys.readouterr().err
+
+
+def test_python_and_comparisons_of_runs_answer_alike(tmp_path: Path, make_run: MakeRun) -> None:
+    """One rule for equivalence and non-inferiority, whoever asks, where one label is compared in one setting."""
+    folder = make_run(tmp_path, {"plain": 1.5, "fancy": 1.6})
+    results = open_results(folder)
+    scores = results.scores[(results.scores["label"] == "Edema") & (results.scores["test"] == "c")]
+    alone = replace(results, scores=scores[scores["protocol"] == "external"].reset_index(drop=True))
+    (pair,) = facing(alone.cells, "fancy", "plain")
+    both = sides(pair, alone, alone, ["Edema"])
+    assert both is not None
+    said = set()
+    for margin in np.linspace(0.0, 0.12, 13):
+        declared = cards.Comparison(challenger="fancy", baseline="plain", margin=float(margin))
+        how = CompareOptions(margin=float(margin), about="networks", replicates=100)
+        (row,) = compare.compare_methods(alone, [declared], how).sections[0].rows
+        one = statistics.compare([both.cell], labels=["Edema"], margin=float(margin), replicates=2)[0]
+        assert row.verdict == f"{one.verdict}, these networks"
+        assert (row.low, row.high, row.detectable) == (one.low, one.high, one.detectable)
+        if margin:
+            equivalence = cards.Comparison(
+                challenger="fancy", baseline="plain", margin=float(margin), question="equivalence"
+            )
+            (asked,) = compare.compare_methods(alone, [equivalence], how).sections[0].rows
+            assert (asked.answer == "shown") == (asked.p_question < 0.05)
+            if one.verdict.startswith("equivalent"):
+                assert asked.answer == "shown"
+        said.add(one.verdict.split(" ")[0])
+    assert {"equivalent", "cannot"} <= said | {"better"}
+
+
+@pytest.mark.parametrize("family", [1, 5, 15])
+def test_the_smallest_detectable_difference_is_that_of_the_familys_verdict(family: int) -> None:
+    """A lone true difference of that size, among others that are null, is found with 80 % power after Holm's adjustment."""
+    rng, found = np.random.default_rng(1), 0
+    error, repetitions = 0.01, 1500
+    size = Crossed(0.0, 0.0, error**2, math.inf, math.inf).detectable(0.05 / family)
+    for _ in range(repetitions):
+        values = error * rng.normal(size=family)
+        values[0] += size
+        rows = [
+            replace(ROW, difference=value, errors=(of := Crossed(value, 0.0, error**2, math.inf, math.inf)), p=of.p())
+            for value in values.tolist()
+        ]
+        (part,) = adjusted([Section("", "m", "n", "external", True, tuple(rows), about="methods")], CompareOptions())
+        assert all(row.detectable == pytest.approx(size) for row in part.rows)
+        found += part.rows[0].verdict in ("better", "worse")
+    assert found / repetitions == pytest.approx(0.8, abs=0.035)

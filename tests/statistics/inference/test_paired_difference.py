@@ -31,7 +31,8 @@ def test_difference_is_b_minus_a(draw_images: Callable[..., Any]) -> None:
         assert row.low < row.difference < row.high
         assert (row.p < 0.05) == (row.low > 0 or row.high < 0)
         assert row.verdict == "better"
-        assert row.detectable == pytest.approx(2.8016 * row.error, rel=1e-4)
+        # noncentral t with the degrees of freedom of the jackknife: a little above the normal 2.80 standard errors
+        assert 2.8 < row.detectable / row.error < 3.1
     mean = rows[2]
     assert mean.difference == pytest.approx(np.mean([row.difference for row in rows[:2]]), abs=1e-12)
     assert math.isnan(mean.p_delong)
