@@ -1,7 +1,7 @@
 """What the tool says of methods and of its gate, held against simulations whose tables are committed beside this file.
 
-The tables are made by ``simulate_trainings.py`` and ``simulate_gate.py``; each bound is asserted on every row, with two Monte Carlo standard
-errors of room. Small simulations show that the tables are of the code as it is.
+The tables are made by ``simulate_trainings.py`` and ``simulate_gate.py``; each bound is asserted on every row, with two Monte Carlo
+standard errors of room. Small simulations show that the tables are of the code as it is.
 """
 
 from __future__ import annotations

@@ -166,8 +166,12 @@ def _paired(
     how: CompareOptions,
     reporter: Reporter | None,
 ) -> list[Row]:
+    resampling = how.resampling(reporter)
+    if how.about == METHODS:
+        # the bootstrap tests networks: only counts are taken from here
+        resampling["replicates"] = 1
     differences = statistics.compare(
-        [side.cell for _, side in ready], metric=how.metric, margin=how.margin, **how.resampling(reporter)
+        [side.cell for _, side in ready], metric=how.metric, margin=how.margin, **resampling
     )
     pairs = [pair for pair, _ in ready]
     return [
