@@ -148,11 +148,8 @@ def test_the_gate_catches_a_planted_loss_and_passes_other_seeds(
     assert isinstance(caught, compare.Gate)
     assert caught.exit_code == 1
     assert {one.section.method for one in caught.judged if one.outcome == "regression"} == {"plain"}
-    for number in range(3):
-        again = make_run(
-            tmp_path_factory.mktemp(f"again{number}"), SKILLS, seeds=tuple(range(10 * number + 9, 10 * number + 12))
-        )
-        assert run(three, again, gate=True, margin=0.02).exit_code != 1
+    again = make_run(tmp_path_factory.mktemp("again"), SKILLS, seeds=(9, 10, 11))
+    assert run(three, again, gate=True, margin=0.02).exit_code != 1
 
 
 def test_a_pass_rests_on_means_over_labels_unless_every_label_is_asked_for(three: Path, others: Path) -> None:
@@ -222,7 +219,7 @@ def test_python_and_comparisons_of_runs_answer_alike(tmp_path: Path, make_run: M
 def test_the_smallest_detectable_difference_is_that_of_the_familys_verdict(family: int) -> None:
     """A lone true difference of that size, among others that are null, is found with 80 % power after Holm's adjustment."""
     rng, found = np.random.default_rng(1), 0
-    error, repetitions = 0.01, 1500
+    error, repetitions = 0.01, 600
     size = Crossed(0.0, 0.0, error**2, math.inf, math.inf).detectable(0.05 / family)
     for _ in range(repetitions):
         values = error * rng.normal(size=family)
@@ -234,4 +231,4 @@ def test_the_smallest_detectable_difference_is_that_of_the_familys_verdict(famil
         (part,) = adjusted([Section("", "m", "n", "external", True, tuple(rows), about="methods")], CompareOptions())
         assert all(row.detectable == pytest.approx(size) for row in part.rows)
         found += part.rows[0].verdict in ("better", "worse")
-    assert found / repetitions == pytest.approx(0.8, abs=0.035)
+    assert found / repetitions == pytest.approx(0.8, abs=0.05), "three Monte Carlo standard errors"
