@@ -22,15 +22,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from xrbench.statistics.inference.crossed import Crossed, crossed, over_groups
 from xrbench.statistics.inference.trainings import limits
-from xrbench.statistics.resampling.jackknife import freedom, influence
+from xrbench.statistics.resampling.jackknife import influence
 from xrbench.statistics.resampling.scale import UNIT
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +39,7 @@ HERE = Path(__file__).parent
 PATIENT, METHOD, TRAINING = 0.5, 0.2, 0.3
 INNER = 0.7
 """Correlation of a training's shift inside and outside."""
+NORMAL = float(special.ndtri(0.975))
 DRAWN = ("difference", "gap", "difference of gaps", "mean")
 
 
@@ -134,7 +136,7 @@ def scenes() -> Iterator[Scene]:
 
 def simulate(scene: Scene, repetitions: int, seed: int = 0) -> list[Row]:
     """Simulate one scene; the random stream is that of the scene, so rows do not depend on their order."""
-    rng = np.random.default_rng([seed, zlib.crc32(repr(scene).encode())])
+    rng = np.random.Generator(np.random.SFC64([seed, zlib.crc32(repr(scene).encode())]))
     inside = scene.settings == 1 and scene.trainings[0] > 1
     asked = DRAWN if inside else DRAWN[:1]
     found = {name: np.zeros((repetitions, 4)) for name in asked}
@@ -142,7 +144,7 @@ def simulate(scene: Scene, repetitions: int, seed: int = 0) -> list[Row]:
         for name, (truth, errors, bounded) in _draw(scene, rng, inside).items():
             low, high = limits(errors[0], 0.05, UNIT) if bounded else errors[0].limits(0.05)
             alone = abs(errors[0].value - (truth if bounded else 0)) / errors[1]
-            found[name][number] = (low > 0 or high < 0, low <= truth <= high, high - low, alone > stats.norm.ppf(0.975))
+            found[name][number] = (low > 0 or high < 0, low <= truth <= high, high - low, alone > NORMAL)
     return [_row(name, scene, table) for name, table in found.items()]
 
 
@@ -173,8 +175,7 @@ Asked = dict[str, tuple[float, tuple[Crossed, float], bool]]
 def _draw(scene: Scene, rng: np.random.Generator, inside: bool) -> Asked:
     """Draw one study and judge it: question -> truth, errors with the standard error of patients alone, whether it is a mean."""
     counts, settings = scene.trainings, scene.settings
-    cells = [(method, setting, j) for setting in range(settings) for method in (0, 1) for j in range(counts[method])]
-    method, setting, seed = (np.array(column) for column in zip(*cells, strict=True))
+    method, setting, seed = _cells(scene)
     tau = np.array([_tau(scene, one) for one in scene.sd])
     base = math.sqrt(2) * special.ndtri(scene.auc + scene.apart * method) * np.sqrt(1 + tau[method] ** 2 / 2)
     drift = scene.spread / _slope(scene.auc) * rng.normal(size=settings)[setting] * method
@@ -182,8 +183,7 @@ def _draw(scene: Scene, rng: np.random.Generator, inside: bool) -> Asked:
     shift = base + drift + tau[method] * own
     outside = _sets(scene, rng, shift, method, setting, seed)
     weight = np.where(method == 1, 1.0, -1.0) / np.array(counts)[method] / settings
-    training = _numbers(method, setting, seed, parent=scene.parent)
-    strata = _strata(training, method, setting)
+    training, strata = _layout(scene, "difference")
     asked: Asked = {"difference": (scene.apart, _errors(outside, weight, training, strata, setting, counts), False)}
     if not inside:
         return asked
@@ -191,24 +191,24 @@ def _draw(scene: Scene, rng: np.random.Generator, inside: bool) -> Asked:
     within = INNER * own + math.sqrt(1 - INNER**2) * _by_training(scene, rng, method, setting, seed)
     internal = _sets(scene, rng, better + tau[method] * within, method, setting, seed)
     both = _joined(internal, outside)
-    twice = np.concatenate([training, training])
     of_a, of_b = (np.where(method == one, 1 / counts[one], 0.0) for one in (0, 1))
 
-    def judged(weights: Floats) -> tuple[Crossed, float]:
-        used = weights != 0
-        numbers, names = _renumbered(twice[used]), np.concatenate([method, method])[used]
-        place = np.repeat([0, 1], len(method))[used]
-        return _errors(_some(both, used), weights[used], numbers, _strata(numbers, names, place), place, counts)
+    def judged(question: str, weights: Floats) -> tuple[Crossed, float]:
+        used, (numbers, names) = _used(scene, question), _layout(scene, question)
+        return _errors(_some(both, used), weights[used], numbers, names, numbers, counts)
 
-    none = np.zeros(len(method))
-    asked["gap"] = 0.05, judged(np.concatenate([of_b, -of_b])), False
-    asked["difference of gaps"] = 0.0, judged(np.concatenate([of_b - of_a, of_a - of_b])), False
-    asked["mean"] = scene.auc + scene.apart, judged(np.concatenate([none, of_b])), True
+    asked["gap"] = 0.05, judged("gap", np.concatenate([of_b, -of_b])), False
+    asked["difference of gaps"] = (
+        0.0,
+        judged("difference of gaps", np.concatenate([of_b - of_a, of_a - of_b])),
+        False,
+    )
+    asked["mean"] = scene.auc + scene.apart, judged("mean", np.concatenate([0 * of_b, of_b])), True
     return asked
 
 
-Sets = tuple[Floats, list[tuple[npt.NDArray[np.int64], Floats, npt.NDArray[np.int64]]]]
-"""AUC of each cell; for each domain its cells, the influences of its patients (patients, cells), and their strata."""
+Sets = tuple[Floats, list[tuple[npt.NDArray[np.int64], Floats, int]]]
+"""AUC of each cell; for each domain its cells, the influences of its patients (patients, cells), and how many of the first are ill."""
 
 
 def _errors(
@@ -223,12 +223,23 @@ def _errors(
     covariance = np.zeros((len(value), len(value)))
     for rows, shares, _ in domains:
         covariance[np.ix_(rows, rows)] = shares.T @ shares
-    df = freedom([shares @ weight[rows] for rows, shares, _ in domains], [stratum for _, _, stratum in domains])
+    df = _freedom([(shares @ weight[rows], ill) for rows, shares, ill in domains])
     if max(counts) == 1:
         errors = over_groups(value, weight, covariance, setting, df_patients=df)
     else:
         errors = crossed(value, weight, covariance, training, strata, df_patients=df)
     return errors, math.sqrt(weight @ covariance @ weight)
+
+
+def _freedom(parts: Sequence[tuple[Floats, int]]) -> float:
+    """Compute what ``jackknife.freedom`` does, for patients sorted into the ill and the others (a test holds them equal)."""
+    variance = noise = 0.0
+    for shares, ill in parts:
+        variance += float(shares @ shares)
+        for members in (shares[:ill], shares[ill:]):
+            squares = members * members
+            noise += float(squares @ squares) - float(squares.sum()) ** 2 / len(members)
+    return 2 * variance**2 / noise
 
 
 def _sets(
@@ -254,7 +265,7 @@ def _sets(
             alone = math.sqrt(0.5) * alone + math.sqrt(0.5) * of_parent
         scores += math.sqrt(TRAINING) * alone
         value[rows], left_out = _auc(scores, ill)
-        domains.append((rows, influence(left_out), (~positive).astype(np.int64)))
+        domains.append((rows, influence(left_out), ill))
     return value, domains
 
 
@@ -288,6 +299,42 @@ def _by_training(
     return np.asarray(math.sqrt(0.5) * alone + math.sqrt(0.5) * of_parent)
 
 
+@cache
+def _layout(scene: Scene, question: str) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Number the trainings of the cells of a question, and name their strata; both are those of every repetition."""
+    method, setting, seed = _cells(scene)
+    training = _numbers(method, setting, seed, parent=scene.parent)
+    if question == "difference":
+        return training, _strata(training, method, setting)
+    twice, place = np.concatenate([training, training]), np.repeat([0, 1], len(method))
+    names = np.concatenate([method, method])
+    used = _used(scene, question)
+    numbers = _renumbered(twice[used])
+    return numbers, _strata(numbers, names[used], place[used])
+
+
+@cache
+def _used(scene: Scene, question: str) -> npt.NDArray[np.bool_]:
+    """Tell which cells, the internal ones before the external, take part in a question."""
+    method, _, _ = _cells(scene)
+    b, every, none = method == 1, np.ones(len(method), bool), np.zeros(len(method), bool)
+    first, second = {"gap": (b, b), "difference of gaps": (every, every), "mean": (none, b)}[question]
+    return np.concatenate([first, second])
+
+
+@cache
+def _cells(scene: Scene) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """List method, setting and seed of every cell."""
+    cells = [
+        (method, setting, seed)
+        for setting in range(scene.settings)
+        for method in (0, 1)
+        for seed in range(scene.trainings[method])
+    ]
+    method, setting, seed = (np.array(column) for column in zip(*cells, strict=True))
+    return method, setting, seed
+
+
 def _numbers(
     method: npt.NDArray[np.int64], setting: npt.NDArray[np.int64], seed: npt.NDArray[np.int64], *, parent: bool
 ) -> npt.NDArray[np.int64]:
@@ -312,16 +359,14 @@ def _strata(training: npt.NDArray[np.int64], method: npt.NDArray[np.int64], plac
 
 def _joined(first: Sets, second: Sets) -> Sets:
     shift = len(first[0])
-    more = [(rows + shift, shares, stratum) for rows, shares, stratum in second[1]]
+    more = [(rows + shift, shares, ill) for rows, shares, ill in second[1]]
     return np.concatenate([first[0], second[0]]), [*first[1], *more]
 
 
 def _some(sets: Sets, used: npt.NDArray[np.bool_]) -> Sets:
     number = np.cumsum(used) - 1
     domains = [
-        (number[rows[used[rows]]], shares[:, used[rows]], stratum)
-        for rows, shares, stratum in sets[1]
-        if used[rows].any()
+        (number[rows[used[rows]]], shares[:, used[rows]], ill) for rows, shares, ill in sets[1] if used[rows].any()
     ]
     return sets[0][used], domains
 

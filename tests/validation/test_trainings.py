@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import pytest
+
+from xrbench.statistics.resampling.jackknife import freedom
 
 HERE = Path(__file__).parent
 
@@ -103,6 +106,12 @@ def test_a_small_simulation_gives_the_table(tmp_path: Path) -> None:
     assert (tmp_path / "trainings.md").read_text().count("\n") == (HERE / "trainings.md").read_text().count("\n") - len(
         TABLE
     ) + 4
+
+
+def test_the_simulations_degrees_of_freedom_are_those_of_the_jackknife() -> None:
+    shares = np.random.default_rng(0).normal(size=60)
+    strata = (np.arange(60) >= 15).astype(np.int64)
+    assert trainings._freedom([(shares, 15)]) == pytest.approx(freedom([shares], [strata]))
 
 
 def test_a_small_simulation_of_the_gate_gives_its_table(tmp_path: Path) -> None:
