@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from xrbench import cards, planning
 from xrbench.catalogue import Catalogue, open_catalogue
-from xrbench.errors import UnknownNameError, UsageError
+from xrbench.errors import CardError, UnknownNameError, UsageError
 from xrbench.planning import make_plan, parse_only, settings_of, without_datasets
 
 
@@ -160,3 +163,68 @@ def test_written_settings_without_seed_run_under_each() -> None:
 
 def test_parse_only_reads_alternatives() -> None:
     assert parse_only(["method=a, b,seed=3"]) == {"method": ("a", "b"), "seed": ("3",)}
+
+
+def in_a_ring(protocol: cards.Protocol, /, *, step: int = 1) -> list[cards.Setting]:
+    """Train on each dataset and test on the one that stands ``step`` places after it."""
+    names = protocol.datasets
+    return [cards.Setting(train=(name,), test=names[(n + step) % len(names)]) for n, name in enumerate(names)]
+
+
+def no_settings(protocol: cards.Protocol, /) -> list[str]:
+    return list(protocol.datasets)
+
+
+RING = "tests.test_planning:in_a_ring"
+
+
+def test_a_protocol_of_another_package_makes_the_settings(catalogue: Catalogue) -> None:
+    protocol = cards.Protocol(kind=RING, datasets=("nih", "chexpert", "mimic"), seeds=(3, 4), options={"step": 2})
+    suite = replace(catalogue.suite("ood-cxr"), protocol=protocol)
+    settings = [(s.train, s.valid, s.test, s.seed) for s in make_plan(suite, catalogue, profile="quick").settings]
+    pairs = [("nih", "mimic"), ("chexpert", "nih"), ("mimic", "chexpert")]
+    # the quick profile has seeds of its own
+    assert settings == [
+        ((train,), "held-out", test, seed)
+        for train, test in pairs
+        for seed in suite.profiles["quick"].seeds or protocol.seeds
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "words"),
+    [
+        ({"kind": "internal-externl"}, UnknownNameError, "did you mean 'internal-external'?"),
+        ({"kind": "leave-datasets-out", "options": {"step": 1}}, CardError, "has no option 'step'"),
+        ({"kind": RING, "options": {"steps": 1}}, CardError, "has no option 'steps'; did you mean 'step'?"),
+        ({"kind": RING, "options": {"step": "x"}}, CardError, "TypeError"),
+        ({"kind": RING, "options": {"step": 3}}, CardError, "settings[0]: 'nih' stands twice"),
+        ({"kind": "tests.test_planning:no_settings"}, CardError, "expected settings, got str"),
+        ({"kind": "tests.no_module:f"}, CardError, "no module 'tests.no_module'"),
+    ],
+)
+def test_what_is_wrong_with_a_kind_of_protocol_is_said(
+    fields: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    protocol = cards.Protocol(datasets=("nih", "chexpert", "mimic"), **fields)
+    with pytest.raises(error) as raised:
+        settings_of(protocol, where="suite s")
+    assert str(raised.value).startswith("suite s: ")
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('kind = "leave-dataset-out"', "protocol: kind: unknown kind of protocol 'leave-dataset-out'; did you mean"),
+        ('kind = "leave-datasets-out"\noptions = { size = 2 }', "protocol 'leave-datasets-out' has no option 'size'"),
+    ],
+)
+def test_a_card_with_a_wrong_protocol_is_refused_when_it_is_read(lines: str, words: str, tmp_path: Path) -> None:
+    folder = tmp_path / "registry" / "suites"
+    folder.mkdir(parents=True)
+    text = 'title = "Ring"\nextends = "ood-cxr"\n[protocol]\ndatasets = ["nih", "chexpert", "mimic"]\n' + lines
+    (folder / "ring.toml").write_text(text)
+    with pytest.raises((CardError, UnknownNameError), match=r"ring\.toml") as raised:
+        open_catalogue([tmp_path]).suite("ring")
+    assert words in str(raised.value)

@@ -1,9 +1,9 @@
 """Find a building block by its name and import it only when it is used.
 
-A block is a function or class that a card names: ``sampler = { block = "balanced-batches", replacement = true }``. Pages alone are
-named by no card; every run has all of them. The blocks of xrbench are in one table of ``"module:object"`` strings; another package adds
-its own with the entry point group ``xrbench.blocks`` (names ``kind.name``); and any importable object can be named in full as
-``package.module:object``.
+A block is a function or class that a card names: ``sampler = { block = "balanced-batches", replacement = true }``. Executors are named
+by ``--executor``, and pages by nobody: every run has all of them. The blocks of xrbench are in one table of ``"module:object"`` strings;
+another package adds its own with the entry point group ``xrbench.blocks`` (names ``kind.name``); and any importable object can be named
+in full as ``package.module:object``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "pad-square": "xrbench.data.images.preprocessing:pad_square",
             "equalize": "xrbench.data.images.contrast:equalize",
             "clahe": "xrbench.data.images.contrast:clahe",
+        },
+        "protocol": {
+            "leave-datasets-out": "xrbench.planning.protocols:leave_datasets_out",
+            "internal-external": "xrbench.planning.protocols:internal_external",
         },
         "network": {
             "timm": "xrbench.training.models.networks:timm_network",
@@ -66,6 +70,10 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "augmentation": {
             "affine": "xrbench.training.components.augmentation:affine",
             "horizontal-flip": "xrbench.training.components.augmentation:horizontal_flip",
+        },
+        "executor": {
+            "serial": "xrbench.runs.executors:Serial",
+            "processes": "xrbench.runs.executors:Processes",
         },
         "table": {
             "datasets": "xrbench.report.tables.datasets:datasets",

@@ -173,6 +173,7 @@ class Catalogue:
         for spec in card.preprocessing:
             name, options = blocks.split("preprocessing", spec, where=where)
             blocks.check_options("preprocessing", name, options, where=where)
+        _check_protocol(card, where)
         _check_metrics(card, where)
         _check_layouts(card, where)
         _check_interval(card, where)
@@ -186,6 +187,16 @@ def _check_blocks(card: cards.Card, where: str) -> None:
         name, _ = blocks.split(kind, spec, where=where)
         if ":" not in name and name not in blocks.known(kind):
             raise UnknownNameError(kind, name, blocks.known(kind), where=where)
+
+
+def _check_protocol(card: cards.SuiteCard, where: str) -> None:
+    """Refuse a kind of protocol that does not exist; ``module:object`` names are only imported when they are used."""
+    kind, known = card.protocol.kind, blocks.known("protocol")
+    if ":" in kind:
+        return
+    if kind not in known:
+        raise UnknownNameError("kind of protocol", kind, known, where=f"{where}: protocol: kind")
+    blocks.check_options("protocol", kind, card.protocol.options, where=f"{where}: protocol")
 
 
 def _check_metrics(card: cards.SuiteCard, where: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -59,6 +59,17 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     split: SplitRule | None = None
     pretrain: tuple[str, ...] = ()
 
+    def check(self, where: str) -> None:
+        """Refuse a setting without training data, or that uses a dataset twice.
+
+        Raises:
+            CardError: It is one; the message names the field.
+        """
+        if not self.train:
+            raise CardError(f"{where}.train: at least one dataset is expected")
+        refuse_duplicates(f"{where}.train", self.train)
+        refuse_duplicates(where, (*self.train, self.valid, self.test))
+
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A training set by name, in the protocol ``internal-external``.
@@ -84,7 +95,8 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     Attributes:
         kind: ``leave-datasets-out``: the external test dataset takes no part in training or selection, and each training dataset has
             its internal test. ``internal-external``: named training sets, each tested on the held-out patients of all its datasets
-            together and on every dataset of ``external``.
+            together and on every dataset of ``external``. Any other block of kind ``protocol`` makes of the fields what it says.
+        options: Options of the kind's block; the two above have none.
         settings: Settings written out; or, when empty, all that ``datasets`` and ``train_size`` allow.
         datasets: Datasets to enumerate over.
         train_size: How many datasets train in an enumerated setting.
@@ -96,7 +108,8 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         pretrain: Datasets of ``Setting.pretrain`` for every setting that names none.
     """
 
-    kind: Literal["leave-datasets-out", "internal-external"] = "leave-datasets-out"
+    kind: str = "leave-datasets-out"
+    options: dict[str, Any] = {}
     settings: tuple[Setting, ...] = ()
     datasets: tuple[str, ...] = ()
     train_size: int = 2
@@ -116,7 +129,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         refuse_duplicates(f"{where}.pretrain", self.pretrain)
         if self.kind == "internal-external":
             self._check_configurations(where)
-        else:
+        elif self.kind == "leave-datasets-out":
             self._check_settings(where)
 
     def _check_configurations(self, where: str) -> None:
@@ -154,11 +167,7 @@ class Protocol(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"{where}.train_size: expected 1 to {largest} of {len(self.datasets)} datasets, got {self.train_size}"
             )
         for number, setting in enumerate(self.settings):
-            place = f"{where}.settings[{number}]"
-            if not setting.train:
-                raise CardError(f"{place}.train: at least one dataset is expected")
-            refuse_duplicates(f"{place}.train", setting.train)
-            refuse_duplicates(place, (*setting.train, setting.valid, setting.test))
+            setting.check(f"{where}.settings[{number}]")
 
 
 class ClassRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -55,7 +55,7 @@ def make_plan(
     filters = parse_only(only)
     methods = select_names(chosen.methods or suite.methods, filters.get("method", ()), catalogue, "method")
     models = select_names(chosen.models or suite.models, filters.get("model", ()), catalogue, "model")
-    settings = settings_of(suite.protocol, seeds or chosen.seeds)
+    settings = settings_of(suite.protocol, seeds or chosen.seeds, where=f"suite {suite.name}")
     trained = any(not catalogue.method(method).inference for method in methods)
     for what, given in (("methods", methods), ("models", models or not trained), ("protocol: settings", settings)):
         if not given:

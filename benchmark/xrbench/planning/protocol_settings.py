@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
-from xrbench import cards
+from xrbench import blocks, cards
 from xrbench.errors import CardError, UnknownNameError
 
 HELD_OUT = "held-out"
@@ -29,18 +29,24 @@ def choose_profile(suite: cards.SuiteCard, name: str | None, *, fixture: bool) -
     return chosen, suite.profiles[chosen]
 
 
-def settings_of(protocol: cards.Protocol, seeds: Sequence[int] = ()) -> tuple[cards.Setting, ...]:
+def settings_of(protocol: cards.Protocol, seeds: Sequence[int] = (), *, where: str = "") -> tuple[cards.Setting, ...]:
     """List the settings of a protocol with their seeds.
 
-    Written settings are taken as they are. Else, in ``leave-datasets-out``, every choice of ``train_size`` training datasets, a
-    validation dataset (if the protocol has one) and a test dataset is a setting; in ``internal-external``, every configuration with
-    every external dataset. ``seeds`` replaces all seeds.
+    Args:
+        protocol: The protocol; the block of its kind makes the settings.
+        seeds: Replace all seeds when not empty.
+        where: The card, for messages.
+
+    Raises:
+        CardError: The kind cannot be imported, has no such option, or gives something else than settings.
+        UnknownNameError: There is no such kind.
 
     >>> four = cards.Protocol(datasets=("a", "b", "c", "d"), valid="dataset")
     >>> len(settings_of(four))
     12
     """
-    settings = protocol.settings or tuple(_enumerated(protocol))
+    make = blocks.check_options("protocol", protocol.kind, protocol.options, where=where)
+    settings = _checked(make, protocol, where)
     return tuple(
         msgspec.structs.replace(setting, seed=seed, pretrain=setting.pretrain or protocol.pretrain)
         for setting in settings
@@ -62,26 +68,15 @@ def mentioned(setting: cards.Setting) -> tuple[str, ...]:
     return (*setting.train, *(() if setting.valid in (HELD_OUT, NONE) else (setting.valid,)), setting.test)
 
 
-def _enumerated(protocol: cards.Protocol) -> list[cards.Setting]:
-    if protocol.kind == "internal-external":
-        return [
-            cards.Setting(
-                train=training.train,
-                valid=training.valid,
-                test=test,
-                configuration=training.name,
-                split=training.split,
-                pretrain=training.pretrain,
-            )
-            for training, test in itertools.product(protocol.configurations, protocol.external)
-        ]
-    settings = []
-    for train in itertools.combinations(protocol.datasets, protocol.train_size):
-        rest = [name for name in protocol.datasets if name not in train]
-        if protocol.valid == "dataset":
-            settings += [
-                cards.Setting(train=train, valid=valid, test=test) for valid, test in itertools.permutations(rest, 2)
-            ]
-        else:
-            settings += [cards.Setting(train=train, valid=HELD_OUT, test=test) for test in rest]
+def _checked(make: Callable[..., Any], protocol: cards.Protocol, where: str) -> tuple[cards.Setting, ...]:
+    """Call the block of a protocol, and check the settings that it gives."""
+    place = f"{where}{': ' if where else ''}protocol {protocol.kind!r}"
+    try:
+        settings = tuple(make(protocol, **protocol.options))
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise CardError(f"{place}: {type(error).__name__}: {error}") from error
+    for number, setting in enumerate(settings):
+        if not isinstance(setting, cards.Setting):
+            raise CardError(f"{place}: expected settings, got {type(setting).__name__}")
+        setting.check(f"{place}: settings[{number}]")
     return settings
