@@ -63,6 +63,11 @@ jobs = click.option(
     metavar="N",
     help="Processes that read images, and fits at once (default: what the processors bear).",
 )
+executor = click.option(
+    "--executor",
+    metavar="NAME",
+    help="What does the fits and cells: serial, processes or package.module:Class (default: processes, if several at once).",
+)
 precision = click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),

@@ -61,6 +61,7 @@ def plan(as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     options.cache,
     options.device,
     options.jobs,
+    options.executor,
     options.quiet,
     options.verbose,
 )
@@ -78,7 +79,6 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
     say = reporter(quiet=quiet, verbose=verbose)
     chosen = options.settings(**{name: given[name] for name in ("out", "device", "jobs", "cache")})
     _use_weights(chosen["weights"])
-    bound = bind(given, chosen, say, planning=False)
     cache = chosen["cache"].value
     how = Options(
         out=_path(chosen["out"].value),
@@ -87,7 +87,9 @@ def run(quiet: bool, verbose: bool, **given: Any) -> int:
         jobs=chosen["jobs"].value,
         skip_unreadable=given["skip_unreadable"],
         command=command_line(),
+        executor=given["executor"] or "",
     )
+    bound = bind(given, chosen, say, planning=False)
     result = api.run(bound, options=how, reporter=say)
     try:
         api.score(result, reporter=say)

@@ -34,7 +34,11 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Executor(Protocol):
-    """Does the nodes of a run, each after those that it starts from."""
+    """Does the nodes of a run, each after those that it starts from.
+
+    An executor is a block: a class that is constructed with ``(count, environment)``, the number of nodes to do at once and the
+    variables of processes that it starts. ``Schedule`` gives the order, and ``perform`` does a node's task.
+    """
 
     def run(self, nodes: Sequence[Node], ended: Ended, reporter: Reporter) -> None:
         """Do all nodes; ``ended`` is called with each as it ends.
@@ -50,7 +54,10 @@ def perform(task: FitTask | CellTask, reporter: Reporter) -> Outcome:
 
 
 class Serial:
-    """Do one node after the other in this process."""
+    """Do one node after the other in this process, whatever ``count`` and ``environment`` say."""
+
+    def __init__(self, count: int = 1, environment: Mapping[str, str] | None = None) -> None:
+        del count, environment
 
     def run(self, nodes: Sequence[Node], ended: Ended, reporter: Reporter) -> None:
         """Do all nodes; see ``Executor``."""

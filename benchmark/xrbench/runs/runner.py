@@ -21,9 +21,9 @@ from xrbench.config import processors
 from xrbench.errors import StoreError
 from xrbench.planning import Cell, Fit
 from xrbench.progress import Reporter, Silent
-from xrbench.runs import cache_keys, store
+from xrbench.runs import cache_keys, executor_choice, store
 from xrbench.runs.bound_plan import BoundPlan
-from xrbench.runs.executors import Executor, Processes, Serial
+from xrbench.runs.executors import Executor
 from xrbench.runs.fit_keys import Keys, keys_of, member_keys
 from xrbench.runs.manifest import data_of, describe_cell, write_manifest
 from xrbench.runs.schedule import Node
@@ -44,6 +44,10 @@ class Options:
             processors bear with the threads of their recipes.
         skip_unreadable: Leave unreadable images out instead of stopping.
         command: The command line, for the record.
+        executor: Block that does the fits and cells; empty for ``processes`` where there are several at once, else ``serial``.
+
+    Raises:
+        UnknownNameError: There is no such executor.
     """
 
     out: Path
@@ -52,6 +56,10 @@ class Options:
     jobs: int | None = None
     skip_unreadable: bool = False
     command: Sequence[str] = ()
+    executor: str = ""
+
+    def __post_init__(self) -> None:
+        executor_choice.check_name(self.executor)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ def run(bound: BoundPlan, options: Options, *, reporter: Reporter | None = None)
         StoreError: Results cannot be stored.
     """
     say, results = reporter or Silent(), Store(options.out)
+    executor_choice.find(options.executor)  # before anything is read
     device = _device(options.device)
     _check_weights(bound, say)
     cache, readers = options.cache or options.out / "cache", options.jobs or processors()
@@ -95,7 +104,15 @@ def run(bound: BoundPlan, options: Options, *, reporter: Reporter | None = None)
     fits = _unfinished(bound, results, keys, pending)
     for line in _precision_notes(bound, fits, device):
         say.line(line)
-    work = _Work(bound, results, keys, device, _executor(bound, options, fits, pending, device, say), say)
+    names = [fit.name for fit in fits] or [cell.fits[0] if cell.fits else cell.name for cell in pending]
+    executor = executor_choice.build(
+        options.executor,
+        [bound.plan.recipes[name].threads for name in names],
+        jobs=options.jobs,
+        device=device,
+        say=say,
+    )
+    work = _Work(bound, results, keys, device, executor, say)
     if pending:
         work.do(fits, pending)
     with results.lock(f"manifest-{bound.plan.suite.name}"):
@@ -103,36 +120,6 @@ def run(bound: BoundPlan, options: Options, *, reporter: Reporter | None = None)
             bound, results, keys, failed=work.failed, device=device, command=options.command, reporter=say
         )
     return RunResult(folder, work.failed, work.counts["fits"], work.counts["cells"])
-
-
-def _executor(
-    bound: BoundPlan, options: Options, fits: Sequence[Fit], cells: Sequence[Cell], device: str, say: Reporter
-) -> Executor:
-    """Choose how many fits are trained at once: as many as the processors bear with the threads of their recipes."""
-    recipes = bound.plan.recipes
-    names = [fit.name for fit in fits] or [cell.fits[0] if cell.fits else cell.name for cell in cells]
-    threads = max((recipes[name].threads or processors() for name in names), default=1)
-    borne = at_once(threads, device)
-    if options.jobs and options.jobs > borne and device == "cpu" and min(options.jobs, len(names)) > borne:
-        say.line(
-            f"--jobs {options.jobs} with {threads} threads a fit wants {options.jobs * threads} processors, {processors()} are there: "
-            "the fits share them, and each is slower"
-        )
-    count = min(options.jobs or borne, len(names))
-    return Processes(count, wait_policy(count, threads)) if count > 1 else Serial()
-
-
-def at_once(threads: int, device: str) -> int:
-    """Return how many fits of so many threads this machine bears at once; one on a device other than the CPU."""
-    return max(1, processors() // (threads or processors())) if device == "cpu" else 1
-
-
-def wait_policy(count: int, threads: int) -> dict[str, str]:
-    """Return the variable by which threads that wait give their processor away; for fits that share processors only.
-
-    A waiting thread otherwise looks for work for a while before it sleeps, which is faster where it has a processor to itself.
-    """
-    return {"OMP_WAIT_POLICY": "PASSIVE"} if threads > 1 and count * threads > processors() else {}
 
 
 def _precision_notes(bound: BoundPlan, fits: Sequence[Fit], device: str) -> list[str]:
@@ -173,17 +160,20 @@ class _Work:
         nodes = [self._fit_node(number, fit, fits) for number, fit in enumerate(fits, 1)]
         nodes += [self._cell_node(cell, fits) for cell in single]
         kinds = {node.name: "cells" if node.uses else "fits" for node in nodes}
+        undone = dict(kinds)
         with ExitStack() as stack:
             bars = {
                 kind: stack.enter_context(self.say.bar(kind, count)) for kind, count in Counter(kinds.values()).items()
             }
 
             def ended(node: Node, outcome: Outcome) -> None:
-                kind = kinds[node.name]
+                kind = undone.pop(node.name)
                 self._note(node.name, outcome, kind)
                 bars[kind].advance(1, node.name)
 
             self.executor.run(nodes, ended, self.say)
+        for name, kind in undone.items():
+            self._note(name, Outcome("failed", f"{type(self.executor).__name__} left it undone"), kind)
         for cell in cells:
             if cell.is_ensemble and not set(cell.fits) & set(self.failed):
                 self._average(cell)
