@@ -28,11 +28,9 @@ from scipy import special
 from xrbench import metrics, statistics
 from xrbench.statistics import Cell, PairedCell
 from xrbench.statistics.intervals.interval_kinds import Figure, applicable_kind, compute_interval
-from xrbench.statistics.resampling.bootstrap_counts import Bootstrap, Jackknife
-from xrbench.statistics.resampling.jackknife import groups_of
+from xrbench.statistics.resampling.bootstrap_counts import Bootstrap
 from xrbench.statistics.resampling.label_columns import label_column
 from xrbench.statistics.resampling.replicates import replicate
-from xrbench.statistics.resampling.resampled import group_strata
 
 Floats = npt.NDArray[np.float64]
 HERE = Path(__file__).parent
@@ -116,11 +114,10 @@ Found = Iterator[tuple[str, float, float, float]]
 def of_auc(scene: Scene, rng: np.random.Generator) -> Found:
     """Every kind of interval of one AUC, and what happens when images are taken as independent."""
     sample, true = Sample(scene, rng), scene.truth[0]
-    code, group = sample.patient.astype(np.int32), groups_of(scene.patients)
+    code = sample.patient.astype(np.int32)
     one = label_column(sample.truth, sample.scores[0], code, label="x", specs=[AUC], thresholds=None)
     drawn = replicate([one], Bootstrap(scene.patients, int(rng.integers(2**63))), 1000, threads=1)[:, 0, 0]
-    left_out = replicate([one], Jackknife(group), int(group.max()) + 1, threads=1)[:, 0, 0]
-    stratum = group_strata(one.strata(scene.patients), group)
+    left_out, stratum = one.left_out(scene.patients)[:, 0], one.strata(scene.patients)
     value = metrics.auc(sample.truth, sample.scores[0])
     figure = Figure(AUC, value, 0.95, one, lambda: drawn, lambda: left_out, stratum)
     for kind in ("default", "bootstrap", "bca", "delong", "delong-plain"):

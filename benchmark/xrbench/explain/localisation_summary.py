@@ -16,7 +16,7 @@ import pandas as pd
 
 from xrbench.statistics.intervals.formulas import NOTHING, wilson
 from xrbench.statistics.resampling.clusters import Patients, encode
-from xrbench.statistics.resampling.jackknife import LeftOut, groups_of, jackknife, scaled_figure
+from xrbench.statistics.resampling.jackknife import LeftOut, jackknife, scaled_figure
 from xrbench.statistics.resampling.scale import UNBOUNDED, UNIT
 
 DIFFERENCE = "internal - external"
@@ -180,9 +180,8 @@ def _counts(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
 
 
 def _left_out(values: FloatArray, patients: Patients) -> FloatArray:
-    """Compute the mean without each group of patients, shape (groups,); NaN where nobody is left."""
-    group = groups_of(patients.size)[patients.code]
-    sums, counts = np.bincount(group, values), np.bincount(group)
+    """Compute the mean without each patient, shape (patients,); NaN where nobody is left."""
+    sums, counts = np.bincount(patients.code, values), np.bincount(patients.code)
     rest = len(values) - counts
     mean: FloatArray = np.divide(values.sum() - sums, rest, out=np.full(len(sums), np.nan), where=rest > 0)
     return mean

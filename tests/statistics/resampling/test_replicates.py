@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,10 +20,9 @@ from xrbench.metrics.multiclass import validate_classes
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.statistics.intervals.class_columns import class_columns
 from xrbench.statistics.resampling import bootstrap_counts, logistic_kernel, replicates
-from xrbench.statistics.resampling.jackknife import groups_of
 from xrbench.statistics.resampling.label_columns import LabelColumn, label_column
 from xrbench.statistics.resampling.replicates import replicate
-from xrbench.statistics.resampling.resampled import left_out_values, sample_values
+from xrbench.statistics.resampling.resampled import left_out_groups, left_out_values, sample_values
 from xrbench.statistics.resampling.score_steps import score_steps
 
 NAMES = [
@@ -88,27 +88,70 @@ def test_threads_and_company_change_nothing(draw_images: Callable[..., Any]) -> 
     assert np.array_equal(both[:100, 0, :3], alone[:, 0])
 
 
-def test_groups_left_out_together_are_counted_as_one(draw_images: Callable[..., Any]) -> None:
-    """More patients than groups: counts of groups give, to the last bit, what counts of patients give."""
-    data = draw_images(3, 2_500, masked=0.1)
-    one = laid_out(data, NAMES)
-    group = groups_of(2_500)
-    straight = replicate([one], bootstrap_counts.Jackknife(group), 1_024, threads=1)
-    assert group.max() == 1_023
-    assert np.array_equal(left_out_values([one], group, threads=1), straight, equal_nan=True)
+def test_values_of_everyone_are_those_of_one_row_of_counts(draw_images: Callable[..., Any]) -> None:
+    one = laid_out(draw_images(3, 2_500, masked=0.1), NAMES)
     everyone = replicate([one], bootstrap_counts.FullSample(2_500), 1, threads=1)[0]
     assert np.array_equal(sample_values([one], 2_500), everyone)
 
 
-def test_groups_of_predicted_classes_too() -> None:
+@pytest.mark.parametrize(
+    ("patients", "digits", "shift"),
+    [(8, 1, 1.0), (25, 12, 3.0), (40, 12, 5.0), (60, 1, 1.0), (150, 2, 4.0), (1_300, 2, 1.0), (1_300, 12, 2.0)],
+)
+def test_left_out_values_are_the_metrics_of_all_others(
+    draw_images: Callable[..., Any], patients: int, digits: int, shift: float
+) -> None:
+    """Against the passes over counts that leave out each patient, for every metric, with ties, unlabelled images and separable classes."""
+    one = laid_out(draw_images(patients, patients, digits=digits, masked=0.1, shift=shift), NAMES)
+    group = np.arange(patients)
+    straight = replicate([one], bootstrap_counts.Jackknife(group), patients, threads=1)
+    assert left_out_values([one], group, threads=1) == pytest.approx(straight, abs=1e-12, rel=1e-10, nan_ok=True)
+    counted = [number for number, spec in enumerate(one.specs) if spec.base == "auc" or spec.family == "decision"]
+    assert np.array_equal(left_out_values([one], group)[..., counted], straight[..., counted], equal_nan=True)
+
+
+def test_left_out_values_of_predicted_classes() -> None:
     rng = np.random.default_rng(1)
     patient = rng.integers(0, 2_000, 5_000).astype(np.int32)
     found = validate_classes(rng.integers(0, 3, 5_000), rng.random((5_000, 3)))
     one = class_columns(found, patient, [metrics.parse_classes("macro-f1"), metrics.parse_classes("class-recall")])
-    group = groups_of(2_000)
-    straight = replicate([one], bootstrap_counts.Jackknife(group), 1_024, threads=1)
+    group = np.arange(2_000)
+    straight = replicate([one], bootstrap_counts.Jackknife(group), 2_000, threads=1)
     assert np.array_equal(left_out_values([one], group, threads=1), straight)
-    assert straight.shape == (1_024, 1, 4)
+    assert straight.shape == (2_000, 1, 4)
+
+
+def test_an_order_that_is_perfect_without_one_patient_is_exactly_perfect() -> None:
+    """One positive stands below all negatives: without it both figures are 1, and not one step of rounding away from it."""
+    rng = np.random.default_rng(0)
+    positive = rng.random(3_000) < 0.3
+    score = positive + rng.random(3_000)
+    score[np.argmax(positive)] = -1.0
+    data = SimpleNamespace(truth=positive[:, None].astype(float), score=special.expit(score)[:, None], patient=np.arange(3_000))
+    left = laid_out(data, ["auc", "average-precision"]).left_out(3_000)
+    assert (left[np.argmax(positive)] == 1).all()
+    assert np.sum(left == 1) == 2
+
+
+def test_a_metric_of_ones_own_is_grouped_by_what_images_hold(draw_images: Callable[..., Any]) -> None:
+    """Beyond 1,024 patients; in whatever order the rows stand, each group holds the same images."""
+    data = draw_images(3, 2_500)
+    plain = MetricSpec("plain", metrics.Metric(name="plain", family="rank", better="higher", multilabel=AUC))
+    order = np.random.default_rng(0).permutation(len(data.patient))
+    # As the file's order decides: patients are numbered by their first row.
+    turned = type(data)(data.truth[order], data.score[order], pd.factorize(data.patient[order])[0])
+    one, other = (replace(laid_out(sample, ["auc"]), specs=(plain,)) for sample in (data, turned))
+    group, again = (left_out_groups([column], 2_500) for column in (one, other))
+    assert np.bincount(group).tolist() == [3] * 452 + [2] * 572
+    first_row = np.unique(data.patient[order], return_index=True)[1]
+    assert np.array_equal(group, again[turned.patient[first_row]])
+    assert left_out_groups([laid_out(data, ["auc"])], 2_500).tolist() == list(range(2_500))
+    # Few groups are enough to see that they are what is left out.
+    few = group % 5
+    without = [data.patient[~np.isin(data.patient, np.flatnonzero(few == g))] for g in range(5)]
+    rows = [np.isin(data.patient, part) for part in without]
+    expected = [metrics.auc(data.truth[row, 0], data.score[row, 0]) for row in rows]
+    assert left_out_values([one], few)[:, 0, 0] == pytest.approx(expected, abs=1e-12)
 
 
 class Bars:

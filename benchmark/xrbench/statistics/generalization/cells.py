@@ -17,13 +17,25 @@ import numpy.typing as npt
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.generalization.cell_layout import Support, has_patients, lay_out, number_patients
-from xrbench.statistics.intervals.cautions import calibration_bias, count_patients, join_cautions, patients_needed
+from xrbench.statistics.intervals.cautions import (
+    calibration_bias,
+    count_patients,
+    groups_caution,
+    join_cautions,
+    patients_needed,
+)
 from xrbench.statistics.options import Resampling
 from xrbench.statistics.predictions import MEAN, Predictions, is_of_predicted_class
-from xrbench.statistics.resampling.jackknife import LeftOut, groups_of
+from xrbench.statistics.resampling.jackknife import LeftOut
 from xrbench.statistics.resampling.label_columns import LabelColumn
 from xrbench.statistics.resampling.replicates import key_of, replicate
-from xrbench.statistics.resampling.resampled import PatientColumn, group_strata, left_out_values, sample_values
+from xrbench.statistics.resampling.resampled import (
+    PatientColumn,
+    group_strata,
+    left_out_groups,
+    left_out_values,
+    sample_values,
+)
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -34,13 +46,15 @@ class Domain(NamedTuple):
 
     Attributes:
         cells: Numbers of the domain's cells.
-        left_out: Their values without each group of patients, shape (groups, cells of the domain, labels).
+        left_out: Their values without each patient (or group of patients), shape (groups, cells of the domain, labels).
         stratum: Stratum of each group (with positives or without, or its class), shape (groups, labels).
+        grouped: Number of patients that are left out in groups; 0 when everyone is alone.
     """
 
     cells: list[int]
     left_out: FloatArray
     stratum: IntArray
+    grouped: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +97,12 @@ class CellValues:
         """
         parts = []
         for domain in self.domains:
-            # Cells of other domains keep their value while this domain's patients are left out.
-            values = np.repeat(self.value[None], len(domain.left_out), axis=0)
-            values[:, domain.cells] = domain.left_out
+            # Cells of other domains keep their value while this domain's patients are left out. With many patients the array is
+            # large: what other labels would hold is neither written nor read, so that it takes no memory.
+            values = np.moveaxis(np.empty((*self.value.shape, len(domain.left_out))), -1, 0)
+            for label in labels:
+                values[:, :, label] = self.value[:, label]
+                values[:, domain.cells, label] = domain.left_out[:, :, label]
             stratum = domain.stratum[:, labels[0]] if len(labels) == 1 else np.zeros(len(values), np.int64)
             parts.append(LeftOut(statistic(values), stratum))
         return parts
@@ -108,7 +125,9 @@ class CellValues:
         few = f"only {count_patients(fewest)} of one class in a cell: intervals are known to hold from {enough}"
         has = "cell has" if self.torn == 1 else "cells have"
         torn = f"images taken as independent: {self.torn} {has} patient ids, others none"
-        return join_cautions(few if used.any() and fewest < enough else "", torn if self.torn else "", self._bias(used))
+        grouped = groups_caution(max((domain.grouped for domain in self.domains), default=0))
+        few = few if used.any() and fewest < enough else ""
+        return join_cautions(few, torn if self.torn else "", self._bias(used), grouped)
 
     def _bias(self, used: BoolArray) -> str:
         for cell, label in np.argwhere(used):
@@ -147,7 +166,8 @@ def cell_values(cells: Sequence[Predictions], spec: MetricSpec, options: Resampl
         for i, code in zip(numbers, codes, strict=True):
             of_cell, support[i] = lay_out(cells[i], spec, code)
             columns += of_cell
-        group, source, part = groups_of(size), Bootstrap(size, key_of(options.seed, name)), (len(numbers), len(labels))
+        group, source = left_out_groups(columns, size), Bootstrap(size, key_of(options.seed, name))
+        part = (len(numbers), len(labels))
         # A cell's columns hold as many values as there are labels, in one column each or all in one.
         value[numbers] = sample_values(columns, size).reshape(part)
         drawn = replicate(
@@ -156,7 +176,8 @@ def cell_values(cells: Sequence[Predictions], spec: MetricSpec, options: Resampl
         replicates[:, numbers] = drawn.reshape(options.replicates, *part)
         left_out = left_out_values(columns, group, threads=options.threads, reporter=options.reporter, label=name)
         strata = _strata([support[i] for i in numbers], size, group)
-        domains.append(Domain(numbers, left_out.reshape(len(left_out), *part), strata))
+        grouped = size if len(left_out) < size else 0
+        domains.append(Domain(numbers, left_out.reshape(len(left_out), *part), strata, grouped))
     return CellValues(
         spec=spec,
         labels=labels,

@@ -11,6 +11,7 @@ from xrbench.statistics.intervals.interval_kinds import (
     ENOUGH_FOR,
     denominator_patients,
 )
+from xrbench.statistics.resampling.jackknife import GROUPS
 from xrbench.statistics.resampling.label_columns import LabelColumn
 
 ENOUGH_TESTS = 100
@@ -58,6 +59,15 @@ def zero_width(low: float, high: float) -> str:
     """
     caution = "no patient moves the figure: an interval without width says nothing about its uncertainty"
     return caution if high - low < 1e-9 else ""
+
+
+def groups_caution(patients: int) -> str:
+    """Say that so many patients are left out in groups, as their metric has no form of its own; empty for 0.
+
+    >>> groups_caution(5000)
+    '5,000 patients left out in 1,024 groups'
+    """
+    return f"{patients:,} patients left out in {GROUPS:,} groups" if patients else ""
 
 
 def few_for_tests(fewest: int, names: Sequence[str]) -> str:

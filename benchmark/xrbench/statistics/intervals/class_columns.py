@@ -66,6 +66,24 @@ class ClassColumns:
         table = sums.reshape(classes, classes, lanes)
         return np.concatenate([spec.of_table(table) for spec in self.metrics])
 
+    @property
+    def exact(self) -> bool:
+        """Whether ``left_out`` knows all metrics: it does, they are made of counts."""
+        return True
+
+    def left_out(self, patients: int) -> FloatArray:
+        """Compute every row without each patient in turn, shape (patients, rows); NaN where it is undefined."""
+        classes = self.classes
+        slot = self.labelled.truth * classes + self.labelled.called
+        own = np.bincount(slot * patients + self.code, minlength=classes**2 * patients).reshape(-1, patients)
+        rest = np.bincount(slot, minlength=classes**2)[:, None] - own
+        table = rest.reshape(classes, classes, patients).astype(np.float64)
+        return np.concatenate([spec.of_table(table) for spec in self.metrics]).T
+
+    def content(self, patients: int) -> npt.NDArray[np.uint64]:
+        """Nothing has to be told apart by content, as ``exact`` is true: zeros, shape (patients,)."""
+        return np.zeros(patients, np.uint64)
+
     def grouped(self, group: IntArray) -> ClassColumns:
         """Replace patients by groups of patients; ``group`` is the group of each patient, shape (patients,)."""
         return replace(self, code=group.astype(np.int32)[self.code])

@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 from xrbench.metrics.names import MetricSpec
-from xrbench.statistics.intervals.cautions import calibration_bias, few_patients, join_cautions
+from xrbench.statistics.intervals.cautions import calibration_bias, few_patients, groups_caution, join_cautions
 from xrbench.statistics.intervals.estimate_row import UNDEFINED, Estimate, blank_estimate, with_interval
 from xrbench.statistics.intervals.interval_kinds import Figure, applicable_kind
 from xrbench.statistics.options import Options
 from xrbench.statistics.predictions import MEAN, Predictions
 from xrbench.statistics.resampling.clusters import encode
-from xrbench.statistics.resampling.label_columns import LabelColumn
+from xrbench.statistics.resampling.label_columns import LabelColumn, has_left_out_values
 from xrbench.statistics.resampling.replicates import key_of
 from xrbench.statistics.resampling.resampled import Resampled
 
@@ -27,8 +27,13 @@ def estimate_labels(predictions: Predictions, specs: Sequence[MetricSpec], optio
     """Compute metrics of each label and of their mean; see ``estimate``.
 
     Returns:
-        Metric by metric: one row a label in their order, then ``mean``.
+        Metric by metric, those without a form of their own behind the others: one row a label in their order, then ``mean``.
     """
+    # Only patients of metrics without a form of their own may be left out in groups: others are not resampled with them.
+    exact = [spec for spec in specs if has_left_out_values(spec)]
+    if exact and len(exact) < len(specs):
+        others = [spec for spec in specs if spec not in exact]
+        return [*estimate_labels(predictions, exact, options), *estimate_labels(predictions, others, options)]
     if not specs:
         return []
     images = len(np.asarray(predictions.score))
@@ -84,7 +89,10 @@ def _label_row(
         resampled.stratum(i),
     )
     caution = join_cautions(
-        resampled.patients.caution, few_patients(column, spec, kind), calibration_bias(column, spec, value)
+        resampled.patients.caution,
+        few_patients(column, spec, kind),
+        calibration_bias(column, spec, value),
+        groups_caution(resampled.grouped),
     )
     return with_interval(replace(row, caution=caution), kind, figure, resampled.patients)
 
@@ -112,6 +120,7 @@ def _mean_row(
         _partial_mean(rows, defined),
         f"few patients: {', '.join(few)}" if few else "",
         f"biased upwards: {', '.join(biased)}" if biased else "",
+        groups_caution(resampled.grouped),
     )
     row = replace(row, value=float(resampled.value[defined, number].mean()), caution=caution)
     figure = Figure(

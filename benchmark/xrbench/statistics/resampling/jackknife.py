@@ -1,7 +1,8 @@
 """Jackknife intervals over patients, the default of this package.
 
-A figure is recomputed without each patient in turn (with more than ``GROUPS`` patients, without each of that many equal
-groups). The spread of the recomputed figures gives its standard error (Tukey 1958; Efron & Stein 1981, Ann Stat 9:586), on the
+A figure is recomputed without each patient in turn, however many there are: the metrics of this package from what the whole sample has
+summed (``left_out_pairs`` and its neighbours), others one by one, and those beyond ``GROUPS`` patients without each of that many groups,
+which a caution says. The spread of the recomputed figures gives its standard error (Tukey 1958; Efron & Stein 1981, Ann Stat 9:586), on the
 logit scale for figures within 0..1. With few positive patients that error is itself uncertain; the normal quantile is therefore
 replaced by Student's, with as many degrees of freedom as the variance of the error stands for (Satterthwaite 1946, Biometrics
 Bull 2:110), estimated from the fourth powers of the patients' influences within patients with and without positives.
@@ -25,7 +26,7 @@ from xrbench.statistics.intervals.formulas import NOTHING
 from xrbench.statistics.resampling.scale import UNBOUNDED, UNIT, Scale
 
 GROUPS = 1024
-"""At most so many groups of patients are left out in turn."""
+"""Patients up to which a metric without a form of its own is computed anew without each of them."""
 
 
 class LeftOut(NamedTuple):
@@ -38,12 +39,6 @@ class LeftOut(NamedTuple):
 
     values: FloatArray
     stratum: npt.NDArray[np.int64]
-
-
-def groups_of(patients: int) -> npt.NDArray[np.int64]:
-    """Number the group in which each patient is left out, shape (patients,)."""
-    # Patients are numbered as they come in the data: taking them in turn spreads neighbours, who may be alike, over all groups.
-    return np.arange(patients) % min(patients, GROUPS)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,14 @@ from xrbench.metrics.decisions import Counts
 from xrbench.metrics.names import MetricSpec
 from xrbench.metrics.table import formula
 from xrbench.statistics.resampling.clusters import members
+from xrbench.statistics.resampling.replicates import LANES
 from xrbench.statistics.resampling.score_steps import score_steps
 
 IntArray = npt.NDArray[np.int64]
 SUMS = ("brier", "expected-calibration-error")
 """Metrics of probabilities that are made of sums over images."""
+LOGISTIC = ("calibration-slope", "calibration-intercept")
+"""Metrics that are fitted."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class LabelColumn:
         # All metrics that are sums over images share one pass over the counts.
         entries = [self._entries(spec, at) for spec, at in zip(self.specs, self.thresholds, strict=True)]
         self._parts["sums"] = _join(entries, self.code)
-        if bases & {"calibration-slope", "calibration-intercept"}:
+        if bases & set(LOGISTIC):
             self._parts["x"] = logit(self.rows.score)
         if "calibration-slope" in bases:
             self._parts["fit"] = cox(self.rows)
@@ -81,13 +84,49 @@ class LabelColumn:
                 kernels.auc_pass(counts, *self._parts["merged"], out[number])
             elif spec.base == "average-precision":
                 kernels.precision_pass(counts, *self._parts["steps"], out[number])
-            elif spec.base in ("calibration-slope", "calibration-intercept"):
+            elif spec.base in LOGISTIC:
                 out[number] = self._logistic(counts, free=spec.base == "calibration-slope")
             elif spec.family == "decision" or spec.base in SUMS:
                 out[number] = _of_sums(spec, sums[number], self.thresholds[number])
             else:
                 out[number] = self._lane_by_lane(spec, counts)
         return out
+
+    @property
+    def exact(self) -> bool:
+        """Whether every metric is computed without each patient from what the whole sample has summed, however many there are."""
+        return all(has_left_out_values(spec) for spec in self.specs)
+
+    def left_out(self, patients: int) -> FloatArray:
+        """Compute every metric without each patient in turn.
+
+        Args:
+            patients: How many there are.
+
+        Returns:
+            Shape (patients, metrics); NaN where a metric is undefined without the patient, or has no form of its own (``exact``).
+        """
+        from xrbench.statistics.resampling.left_out_pairs import auc_left_out
+        from xrbench.statistics.resampling.left_out_precision import precision_left_out
+
+        out = np.full((patients, len(self.specs)), np.nan)
+        for number, (spec, threshold) in enumerate(zip(self.specs, self.thresholds, strict=True)):
+            if spec.base == "auc":
+                out[:, number] = auc_left_out(self._parts["merged"], patients)
+            elif spec.base == "average-precision":
+                out[:, number] = precision_left_out(self._parts["steps"], patients)
+            elif spec.base in LOGISTIC:
+                out[:, number] = self._logistic_left_out(patients, free=spec.base == "calibration-slope")
+            elif has_left_out_values(spec):
+                out[:, number] = _of_sums(spec, self._sums_left_out(spec, threshold, patients), threshold)
+        return out
+
+    def content(self, patients: int) -> npt.NDArray[np.uint64]:
+        """Compute a number of 64 bits from the truth and scores of each patient's images, whatever their order, shape (patients,)."""
+        bits = (self.rows.score + 0.0).view(np.uint64) ^ np.where(self.rows.positive, np.uint64(1 << 63), np.uint64(0))
+        total = np.zeros(patients, np.uint64)
+        np.add.at(total, self.code, mixed(bits))
+        return total
 
     def _lane_by_lane(self, spec: MetricSpec, counts: npt.NDArray[np.uint8]) -> FloatArray:
         """Compute a metric that has no kernel by its formula, with patients' counts as weights, shape (64,)."""
@@ -149,6 +188,32 @@ class LabelColumn:
         kernels.sums_pass(counts, patient, slot, value, sums)
         return [np.concatenate([sums[a:b], sums[-1:]]) for a, b in pairwise(bounds)]
 
+    def _sums_left_out(self, spec: MetricSpec, threshold: float, patients: int) -> FloatArray:
+        """Compute the sums of a metric and the number of labelled rows without each patient, shape (slots + 1, patients)."""
+        slot, value, slots = self._entries(spec, threshold)
+        own = np.bincount(slot * patients + self.code, value, minlength=slots * patients).reshape(slots, patients)
+        rest = np.bincount(slot, value, minlength=slots)[:, None] - own
+        return np.concatenate([rest, len(self.code) - np.bincount(self.code, minlength=patients)[None]])
+
+    def _logistic_left_out(self, patients: int, *, free: bool) -> FloatArray:
+        """Fit the calibration slope (``free``) or intercept without each patient, shape (patients,)."""
+        from xrbench.statistics.resampling.left_out_fits import near_fits
+
+        x, (intercept, slope) = self._parts["x"], self._parts["fit"] if free else (self._parts["shift"], 1.0)
+        if not np.isfinite(intercept):
+            return np.full(patients, np.nan)
+        centre, spread = (float(x.mean()), float(x.std())) if free else (0.0, 1.0)
+        fit = (intercept + slope * centre, slope * spread)
+        near = near_fits((x - centre) / spread, self.rows.positive, self.code, patients, fit, free=free)
+        left = near[1] / spread if free else near[0]
+        # A patient who moves the fit far, or without whom there is none: by a fit of all others.
+        far = np.flatnonzero(np.isnan(left))
+        for some in np.array_split(far, range(LANES, len(far), LANES)):
+            counts = np.ones((patients, LANES), np.uint8)
+            counts[some, np.arange(len(some))] = 0
+            left[some] = self._logistic(counts, free=free)[: len(some)]
+        return left
+
     def _logistic(self, counts: npt.NDArray[np.uint8], *, free: bool) -> FloatArray:
         """Fit the calibration slope (``free``) or intercept in every lane, shape (64,); NaN where there is no finite fit."""
         from xrbench.statistics.resampling import kernels, logistic_kernel
@@ -172,6 +237,28 @@ class LabelColumn:
         a, b = np.full(lanes, intercept + slope * centre), np.full(lanes, slope * spread)
         logistic_kernel.logistic_pass(counts, self.code, (x - centre) / spread, positive, True, defined, a, b)
         return b / spread
+
+
+def has_left_out_values(spec: MetricSpec) -> bool:
+    """Tell whether a metric of one label is computed without each patient from what the whole sample has summed.
+
+    >>> from xrbench.metrics import parse
+    >>> has_left_out_values(parse("auc"))
+    True
+    """
+    return spec.base in ("auc", "average-precision", *SUMS, *LOGISTIC) or spec.family == "decision"
+
+
+def mixed(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Spread numbers over 64 bits, so that their sums hardly ever agree (Steele et al. 2014, OOPSLA: SplitMix), same shape.
+
+    >>> mixed(np.array([0], np.uint64)).tolist()  # the first output of SplitMix64 for the seed 0
+    [16294208416658607535]
+    """
+    word = bits + np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
 
 
 def label_column(

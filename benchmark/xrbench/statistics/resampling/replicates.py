@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ MEMORY = 512 * 2**20
 """Bytes that the patient counts of all threads may take together (one thread is always allowed)."""
 PATIENCE = 1.0
 """Seconds after which a progress bar is shown."""
+
+A, B = TypeVar("A"), TypeVar("B")
 
 
 class MetricColumn(Protocol):
@@ -90,18 +92,36 @@ def replicate(
             out[first : first + LANES, number] = column.values(counts).T
 
     starts = range(0, replicates, LANES)
-    workers = min(_thread_count(threads, source.patients), len(starts))
-    with _late_bar(reporter or Silent(), label, len(starts)) as advance:
+    # Every thread holds a histogram and its transposed counts: 2 x 64 bytes a patient.
+    within_memory = max(1, int(MEMORY // max(1, 2 * LANES * source.patients)))
+    parallel(compute_block, starts, threads=min(threads or within_memory, within_memory), reporter=reporter, label=label)
+    return out[:replicates]
+
+
+def parallel(
+    work: Callable[[A], B], items: Sequence[A], *, threads: int | None, reporter: Reporter | None, label: str
+) -> list[B]:
+    """Work on each item, several at a time, with a progress bar once that has taken a second.
+
+    Args:
+        work: What is done with an item; compiled or of NumPy, which release the interpreter's lock.
+        items: In the order of the results.
+        threads: Threads at most, None for all cores that this process may use.
+        reporter: Where the bar goes.
+        label: Label of the bar.
+    """
+    workers, results = min(_cores(), threads or len(items), len(items)), []
+    with _late_bar(reporter or Silent(), label, len(items)) as advance:
         if workers <= 1:
-            for first in starts:
-                compute_block(first)
+            for item in items:
+                results.append(work(item))
                 advance()
         else:
-            # Threads suffice: the compiled kernels release the interpreter's lock.
             with ThreadPoolExecutor(workers) as pool:
-                for _ in pool.map(compute_block, starts):
+                for result in pool.map(work, items):
+                    results.append(result)
                     advance()
-    return out[:replicates]
+    return results
 
 
 @contextmanager
@@ -123,8 +143,6 @@ def _late_bar(reporter: Reporter, label: str, total: int) -> Iterator[Callable[[
         yield advance
 
 
-def _thread_count(limit: int | None, patients: int) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # Every thread holds a histogram and its transposed counts: 2 x 64 bytes a patient.
-    within_memory = int(MEMORY // max(1, 2 * LANES * patients))
-    return max(1, min(limit or cores, within_memory))
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

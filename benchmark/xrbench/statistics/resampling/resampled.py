@@ -1,4 +1,4 @@
-"""Values of a sample's metrics on all patients, in bootstrap replicates, and without each group of patients."""
+"""Values of a sample's metrics on all patients, in bootstrap replicates, and without each patient."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.progress import Reporter
 from xrbench.statistics.options import Resampling
 from xrbench.statistics.resampling.clusters import Patients
-from xrbench.statistics.resampling.jackknife import GROUPS, groups_of
-from xrbench.statistics.resampling.replicates import MetricColumn, replicate
+from xrbench.statistics.resampling.jackknife import GROUPS
+from xrbench.statistics.resampling.replicates import MetricColumn, parallel, replicate
 
 IntArray = npt.NDArray[np.int64]
 
@@ -27,6 +27,16 @@ class PatientColumn(MetricColumn, Protocol):
     def grouped(self, group: IntArray) -> PatientColumn:
         """Replace patients by groups of patients; ``group`` is the group of each patient, shape (patients,)."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether ``left_out`` knows all metrics."""
+
+    def left_out(self, patients: int) -> FloatArray:
+        """Compute every metric without each patient in turn, shape (patients, metrics)."""
+
+    def content(self, patients: int) -> npt.NDArray[np.uint64]:
+        """Compute a number from what each patient's images hold, shape (patients,)."""
+
 
 C = TypeVar("C", bound=PatientColumn)
 
@@ -38,15 +48,20 @@ class Resampled(Generic[C]):
         columns: Predictions of the same patients.
         patients: Who is resampled.
         value: Metrics on the sample itself, shape (columns, metrics).
-        group: Group in which each patient is left out, shape (patients,).
+        group: Group in which each patient is left out, shape (patients,); see ``left_out_groups``.
     """
 
     def __init__(self, columns: Sequence[C], patients: Patients, key: int, options: Resampling) -> None:
         self.columns, self.patients = columns, patients
         self.value = sample_values(columns, patients.size)
-        self.group = groups_of(patients.size)
+        self.group = left_out_groups(columns, patients.size)
         self._key, self._options = key, options
         self._computed: dict[str, FloatArray] = {}
+
+    @property
+    def grouped(self) -> int:
+        """Number of patients that are left out in groups; 0 when each is left out alone."""
+        return self.patients.size if len(self.group) and self.group.max() + 1 < self.patients.size else 0
 
     def replicates(self) -> FloatArray:
         """Draw patients with replacement for all columns at once, shape (replicates, columns, metrics)."""
@@ -77,7 +92,7 @@ class Resampled(Generic[C]):
         return self._computed[name]
 
     def left_out(self) -> FloatArray:
-        """Leave out each group of patients in turn, shape (groups, columns, metrics)."""
+        """Leave out each patient (or group of patients) in turn, shape (groups, columns, metrics)."""
         if "jackknife" not in self._computed:
             options = self._options
             self._computed["jackknife"] = left_out_values(
@@ -101,6 +116,27 @@ def sample_values(columns: Sequence[PatientColumn], patients: int) -> FloatArray
     return values
 
 
+def left_out_groups(columns: Sequence[PatientColumn], patients: int) -> IntArray:
+    """Number the group in which each patient is left out: everyone alone, unless a metric would have to be computed anew for each.
+
+    A metric without a form of its own (see ``LabelColumn.exact``) is computed anew for each group; beyond ``GROUPS`` patients, they are
+    put into that many groups by what their images hold, so that neither names nor the order of rows decide.
+
+    Args:
+        columns: Predictions of the same patients.
+        patients: How many there are.
+
+    Returns:
+        Shape (patients,).
+    """
+    if patients <= GROUPS or all(column.exact for column in columns):
+        return np.arange(patients)
+    content = np.sum([column.content(patients) for column in columns], axis=0, dtype=np.uint64)
+    group = np.empty(patients, np.int64)
+    group[np.argsort(content, kind="stable")] = np.arange(patients) % GROUPS
+    return group
+
+
 def left_out_values(
     columns: Sequence[PatientColumn],
     group: IntArray,
@@ -113,7 +149,7 @@ def left_out_values(
 
     Args:
         columns: Predictions of the same patients.
-        group: Group of each patient, 0 to groups - 1, shape (patients,).
+        group: Group of each patient, 0 to groups - 1, shape (patients,); see ``left_out_groups``.
         threads: Threads at most.
         reporter: Where a progress bar goes.
         label: Label of the bar.
@@ -127,6 +163,9 @@ def left_out_values(
     if len(group) > groups:
         # Counts of groups instead of patients: at most GROUPS cache lines, however many patients there are.
         columns, group = [column.grouped(group) for column in columns], np.arange(groups)
+    if all(column.exact for column in columns):
+        parts = parallel(lambda column: column.left_out(groups), columns, threads=threads, reporter=reporter, label=label)
+        return np.stack(parts, axis=1)
     return replicate(columns, Jackknife(group), groups, threads=threads, reporter=reporter, label=label)
 
 
