@@ -130,9 +130,10 @@ def freedom(influence: Sequence[FloatArray], stratum: Sequence[npt.NDArray[np.in
         variance += float(part @ part)
         # The rare positive patients have far larger influences than the others: taken together, the difference between the strata
         # would count as noise of the error.
-        for number in np.unique(strata):
-            members = part[strata == number]
-            noise += float(np.sum(members**4) - np.sum(members**2) ** 2 / len(members))
+        square = part * part
+        size, squares = np.bincount(strata), np.bincount(strata, square)
+        spread = np.bincount(strata, square * square)[size > 0] - squares[size > 0] ** 2 / size[size > 0]
+        noise += float(np.sum(spread))
     # Equal influences have no variance of their own; rounding must not make it a tiny number instead of 0.
     df = 2 * variance**2 / noise if noise > 1e-12 * variance**2 else np.inf
     return float(np.clip(df, 1.0, 1e6))
