@@ -77,12 +77,34 @@ def validate(
     return Labelled(true == 1, scores, _weights(weights, len(all_truth), place)[rows], rows)
 
 
+def to_floats(values: npt.ArrayLike, what: str, place: str = "") -> FloatArray:
+    """Convert to float64 of the same shape; masked entries become NaN.
+
+    Args:
+        values: Numbers, in any container that NumPy reads.
+        what: What they are, for messages.
+        place: What stands before the message.
+
+    Raises:
+        MeasureError: They are not numbers, or a tensor that NumPy cannot read (with gradients, on a GPU, bfloat16).
+
+    >>> to_floats(np.ma.masked_array([1, 0], mask=[False, True]), "truth")
+    array([ 1., nan])
+    """
+    try:
+        if isinstance(values, np.ma.MaskedArray):
+            return np.where(np.ma.getmaskarray(values), np.nan, np.asarray(values.data, np.float64))
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if hasattr(values, "detach"):
+            hint = f"pass {what}.detach().cpu().float()"
+            raise MeasureError(f"{place}{what} is a tensor that NumPy cannot read: {hint}") from error
+        raise MeasureError(f"{place}{what} holds something that is not a number") from error
+
+
 def _column(values: npt.ArrayLike, what: str, place: str) -> FloatArray:
     """Convert to floats, shape (n,)."""
-    try:
-        column = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise MeasureError(f"{place}{what} holds something that is not a number") from error
+    column = to_floats(values, what, place)
     if column.ndim != 1:
         raise MeasureError(f"{place}{what} has shape {column.shape}, expected one column of shape (n,)")
     return column

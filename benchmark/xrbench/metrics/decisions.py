@@ -15,6 +15,7 @@ import numpy.typing as npt
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray, validate
 from xrbench.metrics.crosstables import share
+from xrbench.metrics.thresholds import is_called
 
 Array = npt.ArrayLike
 
@@ -37,7 +38,7 @@ def confusion(truth: Array, score: Array, *, threshold: float, weights: Array | 
     rows = validate(truth, score, weights)
     if np.isnan(threshold):
         return Counts(*(np.float64("nan") for _ in range(4)))  # type: ignore[arg-type]
-    call = rows.score >= threshold
+    call = is_called(rows.score, threshold)
     outcomes = (call & rows.positive, call & ~rows.positive, ~call & rows.positive, ~call & ~rows.positive)
     return Counts(*(np.asarray(np.sum(rows.weights[outcome])) for outcome in outcomes))
 

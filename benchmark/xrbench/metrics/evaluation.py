@@ -38,7 +38,7 @@ def evaluate(
     >>> evaluate("recall@threshold=0.5", [1, 1, 0], [0.7, 0.4, 0.2])
     0.5
     """
-    spec = parse(metric) if isinstance(metric, str) else metric
+    spec = metric if isinstance(metric, MetricSpec) else parse(metric)
     if spec.family != "decision":
         return float(formula(spec.metric.multilabel)(truth, score, weights=weights))
     at = threshold if spec.from_validation else spec.target
@@ -72,7 +72,7 @@ def evaluate_classes(
     >>> evaluate_classes("brier", [0, 1], [[0.9, 0.1], [0.6, 0.4]]).round(3)  # (0.01 + 0.36) / 2 of both classes
     array([0.185, 0.185])
     """
-    spec = parse_classes(metric) if isinstance(metric, str) else metric
+    spec = metric if isinstance(metric, MetricSpec) else parse_classes(metric)
     if spec.family == "decision":
         return spec.of_table(multiclass_confusion(truth, score, weights=weights))
     rows = validate_classes(truth, score, weights)
@@ -90,7 +90,7 @@ def validation_threshold(metric: str | MetricSpec, truth: npt.ArrayLike, score: 
     >>> validation_threshold("auc", [1, 0], [0.9, 0.7]) is None
     True
     """
-    spec = parse(metric) if isinstance(metric, str) else metric
+    spec = metric if isinstance(metric, MetricSpec) else parse(metric)
     if not spec.from_validation:
         return None
     if spec.condition == "sensitivity":

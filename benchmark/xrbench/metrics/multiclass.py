@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from xrbench.errors import MeasureError
 from xrbench.metrics import crosstables
-from xrbench.metrics.checks import FloatArray, validate
+from xrbench.metrics.checks import FloatArray, to_floats, validate
 from xrbench.metrics.ranking import auc
 
 Array = npt.ArrayLike
@@ -52,7 +52,7 @@ def validate_classes(truth: Array, score: Array, weights: Array | None = None) -
     >>> validate_classes([[1, 0, 0], [0, 0, 1]], [[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]]).truth.tolist()
     [0, 2]
     """
-    all_truth, all_scores = _floats(truth, "truth"), _floats(score, "score")
+    all_truth, all_scores = to_floats(truth, "truth"), to_floats(score, "score")
     size = len(all_scores)
     if all_scores.ndim != 2 or len(all_truth) != size or all_truth.shape not in ((size,), all_scores.shape):
         words = "expected (n,) and (n, classes), or (n, classes) for both"
@@ -71,13 +71,6 @@ def validate_classes(truth: Array, score: Array, weights: Array | None = None) -
     checked = validate(np.zeros(size), np.zeros(size), weights).weights[rows]
     predicted = scores.argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
     return Classified(true.astype(np.int64), scores, predicted, checked, rows)
-
-
-def _floats(values: Array, what: str) -> FloatArray:
-    try:
-        return np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise MeasureError(f"{what} holds something that is not a number") from error
 
 
 def _numbers(columns: FloatArray) -> FloatArray:

@@ -143,6 +143,24 @@ def gap_note(metric: MetricSpec) -> tuple[str, ...]:
     }[metric.better]
 
 
+def names_of(given: object, what: str) -> None:
+    """Refuse one text where a list of names is expected: Python would take its letters for names.
+
+    >>> names_of("auc", "metrics")
+    Traceback (most recent call last):
+        ...
+    xrbench.errors.UsageError: metrics is the text 'auc', expected a list of names: ['auc']
+    """
+    if isinstance(given, str):
+        raise UsageError(f"{what} is the text {given!r}, expected a list of names: {[given]}")
+
+
+def _one_name(given: object) -> None:
+    """Refuse anything but a text where one metric is expected."""
+    if not isinstance(given, str):
+        raise UsageError(f"metric is {given!r}, expected one name such as 'auc'")
+
+
 def parse_as(task: str, name: str) -> MetricSpec:
     """Read a metric's name as a suite of that task means it.
 
@@ -173,6 +191,7 @@ def parse(name: str) -> MetricSpec:
         ...
     xrbench.errors.UsageError: unknown metric 'auroc'; did you mean 'auc'?
     """
+    _one_name(name)
     base, at, text = name.partition("@")
     known, others = named("multilabel"), aliases("multilabel")
     if base in others:
@@ -207,6 +226,7 @@ def parse_classes(name: str) -> MetricSpec:
         ...
     xrbench.errors.UsageError: unknown metric 'f1' of multi-class labels; did you mean 'class-f1'?
     """
+    _one_name(name)
     base, at, _ = name.partition("@")
     known = named("multiclass")
     meant = base if base in known else aliases("multiclass").get(base, "")

@@ -6,7 +6,21 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.checks import validate
+from xrbench.metrics.checks import BoolArray, FloatArray, validate
+
+
+def is_called(score: FloatArray, threshold: float) -> BoolArray:
+    """Call scores at or above a threshold positive, same shape as ``score``.
+
+    Scores that are all numbers of 32 bits meet the threshold as such a number: 0.7 of a network is 0.699999988, and equals a stated 0.7.
+
+    >>> is_called(np.float32([0.7, 0.6]).astype(float), 0.7)
+    array([ True, False])
+    """
+    single = float(np.float32(threshold))
+    # No number of 32 bits lies between the two: only a score that is the rounded threshold itself is decided otherwise.
+    lower = single < threshold and bool(np.any(score == single)) and bool(np.all(score.astype(np.float32) == score))
+    return np.asarray(score >= (single if lower else threshold))
 
 
 def threshold_at(

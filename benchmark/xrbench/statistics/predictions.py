@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError, UsageError, suggestion
-from xrbench.metrics.checks import FloatArray
+from xrbench.metrics.checks import FloatArray, to_floats
 from xrbench.metrics.metric import Task
 from xrbench.metrics.multiclass import Classified, validate_classes
-from xrbench.metrics.names import MetricSpec
+from xrbench.metrics.names import MetricSpec, names_of
 from xrbench.statistics.intervals.class_columns import ClassColumns, class_columns
 from xrbench.statistics.intervals.input_checks import matrices
 from xrbench.statistics.resampling.label_columns import LabelColumn, label_column
@@ -48,7 +48,7 @@ class Predictions:
         task: ``multilabel`` or ``multiclass``.
 
     Raises:
-        UsageError: There is no such task.
+        UsageError: There is no such task, or ``labels`` is one name instead of several.
 
     >>> from xrbench.metrics import parse_classes
     >>> nevi = Predictions("ham", [0, 1], [[0.9, 0.1], [0.2, 0.8]], labels=["nv", "mel"], task="multiclass")
@@ -66,6 +66,7 @@ class Predictions:
     task: Task = "multilabel"
 
     def __post_init__(self) -> None:
+        names_of(self.labels, "labels")
         if self.task not in TASKS:
             raise UsageError(f"unknown task {self.task!r}{suggestion(self.task, TASKS)}")
 
@@ -77,7 +78,7 @@ class Predictions:
         """
         if self.task == "multiclass":
             self.classified()
-            return replace(self, truth=np.asarray(self.truth), score=np.asarray(self.score))
+            return replace(self, truth=to_floats(self.truth, "truth"), score=to_floats(self.score, "score"))
         truth, score = matrices(self.truth, self.score, self.labels)
         return replace(self, truth=truth, score=score)
 
@@ -158,6 +159,8 @@ def named(cells: Sequence[Predictions], labels: Sequence[str] | None, task: Task
         MeasureError: There are no predictions, or they differ in labels or task.
         UsageError: No labels are stated, or the task is unknown.
     """
+    if labels is not None:
+        names_of(labels, "labels")
     if not cells:
         raise MeasureError("nothing to measure: no cell was given")
     given = [replace(cell, labels=cell.labels if labels is None else labels, task=task or cell.task) for cell in cells]

@@ -127,7 +127,9 @@ def test_an_order_that_is_perfect_without_one_patient_is_exactly_perfect() -> No
     positive = rng.random(3_000) < 0.3
     score = positive + rng.random(3_000)
     score[np.argmax(positive)] = -1.0
-    data = SimpleNamespace(truth=positive[:, None].astype(float), score=special.expit(score)[:, None], patient=np.arange(3_000))
+    data = SimpleNamespace(
+        truth=positive[:, None].astype(float), score=special.expit(score)[:, None], patient=np.arange(3_000)
+    )
     left = laid_out(data, ["auc", "average-precision"]).left_out(3_000)
     assert (left[np.argmax(positive)] == 1).all()
     assert np.sum(left == 1) == 2

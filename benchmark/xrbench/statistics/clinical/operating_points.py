@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from xrbench.errors import UsageError
 from xrbench.metrics.evaluation import validation_threshold
-from xrbench.metrics.names import parse
+from xrbench.metrics.names import names_of, parse
 from xrbench.statistics.intervals.estimate import estimate
 from xrbench.statistics.intervals.estimate_row import Estimate
 from xrbench.statistics.intervals.input_checks import matrices
@@ -69,6 +69,7 @@ def thresholds_for(
     {('Edema', 'ppv@sensitivity=1.0'): 0.7}
     """
     true, given = matrices(truth, score, labels)
+    names_of(metrics, "metrics")
     specs = [parse(name) for name in metrics]
     thresholds = {}
     for i, label in enumerate(labels):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from xrbench.errors import UsageError
 from xrbench.metrics.calibration import bin_of
-from xrbench.metrics.checks import FloatArray, Labelled, validate
+from xrbench.metrics.checks import FloatArray, Labelled, to_floats, validate
 from xrbench.metrics.names import MetricSpec, parse
 from xrbench.statistics.intervals import formulas
 from xrbench.statistics.intervals.interval_kinds import dropped_reason
@@ -121,7 +121,7 @@ def reliability_bins(
     >>> table[["images", "positive", "share"]].values.tolist()
     [[2.0, 1.0, 0.5], [1.0, 1.0, 1.0]]
     """
-    true, given = np.asarray(truth, np.float64), np.asarray(score, np.float64)
+    true, given = to_floats(truth, "truth"), to_floats(score, "score")
     code, where = encode(patient, len(true)).code, bin_of(given, bins)
     rows = []
     for number in range(bins):

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from xrbench.errors import MeasureError
 from xrbench.metrics.names import MetricSpec
 from xrbench.statistics.predictions import Predictions, is_of_predicted_class
-from xrbench.statistics.resampling.clusters import number_ids
+from xrbench.statistics.resampling.clusters import any_known, number_ids, to_ids
 from xrbench.statistics.resampling.resampled import PatientColumn
 
 
@@ -77,13 +76,13 @@ def number_patients(cells: Sequence[Predictions]) -> tuple[list[npt.NDArray[np.i
 
 def has_patients(cell: Predictions) -> bool:
     """Tell whether any image's patient is known."""
-    return cell.patient is not None and not bool(pd.isna(np.asarray(cell.patient, object)).all())
+    return cell.patient is not None and any_known(to_ids(cell.patient))
 
 
 def _ids(cell: Predictions, unit: str, rows: int) -> npt.NDArray[np.object_]:
     """Name the unit of each row, shape (rows,)."""
     if unit == "patient":
-        return np.asarray(cell.patient, object)
+        return to_ids(cell.patient).astype(np.object_)
     if cell.image is not None:
         return np.asarray(cell.image, object)
     # Without any ids, cells of one size are taken for the same images in the same order.

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from scipy import special
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.checks import FloatArray
+from xrbench.metrics.checks import FloatArray, to_floats
 from xrbench.statistics.intervals.formulas import check_level
-from xrbench.statistics.resampling.clusters import encode
+from xrbench.statistics.resampling.clusters import encode, to_ids
 from xrbench.statistics.resampling.jackknife import freedom
 
 
@@ -155,14 +155,14 @@ def _sides(given: list[tuple[npt.ArrayLike, npt.ArrayLike | None]]) -> tuple[lis
     Returns:
         The sides, and the unit of resampling.
     """
-    values = [np.asarray(each, np.float64) for each, _ in given]
+    values = [to_floats(each, "values") for each, _ in given]
     for column, (_, patient) in zip(values, given, strict=True):
         if patient is not None and len(np.asarray(patient)) != len(column):
             raise MeasureError(
                 f"{len(column):,} values of {len(np.asarray(patient)):,} patients; expected one patient each"
             )
     known = all(patient is not None for _, patient in given)
-    ids = np.concatenate([np.asarray(patient, object) for _, patient in given]) if known else None
+    ids = np.concatenate([to_ids(patient) for _, patient in given]) if known else None
     patients = encode(ids, sum(map(len, values)))
     codes = np.split(patients.code, np.cumsum([len(column) for column in values])[:-1])
     sides = []

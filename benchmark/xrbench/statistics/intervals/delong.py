@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import special
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.checks import BoolArray, FloatArray, validate
+from xrbench.metrics.checks import BoolArray, FloatArray, to_floats, validate
 from xrbench.statistics.intervals.formulas import NOTHING, check_level, logit_normal, normal
 from xrbench.statistics.resampling.clusters import encode, members
 
@@ -67,7 +67,7 @@ def delong(truth: npt.ArrayLike, scores: npt.ArrayLike, *, patient: npt.ArrayLik
     >>> float(result.auc[0]), float(result.covariance[0, 0])  # V10 = (1/2, 1), V01 = (1, 1/2): 1/8/2 + 1/8/2
     (0.75, 0.125)
     """
-    given = np.asarray(scores, np.float64)
+    given = to_floats(scores, "score")
     matrix = given[:, None] if given.ndim == 1 else given
     checked = [validate(truth, matrix[:, model]) for model in range(matrix.shape[1])]
     if not checked:
@@ -122,7 +122,10 @@ def delong_test(
     >>> delong_test([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.4, 0.35, 0.8])
     DeLongTest(difference=0.0, error=0.0, z=0.0, p=1.0, caution='2 positive images: known to hold from 100')
     """
-    both = delong(truth, np.stack([np.asarray(score_a, float), np.asarray(score_b, float)], axis=1), patient=patient)
+    scores = [to_floats(score_a, "score_a"), to_floats(score_b, "score_b")]
+    if scores[0].shape != scores[1].shape:
+        raise MeasureError(f"score_a has shape {scores[0].shape}, score_b {scores[1].shape}")
+    both = delong(truth, np.stack(scores, axis=1), patient=patient)
     difference = float(both.auc[1] - both.auc[0])
     contrast = np.array([-1.0, 1.0])
     # Rounding may leave the variance of two equal models slightly negative.

@@ -8,7 +8,7 @@ from typing import Unpack
 import numpy.typing as npt
 
 from xrbench.metrics.metric import Task
-from xrbench.metrics.names import parse_as
+from xrbench.metrics.names import names_of, parse_as
 from xrbench.statistics.intervals.estimate_multiclass import estimate_classes
 from xrbench.statistics.intervals.estimate_multilabel import estimate_labels
 from xrbench.statistics.intervals.estimate_row import Estimate
@@ -62,6 +62,7 @@ def estimate(
     [('a', 1.0), ('b', 1.0), ('mean', 1.0), ('a', 1.0), ('b', 0.5), ('all classes', 0.75)]
     """
     how = Options(**options)
+    names_of(metrics, "metrics")
     predictions = Predictions("", truth, score, patient, thresholds or {}, labels=labels, task=task)
     specs = [parse_as(task, name) for name in dict.fromkeys(metrics)]
     predictions = predictions.checked()

@@ -134,7 +134,9 @@ def wilson(share: float, size: float, level: float, *, df: float = np.inf) -> tu
     z2 = float(special.stdtrit(df, (1 + level) / 2)) ** 2 if np.isfinite(df) else quantile(level) ** 2
     centre = (share + z2 / (2 * size)) / (1 + z2 / size)
     reach = np.sqrt(z2 / size * (share * (1 - share) + z2 / (4 * size))) / (1 + z2 / size)
-    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+    # At a share of 0 or 1 that end is the share itself, which rounding may miss by a step.
+    low = 0.0 if share == 0 else max(0.0, float(centre - reach))
+    return low, 1.0 if share == 1 else min(1.0, float(centre + reach))
 
 
 def newcombe(auc: float, positive: int, negative: int, level: float) -> tuple[float, float]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import numpy.typing as npt
 
 from xrbench.errors import MeasureError
-from xrbench.metrics.checks import FloatArray
+from xrbench.metrics.checks import FloatArray, to_floats
+from xrbench.metrics.names import names_of
 
 
 def matrices(truth: npt.ArrayLike, score: npt.ArrayLike, labels: Sequence[str]) -> tuple[FloatArray, FloatArray]:
@@ -24,7 +24,9 @@ def matrices(truth: npt.ArrayLike, score: npt.ArrayLike, labels: Sequence[str]) 
 
     Raises:
         MeasureError: They are not.
+        UsageError: ``labels`` is one name instead of several.
     """
+    names_of(labels, "labels")
     true, given = _matrix(truth, "truth", len(labels)), _matrix(score, "score", len(labels))
     if len(true) != len(given):
         raise MeasureError(f"truth has {len(true):,} rows, score has {len(given):,}")
@@ -32,10 +34,7 @@ def matrices(truth: npt.ArrayLike, score: npt.ArrayLike, labels: Sequence[str]) 
 
 
 def _matrix(values: npt.ArrayLike, what: str, columns: int) -> FloatArray:
-    try:
-        table = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise MeasureError(f"{what} holds something that is not a number") from error
+    table = to_floats(values, what)
     table = table[:, None] if table.ndim == 1 and columns == 1 else table
     if table.ndim != 2 or table.shape[1] != columns:
         raise MeasureError(f"{what} has shape {table.shape}, expected (n, {columns}): one column a label")

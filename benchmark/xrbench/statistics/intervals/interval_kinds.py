@@ -23,6 +23,7 @@ import numpy.typing as npt
 from xrbench import blocks
 from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.names import MetricSpec
+from xrbench.metrics.thresholds import is_called
 from xrbench.statistics.intervals import formulas
 from xrbench.statistics.intervals.delong import delong_interval
 from xrbench.statistics.resampling.clusters import members
@@ -200,7 +201,7 @@ def _delong(figure: Figure, *, logit: bool) -> Interval:
 def denominator_patients(spec: MetricSpec, column: LabelColumn) -> int:
     """Count the patients behind the denominator of a share."""
     positive, threshold = column.rows.positive, column.thresholds[column.specs.index(spec)]
-    predicted = column.rows.score >= threshold
+    predicted = is_called(column.rows.score, threshold)
     rows = {
         "positives": positive,
         "negatives": ~positive,

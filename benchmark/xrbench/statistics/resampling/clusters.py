@@ -77,10 +77,10 @@ def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -
     """
     if unit not in UNITS:
         raise UsageError(f"unknown unit {unit!r}{suggestion(unit, UNITS)}")
-    ids = None if patient is None else _ids(patient)
+    ids = None if patient is None else to_ids(patient)
     if ids is not None and len(ids) != rows:
         raise MeasureError(f"patient has {len(ids):,} rows, truth has {rows:,}")
-    if ids is None or bool(pd.isna(ids).all()):
+    if ids is None or not any_known(ids):
         return Patients("image", np.arange(rows, dtype=np.int32), rows)
     code, known = number_ids(ids)
     if unit == "image":
@@ -93,6 +93,9 @@ def encode(patient: npt.ArrayLike | None, rows: int, *, unit: str = "patient") -
 def number_ids(ids: Any) -> tuple[npt.NDArray[np.int32], int]:
     """Number ids in the order in which they first appear; each missing id has a number of its own.
 
+    Text without a visible character is missing, and a whole number is the same patient as its text: tables are read with ids of either
+    type.
+
     Args:
         ids: Any hashable values, shape (n,).
 
@@ -104,14 +107,49 @@ def number_ids(ids: Any) -> tuple[npt.NDArray[np.int32], int]:
     ([0, 1, 0, 2], 3)
     """
     code, known = pd.factorize(pd.Series(ids), use_na_sentinel=True)
+    if known.dtype.kind not in "iuf":
+        same, known = pd.factorize(pd.Series([_same_text(each) for each in known], dtype=object), use_na_sentinel=True)
+        code = np.append(same, -1)[code]
     missing = code < 0
     size = len(known) + int(missing.sum())
     code[missing] = np.arange(len(known), size)
     return code.astype(np.int32), size
 
 
-def _ids(patient: npt.ArrayLike) -> Any:
-    ids = np.asarray(patient) if not isinstance(patient, (pd.Series, pd.Index)) else patient.array
-    if getattr(ids, "ndim", 1) != 1:
+def to_ids(patient: npt.ArrayLike | None) -> npt.NDArray[Any]:
+    """Convert ids to an array, masked ones to None.
+
+    Raises:
+        MeasureError: They are not one column, shape (n,).
+
+    >>> to_ids(np.ma.masked_array([7, 8], mask=[False, True])).tolist()
+    [7, None]
+    """
+    if isinstance(patient, np.ma.MaskedArray):
+        ids: npt.NDArray[Any] = np.array(patient.data, object)
+        ids[np.ma.getmaskarray(patient)] = None
+    elif isinstance(patient, (list, tuple)):
+        # NumPy would turn a number among texts into a text, and a missing id into "None".
+        ids = pd.Series(patient, dtype=object).to_numpy() if patient else np.zeros(0, object)
+    else:
+        ids = np.asarray(patient)
+    if ids.ndim != 1:
         raise MeasureError(f"patient has shape {ids.shape}, expected one column of shape (n,)")
     return ids
+
+
+def any_known(ids: npt.NDArray[Any]) -> bool:
+    """Tell whether any id is known, shape (n,).
+
+    >>> any_known(np.array(["", None], object)), any_known(np.array([0, 1]))
+    (False, True)
+    """
+    return any(_same_text(each) is not None for each in pd.unique(pd.Series(ids).dropna()))
+
+
+def _same_text(known: Any) -> Any:
+    """Write a whole number as its text and blank text as None; any other id stays as it is."""
+    if isinstance(known, str):
+        return known if known.strip() else None
+    whole = isinstance(known, (int, float, np.number)) and not isinstance(known, bool) and float(known).is_integer()
+    return str(int(known)) if whole else known

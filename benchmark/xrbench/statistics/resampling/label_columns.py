@@ -19,6 +19,7 @@ from xrbench.metrics.checks import FloatArray, Labelled, validate
 from xrbench.metrics.decisions import Counts
 from xrbench.metrics.names import MetricSpec
 from xrbench.metrics.table import formula
+from xrbench.metrics.thresholds import is_called
 from xrbench.statistics.resampling.clusters import members
 from xrbench.statistics.resampling.replicates import LANES
 from xrbench.statistics.resampling.score_steps import score_steps
@@ -167,7 +168,7 @@ class LabelColumn:
         positive, score = self.rows.positive, self.rows.score
         if spec.family == "decision":
             # Slots in the order of the fields of ``decisions.Counts``: TP, FP, FN, TN.
-            predicted = score >= threshold
+            predicted = is_called(score, threshold)
             slot = np.where(positive, np.where(predicted, 0, 2), np.where(predicted, 1, 3))
             return slot, np.ones(len(slot)), 4
         if spec.base == "brier":

@@ -60,7 +60,8 @@ def fits_pass(first, x, linear, positive, free, farthest, gradient, moment, a, b
         farthest: Largest absolute covariate.
         gradient: Gradient of the whole sample's likelihood at the fit (0 but for rounding), shape (2,).
         moment: See ``moments``.
-        a, b: Filled with the shifts, shape (patients,).
+        a: Filled with the shifts of the intercept, shape (patients,).
+        b: Filled with those of the slope.
     """
     for p in range(len(a)):
         a[p], b[p] = np.nan, np.nan
@@ -106,7 +107,13 @@ def fits_pass(first, x, linear, positive, free, farthest, gradient, moment, a, b
 
 
 def near_fits(
-    x: FloatArray, positive: BoolArray, code: npt.NDArray[np.int32], patients: int, fit: tuple[float, float], *, free: bool
+    x: FloatArray,
+    positive: BoolArray,
+    code: npt.NDArray[np.int32],
+    patients: int,
+    fit: tuple[float, float],
+    *,
+    free: bool,
 ) -> tuple[FloatArray, FloatArray]:
     """Fit ``logit(truth) = intercept + slope * x`` without each patient, where that is near the fit of all.
 

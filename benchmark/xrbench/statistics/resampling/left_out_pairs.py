@@ -20,10 +20,13 @@ def pairs_pass(patient, start, mid, end, lost, own, positive, negative):  # type
 
     Args:
         patient: Patient number of each image from the highest score down, shape (images,); see ``kernels.auc_pass``.
-        start, mid, end: Positions of each step, shape (steps,).
+        start: First image of each step, shape (steps,).
+        mid: Its first negative, shape (steps,).
+        end: Its end, shape (steps,).
         lost: Filled: pairs with a positive of the patient plus pairs with a negative of the patient, int64 of shape (patients,).
         own: Filled: pairs of two images of the patient, int64 of shape (patients,).
-        positive, negative: Filled: images of the patient in each class, int64 of shape (patients,).
+        positive: Filled: positive images of the patient, int64 of shape (patients,).
+        negative: Filled: negative ones.
 
     Returns:
         All pairs in which the positive ranks higher, twice.

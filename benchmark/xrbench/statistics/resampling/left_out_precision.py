@@ -29,8 +29,11 @@ def segments_pass(patient, start, mid, end, true, called, segments, short):  # t
 
     Args:
         patient: Patient number of each image from the highest score down, shape (images,); see ``kernels.precision_pass``.
-        start, mid, end: Positions of each step, shape (steps,).
-        true, called: Positives and images down to each step, float64 of shape (steps,).
+        start: First image of each step, shape (steps,).
+        mid: Its first negative, shape (steps,).
+        end: Its end, shape (steps,).
+        true: Positives down to each step, float64 of shape (steps,).
+        called: Images down to each step, float64 of shape (steps,).
         segments: Filled: patient, a, b, first step and step behind the last, int64 of shape (5, images + patients).
         short: Increased by the terms of steps at which the patient has positives, shape (patients,).
 
@@ -76,7 +79,8 @@ def shortfall_pass(segments, size, true, called, short):  # type: ignore[no-unty
     Args:
         segments: Segments with equal a and b in a row; see ``segments_pass``.
         size: Positives of each step, shape (steps,).
-        true, called: As for ``segments_pass``.
+        true: Positives down to each step, float64 of shape (steps,).
+        called: Images down to each step, float64 of shape (steps,).
         short: Increased, shape (patients,).
     """
     steps, first = len(size), 0

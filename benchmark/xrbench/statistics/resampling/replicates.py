@@ -28,7 +28,8 @@ MEMORY = 512 * 2**20
 PATIENCE = 1.0
 """Seconds after which a progress bar is shown."""
 
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class MetricColumn(Protocol):
@@ -94,7 +95,9 @@ def replicate(
     starts = range(0, replicates, LANES)
     # Every thread holds a histogram and its transposed counts: 2 x 64 bytes a patient.
     within_memory = max(1, int(MEMORY // max(1, 2 * LANES * source.patients)))
-    parallel(compute_block, starts, threads=min(threads or within_memory, within_memory), reporter=reporter, label=label)
+    parallel(
+        compute_block, starts, threads=min(threads or within_memory, within_memory), reporter=reporter, label=label
+    )
     return out[:replicates]
 
 

@@ -164,7 +164,9 @@ def left_out_values(
         # Counts of groups instead of patients: at most GROUPS cache lines, however many patients there are.
         columns, group = [column.grouped(group) for column in columns], np.arange(groups)
     if all(column.exact for column in columns):
-        parts = parallel(lambda column: column.left_out(groups), columns, threads=threads, reporter=reporter, label=label)
+        parts = parallel(
+            lambda column: column.left_out(groups), columns, threads=threads, reporter=reporter, label=label
+        )
         return np.stack(parts, axis=1)
     return replicate(columns, Jackknife(group), groups, threads=threads, reporter=reporter, label=label)
 
