@@ -93,7 +93,8 @@ def trainings_text(trainings: float, over: str) -> str:
 def _gap_line(part: Section) -> list[str]:
     if len(part.gaps) < 2:
         return []
-    line = "gap internal-external: " + " against ".join(_gap(gap) for gap in part.gaps)
+    at = f" at {part.gaps[0].at}" if part.gaps[0].at else ""
+    line = f"gap internal-external{at}: " + " against ".join(_gap(gap) for gap in part.gaps)
     return [line, *gap_note(spec_of(part.gaps[0].metric))]
 
 

@@ -70,6 +70,11 @@ class MetricSpec:
         """Whether it is a share of images; at a stated prevalence a predictive value is none."""
         return bool(self.metric.share_of) and self.prevalence is None
 
+    @property
+    def moves_with_prevalence(self) -> bool:
+        """Whether it changes with how common the classes are; at a stated prevalence it does not."""
+        return self.metric.prevalence and self.prevalence is None
+
     def of_counts(self, counts: Counts, threshold: float) -> FloatArray:
         """Compute a decision about one label.
 
@@ -159,6 +164,22 @@ def _one_name(given: object) -> None:
     """Refuse anything but a text where one metric is expected."""
     if not isinstance(given, str):
         raise UsageError(f"metric is {given!r}, expected one name such as 'auc'")
+
+
+def standard_note(metric: MetricSpec) -> tuple[str, ...]:
+    """Say why a gap of a metric that moves with prevalence is taken at one prevalence; nothing for others.
+
+    >>> standard_note(parse("auc")), standard_note(parse("brier"))[0][:45]
+    ((), 'Brier moves with prevalence. Internal and ext')
+    """
+    if not metric.moves_with_prevalence:
+        return ()
+    title = metric_title(metric.name)
+    return (
+        f"{title[0].upper()}{title[1:]} moves with prevalence. Internal and external value are therefore weighted by class to one "
+        "prevalence, that of the internal images; gap, interval and p are of these. Raw gap: the difference at each side's own "
+        "prevalence, which may be one of prevalence alone and has no test.",
+    )
 
 
 def parse_as(task: str, name: str) -> MetricSpec:

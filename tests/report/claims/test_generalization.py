@@ -214,7 +214,7 @@ def test_a_higher_brier_score_elsewhere_is_a_loss(made_run: Make, drawn: Frames)
     found = checks.gap(lost, CLAIM, metric="brier")
     assert found.outcome == "holds"
     assert all(one.difference < 0 for one in found.parts)
-    assert found.test.startswith("internal minus external brier below 0: ")
+    assert found.test.startswith("internal minus external brier at one prevalence (the internal one) below 0: ")
     swapped = [cell(sure(drawn("a", 0.5)), test="a", protocol="internal"), cell(sure(drawn("c", 2.5)))]
     assert checks.gap(made_run(suite(), swapped), CLAIM, metric="brier").outcome == "does not hold"
 

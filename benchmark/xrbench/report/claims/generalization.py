@@ -47,7 +47,8 @@ def gap(
         external = _same_method(run, internal[0], "external", internal[0].training_set)
         effects = unpaired(run, internal, external, metric=metric, labels=_computed(run, labels))
         parts += _named(effects, labels, f"{internal[0].model} {internal[0].training_set}")
-    what = f"internal minus external {metric_title(metric)}"
+    at = " at one prevalence (the internal one)" if parse_as(run.suite.task, metric).moves_with_prevalence else ""
+    what = f"internal minus external {metric_title(metric)}{at}"
     how = "patients left out one at a time, two sets of patients"
     if direction == "positive":
         return _gain(run, claim, metric, parts, what, f": {how}")

@@ -23,6 +23,8 @@ class Contrast:
         patients: Number of distinct patients, NaN where no ids are known.
         reason: Why there is no value; else empty.
         caution: Limits of the interval; else empty.
+        at: What both scores are standardised to, such as ``prevalence 0.12``; empty where they are as they were measured.
+        raw: Their difference as they were measured.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Contrast:
     patients: float = math.nan
     reason: str = ""
     caution: str = ""
+    at: str = ""
+    raw: float = math.nan
 
     @property
     def detectable(self) -> float:

@@ -35,7 +35,7 @@ def unpaired(
 
     Returns:
         One contrast a label, then ``mean`` of several; one with the name ``all classes`` for a metric over all classes. Empty where
-        a side is empty or predictions are missing.
+        a side is empty or predictions are missing. Of a metric that moves with prevalence both sides are at that of the first cells.
     """
     if not first or not second:
         return []
@@ -132,6 +132,8 @@ def from_gap(gap: statistics.Gap, cells: Sequence[Sequence[statistics.Prediction
         patients=len(patients) if known else math.nan,
         reason=gap.reason,
         caution=gap.caution,
+        at=gap.at,
+        raw=gap.raw,
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from xrbench import statistics
 from xrbench.cards import TableLayout
 from xrbench.metrics import metric_title
-from xrbench.metrics.names import gap_note, parse_as
+from xrbench.metrics.names import gap_note, parse_as, standard_note
 from xrbench.rendering.numbers import (
     MISSING,
     UNDEFINED,
@@ -85,28 +85,35 @@ def gaps(run: Run, layout: TableLayout) -> Table | None:
         return None
     internal, brackets = measured(run, protocol="internal"), Brackets.of(run)
     adjusted = statistics.adjust([effect.p for _, _, effect in differences], run.suite.adjustment)
+    metric = parse_as(run.suite.task, layout.metric)
     blocks: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for (cell, test, effect), p in zip(differences, adjusted, strict=True):
-        gap = brackets.behind(
-            signed(effect.difference, layout.digits), _printed_gap(run, cell, test, effect.name, layout.metric)
-        )
+        # Papers print gaps as they were measured.
+        reported = _printed_gap(run, cell, test, effect.name, layout.metric)
+        raw = brackets.behind(signed(effect.raw, layout.digits), reported)
+        gap = signed(effect.difference, layout.digits) if metric.moves_with_prevalence else raw
         row = (
             *(title(cell, internal), cell.training_set, test, effect.name),
             *(number(effect.first, layout.digits), number(effect.second, layout.digits), gap),
             effect.reason or signed_interval(effect.low, effect.high, layout.digits),
             *(p_text(float(p)), number(effect.detectable, layout.digits)),
+            *((effect.at, raw) if metric.moves_with_prevalence else ()),
         )
         blocks.setdefault(cell.line, []).append(row)
     heads = ("model", "training set", "external", "label", "internal", "external value", "gap", "interval")
     return Table.of(
         layout.name,
         layout.caption or f"Generalization gap of the {metric_title(layout.metric)}: internal minus external",
-        (*heads, f"p ({run.suite.adjustment.title()})", "smallest detectable"),
+        (
+            *(*heads, f"p ({run.suite.adjustment.title()})", "smallest detectable"),
+            *(("at", "raw gap") if metric.moves_with_prevalence else ()),
+        ),
         blocks.values(),
-        "llllrrrrrr",
+        "llllrrrrrr" + "lr" * metric.moves_with_prevalence,
         titled=True,
         notes=(
-            *gap_note(parse_as(run.suite.task, layout.metric)),
+            *standard_note(metric),
+            *gap_note(metric),
             *_gap_notes(run, differences),
             *brackets.notes(unmatched=UNMATCHED),
         ),

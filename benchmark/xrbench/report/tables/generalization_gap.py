@@ -15,6 +15,10 @@ from xrbench.report.run_folder import Run
 from xrbench.report.score_grid import Figure, Line, Selection
 from xrbench.report.tables.by_setting import SEEN, any_seen, external_values, seen_note, undefined_notes
 
+RAW = (
+    "The raw gap may be one of prevalence alone, with which this metric moves; the table of gaps of single training sets, and "
+    "`xrbench compare`, give gaps at one prevalence."
+)
 Setting = tuple[list[Figure], Figure | None]
 """Figures of one setting: internal ones, one a training dataset, and the external one."""
 
@@ -26,6 +30,7 @@ def internal_external(run: Run, layout: TableLayout) -> Table:
     internal and an external figure, so that their difference is the mean gap.
     """
     selection = Selection(run.scores, run.suite, layout.metric)
+    metric = parse_as(selection.suite.task, layout.metric)
     labels = selection.with_mean
     rows: list[tuple[str, ...]] = []
     figures: list[Figure | None] = []
@@ -42,13 +47,14 @@ def internal_external(run: Run, layout: TableLayout) -> Table:
     return Table.of(
         layout.name,
         layout.caption or f"Internal and external {metric_title(layout.metric)}",
-        ("method", *("internal", "external", "gap") * len(labels)),
+        ("method", *("internal", "external", "raw gap" if metric.moves_with_prevalence else "gap") * len(labels)),
         [rows],
         "l" + "r" * 3 * len(labels),
         groups=(("", 1), *((label, 3) for label in labels)),
         notes=(
             *_notes(counts, len(selection.columns)),
-            *gap_note(parse_as(selection.suite.task, layout.metric)),
+            *([RAW] if metric.moves_with_prevalence else ()),
+            *gap_note(metric),
             *seen_note(any_seen(figures)),
             *undefined_notes(figures),
         ),

@@ -101,8 +101,11 @@ def _gap_note(gaps: Sequence[Mapping[str, Any]]) -> list[str]:
     for gap in gaps:
         value, low, high = (_float(gap[name]) for name in ("gap", "low", "high"))
         texts.append(f"{number(value, 3)} ({number(low, 3)} … {number(high, 3)})")
+    at = f" at {gaps[0]['at']}" if gaps[0].get("at") else ""
     sign = " ".join(gap_note(spec_of(gaps[0]["metric"])))
-    return [f"Gap internal minus external: {texts[0]} for the challenger, {texts[1]} for the baseline. {sign}".rstrip()]
+    return [
+        f"Gap internal minus external{at}: {texts[0]} for the challenger, {texts[1]} for the baseline. {sign}".rstrip()
+    ]
 
 
 def _cautions(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -36,6 +36,7 @@ from xrbench.statistics.resampling.resampled import (
     left_out_values,
     sample_values,
 )
+from xrbench.statistics.resampling.standardised_columns import at_shares
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
@@ -82,6 +83,16 @@ class CellValues:
     support: list[list[Support]]
     unit: str
     torn: int = 0
+
+    def unstandardised(self) -> FloatArray:
+        """Compute the metric at each cell's own class shares, shape (cells, labels)."""
+        rows = []
+        for support in self.support:
+            # Predicted classes are one column with all values, labels a column each.
+            columns = list({id(each.column): each.column for each in support}.values())
+            patients = 1 + max((int(column.code.max()) for column in columns if len(column.code)), default=0)
+            rows.append(sample_values(columns, patients).reshape(-1))
+        return np.stack(rows)
 
     def rows(self) -> list[tuple[str, list[int]]]:
         """List the rows of a table: each label with its number, then the mean with all of them."""
@@ -139,13 +150,16 @@ class CellValues:
         return ""
 
 
-def cell_values(cells: Sequence[Predictions], spec: MetricSpec, options: Resampling) -> CellValues:
+def cell_values(
+    cells: Sequence[Predictions], spec: MetricSpec, options: Resampling, *, shares: Sequence[float] | None = None
+) -> CellValues:
     """Compute a metric of every cell and label, its replicates and its left-out values.
 
     Args:
         cells: At least one; all with the same labels and task.
         spec: The metric.
         options: How patients are resampled; without replicates only the left-out values are computed.
+        shares: Prevalence of each label, or share of each class, to which the metric is standardised; None takes each cell's own.
 
     Raises:
         MeasureError: A row is not usable, or a threshold is missing.
@@ -165,7 +179,7 @@ def cell_values(cells: Sequence[Predictions], spec: MetricSpec, options: Resampl
         columns: list[PatientColumn] = []
         for i, code in zip(numbers, codes, strict=True):
             of_cell, support[i] = lay_out(cells[i], spec, code)
-            columns += of_cell
+            columns += of_cell if shares is None else at_shares(of_cell, shares)
         group, source = left_out_groups(columns, size), Bootstrap(size, key_of(options.seed, name))
         part = (len(numbers), len(labels))
         # A cell's columns hold as many values as there are labels, in one column each or all in one.

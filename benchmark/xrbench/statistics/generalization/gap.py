@@ -1,9 +1,15 @@
-"""The generalization gap: how much a metric loses on another hospital's images, internal minus external."""
+"""The generalization gap: how much a metric loses on another hospital's images, internal minus external.
+
+Metrics that move with prevalence (predictive values, F1, average precision, accuracy, Brier score, ...) differ between hospitals
+where the finding is rarer, whatever the network does. Their gap is standardised: both sides are weighted by class to one prevalence,
+that of the internal images unless one is stated, as in direct standardization of rates (Rothman et al. 2008, Modern Epidemiology,
+ch. 3). The difference of the figures as they are is the raw gap, which has no test.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import numpy as np
@@ -12,6 +18,8 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Task
 from xrbench.metrics.names import parse_as
 from xrbench.statistics.generalization.cells import BoolArray, CellValues, average, cell_values, only_labels
+from xrbench.statistics.generalization.rare_outcomes import unseen_variance
+from xrbench.statistics.generalization.standard_prevalence import reference_shares, standard
 from xrbench.statistics.intervals.formulas import NOTHING
 from xrbench.statistics.options import Resampling, ResamplingFields
 from xrbench.statistics.predictions import MEAN, Predictions, named
@@ -26,7 +34,8 @@ class Gap:
     Attributes:
         label: The label or class, ``mean``, or ``all classes``.
         metric: Name of the metric.
-        internal, external: Mean over the cells of each side that have a value.
+        internal, external: Mean over the cells of each side that have a value; of a metric that moves with prevalence both at one
+            prevalence.
         gap: Internal minus external.
         low, high: Jackknife interval over patients.
         error: Standard error of the gap.
@@ -37,6 +46,9 @@ class Gap:
         reason: Why there is no figure; else empty.
         p: Two-sided p-value of no gap.
         caution: What to know before trusting the interval; else empty.
+        at: What both sides are standardised to, such as ``prevalence 0.12``; empty for metrics that do not move with prevalence.
+        raw_internal, raw_external, raw: The same at each side's own prevalence, over the same cells and labels; ``raw`` is their
+            difference, which may be one of prevalence alone.
     """
 
     label: str
@@ -56,6 +68,10 @@ class Gap:
     reason: str = ""
     p: float = float("nan")
     caution: str = ""
+    at: str = ""
+    raw_internal: float = float("nan")
+    raw_external: float = float("nan")
+    raw: float = float("nan")
 
 
 def gap(
@@ -65,6 +81,7 @@ def gap(
     metric: str = "auc",
     labels: Sequence[str] | None = None,
     task: Task | None = None,
+    prevalence: float | None = None,
     **options: Unpack[ResamplingFields],
 ) -> list[Gap]:
     """Compute the generalization gap for each label or class, and for their mean or all of them together.
@@ -78,6 +95,8 @@ def gap(
         metric: A metric of the task, such as ``"auc"``; see ``estimate``.
         labels: Names of the columns of every cell; None takes the cells' own.
         task: ``multilabel`` or ``multiclass``; None takes the cells' own.
+        prevalence: Prevalence, between 0 and 1, at which both sides of a metric that moves with it are computed; None takes that of
+            each label (or the share of each class) among the internal images. It counts as given: intervals are at this prevalence.
         options: ``level``, ``replicates`` (of the bootstrap that counts undefined replicates; 0 for none), ``seed``, ``threads``,
             ``reporter``; see ``Resampling``.
 
@@ -86,7 +105,7 @@ def gap(
 
     Raises:
         MeasureError: There is no cell, a row is not usable, or a threshold is missing.
-        UsageError: No such metric, or an option is out of range.
+        UsageError: No such metric, an option is out of range, or a prevalence is stated for the predicted class.
 
     >>> inside = Predictions("here", [[1], [1], [0], [0]], [[0.9], [0.8], [0.2], [0.1]])
     >>> outside = Predictions("there", [[1], [1], [0], [0]], [[0.9], [0.3], [0.4], [0.1]])
@@ -98,22 +117,55 @@ def gap(
     >>> row = gap([inside], [outside], metric="macro-recall", labels=["sick", "well"], task="multiclass")[0]
     >>> row.label, row.internal, row.external, row.gap
     ('all classes', 1.0, 0.75, 0.25)
+
+    Recall 1/2 and specificity 1/2 on both sides; a quarter instead of half of the images are positive:
+
+    >>> inside = Predictions("here", [[1], [1], [0], [0]], [[0.9], [0.2], [0.7], [0.1]])
+    >>> outside = Predictions("there", [[1], [1], *[[0]] * 6], [[0.9], [0.2], *[[0.7]] * 3, *[[0.1]] * 3])
+    >>> row = gap([inside], [outside], metric="ppv@threshold=0.5", labels=["Edema"], replicates=0)[0]
+    >>> row.at, row.internal, row.external, row.gap, row.raw_external, row.raw
+    ('prevalence 0.5', 0.5, 0.5, 0.0, 0.25, 0.25)
     """
     how = Resampling(**options)
     cells = named([*internal, *external], labels, task)
-    values = cell_values(cells, parse_as(cells[0].task, metric), how)
+    spec = parse_as(cells[0].task, metric)
+    shares = reference_shares(cells[: len(internal)], spec, prevalence) if spec.moves_with_prevalence else None
+    values = cell_values(cells, spec, how, shares=shares)
+    raw = values.value if shares is None else values.unstandardised()
     defined = ~np.isnan(values.value)
-    inside = len(internal)
+    inside, at_shares = (
+        len(internal),
+        shares or [0.5] * len(values.labels),
+    )  # others have the same value at any prevalence
     # The mean is of the same labels on both sides; a label known on one side alone would look like a gap.
     on_both_sides = np.flatnonzero(defined[:inside].any(axis=0) & defined[inside:].any(axis=0)).tolist()
     rows = []
     for label, numbers in values.rows():
         used = on_both_sides if label == MEAN else numbers
-        rows.append(_gap(label, used, values, only_labels(defined, used), inside, how.level))
+        row = _gap(label, used, values, only_labels(defined, used), inside, how.level, at_shares)
+        at = "" if shares is None else standard(spec, [shares[i] for i in used])
+        rows.append(_beside(row, raw, only_labels(~np.isnan(raw), used), inside, at))
     return rows
 
 
-def _gap(label: str, labels: Sequence[int], values: CellValues, used: BoolArray, inside: int, level: float) -> Gap:
+def _beside(row: Gap, raw: FloatArray, used: BoolArray, inside: int, at: str) -> Gap:
+    """Put the raw figures, of shape (cells, labels) for all labels, beside a gap."""
+    internal, external = float(average(raw[:inside], used[:inside])), float(average(raw[inside:], used[inside:]))
+    reason = row.reason
+    if at and np.isnan(row.gap) and not np.isnan(internal - external):
+        reason = "at one prevalence: each side needs every class that the other has"
+    return replace(row, raw_internal=internal, raw_external=external, raw=internal - external, at=at, reason=reason)
+
+
+def _gap(
+    label: str,
+    labels: Sequence[int],
+    values: CellValues,
+    used: BoolArray,
+    inside: int,
+    level: float,
+    shares: Sequence[float],
+) -> Gap:
     """Subtract the mean of the external cells from that of the internal ones.
 
     Args:
@@ -123,6 +175,7 @@ def _gap(label: str, labels: Sequence[int], values: CellValues, used: BoolArray,
         used: Values that take part, shape (cells, labels).
         inside: Number of internal cells.
         level: Confidence level.
+        shares: Prevalence of each label at which the metric is computed.
     """
 
     def mean_internal(array: FloatArray) -> FloatArray:
@@ -137,7 +190,11 @@ def _gap(label: str, labels: Sequence[int], values: CellValues, used: BoolArray,
     if defined:
         # Domains on both sides share their patients: each part is of all cells, so that common patients cancel.
         parts = (values.parts(mean_external, labels), values.parts(mean_internal, labels))
-        difference = contrast((external, internal), parts, scale=scale_of(values.spec))
+        unseen = (
+            unseen_variance(values.support[inside:], used[inside:], values.spec, shares),
+            unseen_variance(values.support[:inside], used[:inside], values.spec, shares),
+        )
+        difference = contrast((external, internal), parts, scale=scale_of(values.spec), unseen=unseen)
     low, high = NOTHING if difference is None else difference.limits(1 - level)
     replicates = mean_internal(values.replicates) - mean_external(values.replicates)
     return Gap(

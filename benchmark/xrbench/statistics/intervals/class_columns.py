@@ -56,6 +56,11 @@ class ClassColumns:
         Returns:
             Shape (rows, 64); NaN where a metric is undefined in a lane.
         """
+        table = self.table(counts)
+        return np.concatenate([spec.of_table(table) for spec in self.metrics])
+
+    def table(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
+        """Count the images by true and predicted class in every lane, shape (classes, classes, 64)."""
         from xrbench.statistics.resampling import kernels
 
         classes, lanes = self.classes, counts.shape[1]
@@ -63,8 +68,7 @@ class ClassColumns:
         slot = self.labelled.truth * classes + self.labelled.called
         sums = np.empty((classes * classes, lanes))
         kernels.sums_pass(counts, self.code, slot, np.ones(len(slot)), sums)
-        table = sums.reshape(classes, classes, lanes)
-        return np.concatenate([spec.of_table(table) for spec in self.metrics])
+        return sums.reshape(classes, classes, lanes)
 
     @property
     def exact(self) -> bool:

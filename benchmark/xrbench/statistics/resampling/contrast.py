@@ -100,7 +100,11 @@ class Contrast:
 
 
 def contrast(
-    values: tuple[float, float], parts: tuple[Sequence[LeftOut], Sequence[LeftOut]], *, scale: Scale = UNIT
+    values: tuple[float, float],
+    parts: tuple[Sequence[LeftOut], Sequence[LeftOut]],
+    *,
+    scale: Scale = UNIT,
+    unseen: tuple[float, float] = (0.0, 0.0),
 ) -> Contrast | None:
     """Compare two figures; None when a left-out figure is undefined.
 
@@ -108,6 +112,7 @@ def contrast(
         values: The figures a and b with all patients.
         parts: Of each, for the same domains in the same order, the figure without each group of patients.
         scale: Range of the figures.
+        unseen: Variance of each figure that leaving patients out does not show.
     """
     a, b = (scaled_figure(value, each, scale=scale) for value, each in zip(values, parts, strict=True))
     if a is None or b is None:
@@ -115,8 +120,12 @@ def contrast(
     both = [np.stack(pair) for pair in zip(a.influence, b.influence, strict=True)]
     # A figure at the end of its scale has no spread, though it is not known exactly. Two equal figures are both perfect (or both
     # 0) on the same patients: their difference is 0, and an error would only come from counting the same uncertainty twice.
-    hidden = [_hidden(one, each, scale) if a.value != b.value else 0.0 for one, each in zip((a, b), parts, strict=True)]
-    covariance = np.sum([part @ part.T for part in both], axis=0) + np.diag(hidden)
+    hidden = [
+        max(_hidden(one, each, scale), more) if a.value != b.value else 0.0
+        for one, each, more in zip((a, b), parts, unseen, strict=True)
+    ]
+    on_scale = [variance / one.slope**2 for variance, one in zip(hidden, (a, b), strict=True)]
+    covariance = np.sum([part @ part.T for part in both], axis=0) + np.diag(on_scale)
     size, direction = np.linalg.eigh(covariance)
     # Rounding may leave an eigenvalue of 0 slightly negative.
     axes = direction * np.sqrt(np.maximum(size, 0.0))
