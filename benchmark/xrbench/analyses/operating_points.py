@@ -1,11 +1,13 @@
 """Operating points: thresholds chosen on validation images, applied to every test set.
 
 The threshold of a fit is chosen on the validation cell of that fit and nowhere else. A pretrained model, or a fit that selects no
-epoch, has no validation cell: it has no operating point, and the row gives the reason.
+epoch, has no validation cell: it has no operating point, and the row gives the reason. Intervals are at this threshold (test patients
+vary); recall, specificity and drift also have those of this procedure (validation patients vary too), by which drift is judged.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Unpack
 
@@ -16,7 +18,9 @@ from xrbench.scoring import NO_VALIDATION
 from xrbench.statistics import OptionFields, Predictions
 
 PREVALENCE, DRIFT = "prevalence", "drift"
-COLUMNS = (*HEAD, "target", "threshold", *FIGURE, *COUNTS)
+PROCEDURE = ("procedure_low", "procedure_high")
+DRIFTED, NOT_SHOWN = "yes", "not shown"
+COLUMNS = (*HEAD, "target", "threshold", *FIGURE, *PROCEDURE, "drifted", *COUNTS)
 
 
 def rows_of(
@@ -39,7 +43,7 @@ def rows_of(
     Returns:
         One row a target, label and figure: ``recall``, ``specificity``, ``ppv``, ``npv``, ``positive-calls-per-1000``, predictive values
         at the stated prevalences (``ppv,prevalence=0.02``), ``prevalence`` of the test set, and ``drift``: the targeted figure
-        minus its target (not at a stated threshold, which aims at none).
+        minus its target (not at a stated threshold, which aims at none), whose ends are those of this procedure.
 
     Raises:
         UsageError: A target is not of that form.
@@ -61,6 +65,7 @@ def rows_of(
             labels=test.labels,
             target=target,
             prevalences=prevalences,
+            valid_patient=chosen_on.patient,
             **options,
         )
         rows += [row for point in points for row in _rows(point) if not (stated and row["metric"] == DRIFT)]
@@ -69,9 +74,17 @@ def rows_of(
 
 def _rows(point: statistics.OperatingPoint) -> list[Row]:
     about = {"target": point.target, "threshold": point.threshold}
-    listed = [{**figure(row), "metric": name, **about} for name, row in point.figures.items()]
+    listed = [
+        {**figure(row), "metric": name, **about, **_procedure(point, name)} for name, row in point.figures.items()
+    ]
     aimed = "recall" if point.target.startswith("sensitivity") else "specificity"
-    base = figure(point.figures[aimed])
-    moved = {"value": point.drift, "low": point.drift_low, "high": point.drift_high}
+    base = {**figure(point.figures[aimed]), **about}
+    moved = {"value": point.drift, "low": point.drift_low, "high": point.drift_high, "interval": "procedure"}
+    if not math.isnan(point.drift_low):
+        moved["drifted"] = DRIFTED if point.has_drifted else NOT_SHOWN
     common = {"value": point.prevalence, "low": NAN, "high": NAN, "interval": "", "reason": "", "caution": ""}
-    return [*listed, {**base, **about, "metric": DRIFT, **moved}, {**base, **about, "metric": PREVALENCE, **common}]
+    return [*listed, {**base, "metric": DRIFT, **moved}, {**base, "metric": PREVALENCE, **common}]
+
+
+def _procedure(point: statistics.OperatingPoint, name: str) -> Row:
+    return dict(zip(PROCEDURE, point.procedure.get(name, (NAN, NAN)), strict=True))

@@ -80,7 +80,7 @@ TEXTS = frozenset(
     (
         *("setting", "configuration", "method", "model", "train", "valid", "test", "protocol", "cell"),
         *("label", "metric", "interval", "unit", "reason", "caution", "target", "column", "group", "policy"),
-        *("over", "challenger", "baseline", "question", "source", "verdict", "other", "given"),
+        *("over", "challenger", "baseline", "question", "source", "verdict", "other", "given", "drifted"),
     )
 )
 """Columns of texts."""

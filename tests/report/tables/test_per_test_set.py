@@ -108,7 +108,10 @@ def test_operating_points_are_written_with_their_intervals(run: Run) -> None:
     first = frame[(frame["cell"] == frame["cell"].iloc[0]) & (frame["label"] == "Edema")].set_index("metric")
     row = rows[0]
     recall, drift = first.loc["recall"], first.loc["drift"]
-    assert row["recall"] == f"{recall['value']:.3f} ({recall['low']:.3f}-{recall['high']:.3f})"
+    fixed = f"{recall['value']:.3f} ({recall['low']:.3f}-{recall['high']:.3f})"
+    assert row["recall"] == f"{fixed} [{recall['procedure_low']:.3f}-{recall['procedure_high']:.3f}]"
+    assert "[" not in row["PPV"]
+    assert row["drifted"] == ("yes" if drift["low"] > 0 or drift["high"] < 0 else "not shown")
     assert (
         row["drift from target"].removeprefix("'")
         == f"{drift['value']:+.3f} ({drift['low']:+.3f} … {drift['high']:+.3f})"

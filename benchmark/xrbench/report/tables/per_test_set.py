@@ -28,6 +28,11 @@ from xrbench.report.tables.analysis_table import (
     train_and_test,
 )
 
+PROCEDURE = (
+    "In parentheses at this threshold: test patients vary. In brackets, and for drift: of this procedure, in which the validation patients "
+    "that it was chosen on vary as well; only these intervals say whether a threshold has drifted."
+)
+
 
 def operating(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
     """Show what thresholds fixed on validation images mean on every test set.
@@ -53,12 +58,20 @@ def operating(run: Run, layout: TableLayout, *, protocol: str = "external", labe
         layout,
         "Thresholds fixed on validation images, and what they mean on every test set",
         (
-            *(*heads, *map(point_title, metrics), "positive calls per 1,000", "drift from target", "prevalence"),
+            *(
+                *heads,
+                *map(point_title, metrics),
+                "positive calls per 1,000",
+                "drift from target",
+                "drifted",
+                "prevalence",
+            ),
             *COUNTED,
         ),
         blocks,
-        "l" * len(heads) + "r" * (len(metrics) + 6),
+        "l" * len(heads) + "r" * (len(metrics) + 2) + "l" + "r" * 4,
         notes=[
+            PROCEDURE,
             f"PPV and NPV at the test set's own prevalence unless another is stated. {analysis_table.level_of(frame)}",
             *analysis_table.remarks(frame),
         ],
@@ -68,18 +81,25 @@ def operating(run: Run, layout: TableLayout, *, protocol: str = "external", labe
 def _operating_point(rows: Sequence[AnalysisRow], metrics: Sequence[str], digits: int) -> tuple[str, ...]:
     by_metric = {row["metric"]: row for row in rows}
     first = rows[0]
-    shown = [figure(by_metric[name], digits) if name in by_metric else MISSING for name in metrics]
+    shown = [_figure(by_metric[name], digits) if name in by_metric else MISSING for name in metrics]
     positive_calls = (
         figure(by_metric["positive-calls-per-1000"], decimals("positive-calls-per-1000", digits))
         if "positive-calls-per-1000" in by_metric
         else MISSING
     )
     drift = change(by_metric["drift"], "value", "low", "high", digits) if "drift" in by_metric else MISSING
+    drifted = str(by_metric.get("drift", {}).get("drifted") or MISSING)
     prevalence = number(by_metric["prevalence"]["value"], digits) if "prevalence" in by_metric else MISSING
     counts = [count(first[f"n_{name}"]) for name in COUNTED]
     method, *tested = subject(first)
     about = (method, first["target"], *tested, first["label"])
-    return (*about, number(first["threshold"], 4), *shown, positive_calls, drift, prevalence, *counts)
+    return (*about, number(first["threshold"], 4), *shown, positive_calls, drift, drifted, prevalence, *counts)
+
+
+def _figure(row: AnalysisRow, digits: int) -> str:
+    """Write a figure with its interval at this threshold and, in brackets, that of this procedure where it has one."""
+    low, high = (float(row.get(name, math.nan)) for name in ("procedure_low", "procedure_high"))
+    return figure(row, digits) + ("" if math.isnan(low) else f" [{number(low, digits)}-{number(high, digits)}]")
 
 
 def decision_curve(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:

@@ -2,7 +2,8 @@
 
 A threshold is chosen on the validation set for a target sensitivity or specificity and applied unchanged to each test set.
 There it reaches another sensitivity and specificity (drift), and the predictive value of a positive call depends on how common
-the finding is.
+the finding is. A threshold chosen on 200 images is itself an estimate: whether it has drifted is decided by the interval in which
+validation patients vary as well (``threshold_transport``).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import numpy.typing as npt
 from xrbench.errors import UsageError
 from xrbench.metrics.evaluation import validation_threshold
 from xrbench.metrics.names import names_of, parse
+from xrbench.statistics.clinical.threshold_transport import Images, Share, on_both_sides, procedure_interval
 from xrbench.statistics.intervals.estimate import estimate
 from xrbench.statistics.intervals.estimate_row import Estimate
+from xrbench.statistics.intervals.formulas import NOTHING
 from xrbench.statistics.intervals.input_checks import matrices
 from xrbench.statistics.options import OptionFields
 from xrbench.statistics.predictions import MEAN
@@ -37,8 +40,10 @@ class OperatingPoint:
         figures: Metric -> estimate: ``recall``, ``specificity``, ``ppv``, ``npv``, ``positive-calls-per-1000``, and ``ppv`` and ``npv``
             at stated prevalences as ``ppv,prevalence=0.02``.
         prevalence: Share of positives in the test set.
+        procedure: ``recall`` and ``specificity`` -> interval of this procedure: validation and test patients vary. The intervals of
+            ``figures`` are at this threshold: test patients vary.
         drift: The targeted figure minus its target.
-        drift_low, drift_high: Interval of the drift; the target is a number, so only the test set is uncertain.
+        drift_low, drift_high: Interval of the drift, of this procedure.
     """
 
     label: str
@@ -46,9 +51,15 @@ class OperatingPoint:
     threshold: float
     figures: Mapping[str, Estimate]
     prevalence: float
+    procedure: Mapping[str, tuple[float, float]]
     drift: float
     drift_low: float
     drift_high: float
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether the interval of this procedure excludes the target."""
+        return self.drift_low > 0 or self.drift_high < 0
 
 
 def thresholds_for(
@@ -90,6 +101,7 @@ def operating_points(
     labels: Sequence[str],
     target: str,
     prevalences: Sequence[float] = (),
+    valid_patient: npt.ArrayLike | None = None,
     **options: Unpack[OptionFields],
 ) -> list[OperatingPoint]:
     """Choose each label's threshold on validation data and evaluate it on test data.
@@ -103,6 +115,7 @@ def operating_points(
         labels: Names of the columns.
         target: ``sensitivity=0.9`` or ``specificity=0.9``; at a stated ``threshold=0.5`` nothing is chosen, and nothing drifts.
         prevalences: Prevalences, between 0 and 1, at which predictive values are also stated (Bayes' rule).
+        valid_patient: Patient id of each validation image, shape (m,); the same id as in ``patient`` is the same patient.
         options: See ``Options``.
 
     Raises:
@@ -133,13 +146,23 @@ def operating_points(
         **options,
     )
     by_name = {(row.label, row.metric): row for row in rows if row.label != MEAN}
-    return [_point(label, target, {name: by_name[label, metric] for name, metric in names.items()}) for label in labels]
+    true, given = (matrices(t, s, labels) for t, s in ((valid_truth, valid_score), (truth, score)))
+    if options.get("unit") == "image":
+        patient = valid_patient = None
+    points = []
+    for i, label in enumerate(labels):
+        figures = {name: by_name[label, metric] for name, metric in names.items()}
+        sides = on_both_sides(given[0][:, i], given[1][:, i], patient, true[0][:, i], true[1][:, i], valid_patient)
+        points.append(_point(label, target, figures, sides))
+    return points
 
 
-def _point(label: str, target: str, figures: Mapping[str, Estimate]) -> OperatingPoint:
+def _point(label: str, target: str, figures: Mapping[str, Estimate], sides: tuple[Images, Images]) -> OperatingPoint:
     condition, _, goal_text = target.partition("=")
-    at = figures["recall" if condition == "sensitivity" else "specificity"]
+    aimed: Share = "recall" if condition == "sensitivity" else "specificity"
+    at = figures[aimed]
     goal = float("nan" if condition == "threshold" else goal_text)
+    procedure = {name: _procedure(name, condition, goal, figures[name], sides) for name in ("recall", "specificity")}
     labelled = at.n_positive + at.n_negative
     return OperatingPoint(
         label=label,
@@ -147,9 +170,26 @@ def _point(label: str, target: str, figures: Mapping[str, Estimate]) -> Operatin
         threshold=at.threshold,
         figures=figures,
         prevalence=at.n_positive / labelled if labelled else float("nan"),
+        procedure=procedure,
         drift=at.value - goal,
-        drift_low=at.low - goal,
-        drift_high=at.high - goal,
+        drift_low=procedure[aimed][0] - goal,
+        drift_high=procedure[aimed][1] - goal,
+    )
+
+
+def _procedure(
+    name: str, condition: str, goal: float, row: Estimate, sides: tuple[Images, Images]
+) -> tuple[float, float]:
+    """Compute the interval of recall or specificity over validation and test patients; at a stated threshold there is none."""
+    if condition == "threshold":
+        return NOTHING
+    return procedure_interval(
+        *sides,
+        share="recall" if name == "recall" else "specificity",
+        condition="sensitivity" if condition == "sensitivity" else "specificity",
+        target=goal,
+        at_threshold=(row.low, row.high),
+        level=row.level,
     )
 
 

@@ -77,12 +77,16 @@ class ClassColumns:
 
     def left_out(self, patients: int) -> FloatArray:
         """Compute every row without each patient in turn, shape (patients, rows); NaN where it is undefined."""
+        table = self.left_out_table(patients)
+        return np.concatenate([spec.of_table(table) for spec in self.metrics]).T
+
+    def left_out_table(self, patients: int) -> FloatArray:
+        """Count true and predicted classes without each patient in turn, shape (classes, classes, patients)."""
         classes = self.classes
         slot = self.labelled.truth * classes + self.labelled.called
         own = np.bincount(slot * patients + self.code, minlength=classes**2 * patients).reshape(-1, patients)
         rest = np.bincount(slot, minlength=classes**2)[:, None] - own
-        table = rest.reshape(classes, classes, patients).astype(np.float64)
-        return np.concatenate([spec.of_table(table) for spec in self.metrics]).T
+        return np.asarray(rest.reshape(classes, classes, patients).astype(np.float64))
 
     def content(self, patients: int) -> npt.NDArray[np.uint64]:
         """Nothing has to be told apart by content, as ``exact`` is true: zeros, shape (patients,)."""

@@ -66,6 +66,19 @@ class LabelAtPrevalence:
             value = self._lane_by_lane(spec, counts)
         return value[None]
 
+    @property
+    def exact(self) -> bool:
+        """Whether ``left_out`` knows the metric: it does not, the weights change with every patient."""
+        return False
+
+    def left_out(self, patients: int) -> FloatArray:
+        """Refuse: the metric is computed anew without each patient, as ``exact`` says."""
+        raise NotImplementedError(f"{self.specs[0].name} at a prevalence, without each of {patients} patients")
+
+    def content(self, patients: int) -> npt.NDArray[np.uint64]:
+        """Compute a number from what each patient's images hold, shape (patients,)."""
+        return self.column.content(patients)
+
     def grouped(self, group: IntArray) -> LabelAtPrevalence:
         """Replace patients by groups of patients; ``group`` is the group of each patient, shape (patients,)."""
         return replace(self, column=self.column.grouped(group))
@@ -155,8 +168,23 @@ class ClassesAtShares:
 
     def values(self, counts: npt.NDArray[np.uint8]) -> FloatArray:
         """Compute every row in every lane, shape (rows, 64); NaN in lanes that lack a class with a stated share."""
+        return self._of_table(self.column.table(counts))
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``left_out`` knows all metrics: it does, they are made of counts."""
+        return True
+
+    def left_out(self, patients: int) -> FloatArray:
+        """Compute every row without each patient in turn, shape (patients, rows)."""
+        return self._of_table(self.column.left_out_table(patients)).T
+
+    def content(self, patients: int) -> npt.NDArray[np.uint64]:
+        """Nothing has to be told apart by content, as ``exact`` is true: zeros, shape (patients,)."""
+        return self.column.content(patients)
+
+    def _of_table(self, table: FloatArray) -> FloatArray:
         stated = np.array(self.shares)[:, None, None]
-        table = self.column.table(counts)
         standard = np.where(stated > 0, stated * share(table, table.sum(axis=1, keepdims=True)), 0.0)
         return np.concatenate([spec.of_table(standard) for spec in self.column.metrics])
 
