@@ -225,3 +225,26 @@ def test_the_smallest_detectable_difference_is_found_with_80_percent_power() -> 
         for _ in range(4000)
     ]
     assert float(np.mean(again)) == pytest.approx(0.8, abs=0.06)
+
+
+def test_gaps_of_metrics_that_move_with_prevalence_are_taken_at_one_prevalence() -> None:
+    """The same scores within each class on both sides, with fewer positives outside: no gap."""
+    rare = np.r_[np.flatnonzero(TRUTH == 1)[::4], np.flatnonzero(TRUTH == 0)]
+
+    def outside(cell: TrainedCell) -> TrainedCell:
+        one = Predictions("out", TRUTH[rare], np.asarray(cell.predictions.score)[rare], patient=rare)
+        return TrainedCell(one, cell.chain, cell.setting)
+
+    internal = method("a", [1.6, 1.7, 1.5], domain="in")
+    external = [outside(cell) for cell in internal]
+    row = statistics.method_gap(internal, external, labels=["x"], metric="average-precision")[0]
+    plain = statistics.gap(
+        [cell.predictions for cell in internal],
+        [cell.predictions for cell in external],
+        labels=["x"],
+        metric="average-precision",
+    )[0]
+    assert row.at == plain.at == "prevalence 0.33"
+    assert row.value == pytest.approx(plain.gap)
+    assert row.low < 0 < row.high
+    assert plain.raw > 0.1

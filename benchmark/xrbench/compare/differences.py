@@ -156,7 +156,7 @@ def gap_of(
         return None
     gaps = statistics.gap(inside, outside, metric=how.metric, **how.resampling())
     one = next((gap for gap in reversed(gaps) if gap.label in OVERALL), None)
-    return None if one is None else SideGap(how.metric, one.gap, one.low, one.high, one.reason)
+    return None if one is None else SideGap(how.metric, one.gap, one.low, one.high, one.reason, one.at)
 
 
 def _paired(

@@ -49,7 +49,7 @@ def gap_of_method(
         return None
     gaps = statistics.method_gap(internal, external, metric=how.metric, level=how.level)
     one = next((gap for gap in reversed(gaps) if gap.label in (MEAN, ALL)), None)
-    return None if one is None else SideGap(how.metric, one.value, one.low, one.high, one.reason)
+    return None if one is None else SideGap(how.metric, one.value, one.low, one.high, one.reason, one.at)
 
 
 def trained_cells(

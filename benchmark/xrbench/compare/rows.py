@@ -132,6 +132,7 @@ class SideGap:
         metric: Name of the metric.
         gap, low, high: The gap with its interval.
         reason: Why there is none.
+        at: What both sides are standardised to; empty for metrics that do not move with prevalence.
     """
 
     metric: str
@@ -139,6 +140,7 @@ class SideGap:
     low: float
     high: float
     reason: str = ""
+    at: str = ""
 
 
 @dataclass(frozen=True)

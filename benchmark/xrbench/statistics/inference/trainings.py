@@ -8,7 +8,7 @@ weights that are given, such as published ones, have no training.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from xrbench.metrics.checks import FloatArray
 from xrbench.metrics.metric import Task
 from xrbench.metrics.names import parse_as
 from xrbench.statistics.generalization.cells import BoolArray, CellValues, cell_values
+from xrbench.statistics.generalization.standard_prevalence import reference_shares, standard
 from xrbench.statistics.inference.crossed import Crossed, covariance_of, crossed, over_groups
 from xrbench.statistics.inference.training_groups import groups_of_settings, trainings_of
 from xrbench.statistics.inference.verdicts import verdict
@@ -72,6 +73,7 @@ class MethodFigure:
         unit: ``patient`` or ``image``.
         reason: Why there is no interval; else empty.
         caution: What to know before trusting it; else empty.
+        at: Of a gap of a metric that moves with prevalence, what both sides are standardised to; else empty.
         errors: The errors, from which other intervals follow; None where there is no interval.
     """
 
@@ -94,6 +96,7 @@ class MethodFigure:
     unit: str
     reason: str = ""
     caution: str = ""
+    at: str = ""
     errors: Crossed | None = field(default=None, repr=False, compare=False)
 
 
@@ -195,7 +198,8 @@ def method_gap(
 ) -> list[MethodFigure]:
     """Compute a method's generalization gap, internal minus external; arguments as for ``method_mean``.
 
-    Each side is a mean over its own settings, of the labels that have a value on both.
+    Each side is a mean over its own settings, of the labels that have a value on both. A metric that moves with prevalence is taken at
+    that of the internal images on both sides, as ``gap`` does.
     """
     sides = [Side(1, 0, internal), Side(-1, 1, external)]
     return _figures(sides, How(metric, labels, task, level, 0.0, threads))
@@ -221,8 +225,18 @@ def _figures(sides: Sequence[Side], how: How, *, bounded: bool = False) -> list[
     options = Resampling(level=how.level, threads=how.threads, replicates=0)
     cells = [cell for side in sides for cell in side.cells]
     given = named([cell.predictions for cell in cells], how.labels, how.task)
-    values = cell_values(given, parse_as(given[0].task, how.metric), options)
-    return [_Row(label, numbers, sides, values).figure(how, bounded=bounded) for label, numbers in values.rows()]
+    spec = parse_as(given[0].task, how.metric)
+    side = np.repeat(np.arange(len(sides)), [len(one.cells) for one in sides])
+    is_gap = len({one.pool for one in sides}) > 1
+    inside = [cell for cell, number in zip(given, side, strict=True) if sides[number].pool == 0]
+    shares = reference_shares(inside, spec, None) if is_gap and spec.moves_with_prevalence else None
+    values = cell_values(given, spec, options, shares=shares)
+    figures = []
+    for label, numbers in values.rows():
+        figure = _Row(label, numbers, sides, values).figure(how, bounded=bounded)
+        at = "" if shares is None else standard(spec, [shares[number] for number in numbers])
+        figures.append(replace(figure, at=at))
+    return figures
 
 
 class _Row:
