@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from xrbench import statistics
 from xrbench.statistics import Predictions, TrainedCell
 from xrbench.statistics.inference.crossed import crossed, over_groups
-from xrbench.statistics.inference.trainings import ONE_TRAINING
+from xrbench.statistics.inference.training_rows import ONE_TRAINING
 
 Floats = npt.NDArray[np.float64]
 PATIENTS = 120

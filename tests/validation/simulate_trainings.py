@@ -30,7 +30,7 @@ import numpy.typing as npt
 from scipy import special
 
 from xrbench.statistics.inference.crossed import Crossed, crossed, over_groups
-from xrbench.statistics.inference.trainings import limits
+from xrbench.statistics.inference.training_rows import limits
 from xrbench.statistics.resampling.jackknife import influence
 from xrbench.statistics.resampling.scale import UNIT
 

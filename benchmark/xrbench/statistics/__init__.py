@@ -83,14 +83,8 @@ from xrbench.statistics.inference.multireader import (
 from xrbench.statistics.inference.paired_difference import Difference, compare
 from xrbench.statistics.inference.power import detectable_from_counts, leaders, smallest_detectable
 from xrbench.statistics.inference.rank_tests import Ranking, SignedRank, nemenyi, rank_methods, wilcoxon
-from xrbench.statistics.inference.trainings import (
-    MethodFigure,
-    TrainedCell,
-    difference_of_gaps,
-    method_difference,
-    method_gap,
-    method_mean,
-)
+from xrbench.statistics.inference.training_values import MethodFigure, TrainedCell
+from xrbench.statistics.inference.trainings import difference_of_gaps, method_difference, method_gap, method_mean
 from xrbench.statistics.inference.verdicts import verdict
 from xrbench.statistics.intervals.clustered_mean import ClusteredMean, clustered_difference, clustered_mean
 from xrbench.statistics.intervals.delong import DeLong, DeLongTest, delong, delong_interval, delong_test

@@ -16,7 +16,8 @@ from scipy import special
 
 from xrbench.errors import MeasureError
 from xrbench.metrics.metric import Task
-from xrbench.statistics.inference.trainings import MethodFigure, TrainedCell, method_mean
+from xrbench.statistics.inference.training_values import MethodFigure, TrainedCell
+from xrbench.statistics.inference.trainings import method_mean
 from xrbench.statistics.intervals.formulas import NOTHING, check_level
 from xrbench.statistics.predictions import Predictions
 
