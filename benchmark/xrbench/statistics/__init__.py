@@ -10,7 +10,8 @@ One model: ``estimate``, ``auc_interval``, ``delong``, ``delong_interval``, ``ro
 ``clustered_mean``. Two models: ``compare`` of pairs that ``paired`` (or ``PairedCell``) makes, ``delong_test``,
 ``clustered_difference``, ``verdict``, ``adjust``, ``interval_significances``, ``leaders``; all of these are about the networks at hand.
 Methods, which another training would change: ``method_mean``, ``method_difference``, ``method_gap``, ``difference_of_gaps`` of
-``TrainedCell``. Readers: ``multireader`` with ``case_covariances``. Hospitals and settings: ``gap``,
+``TrainedCell``. Readers: ``multireader`` with ``case_covariances``. Hospitals and settings: ``gap``, ``case_mix_gap``,
+``next_hospital``,
 ``mean_and_spread``, ``wilcoxon``, ``rank_methods``, ``nemenyi``, ``rank_correlation``, ``decompose``, ``policy_sensitivity``.
 Before a study: ``smallest_detectable``, ``detectable_from_counts``. From a suite's card: ``from_card``.
 
@@ -68,7 +69,9 @@ from xrbench.statistics.clinical.operating_points import (
 )
 from xrbench.statistics.clinical.roc_and_calibration_curves import RocBand, reliability_bins, roc_band
 from xrbench.statistics.clinical.subgroups import Group, Subgroups, bands, gap_pvalues, subgroups
+from xrbench.statistics.generalization.case_mix import CaseMixGap, case_mix_gap
 from xrbench.statistics.generalization.gap import Gap, gap
+from xrbench.statistics.generalization.next_hospital import Hospital, NextHospital, next_hospital
 from xrbench.statistics.generalization.seed_variance import MeanAndSpread, TwoLevel, mean_and_spread, two_level
 from xrbench.statistics.generalization.variance_components import Variances, decompose
 from xrbench.statistics.inference.correlation import RankCorrelation, rank_correlation
@@ -97,6 +100,7 @@ from xrbench.statistics.predictions import Cell, Pair, PairedCell, Predictions, 
 __all__ = [
     "KINDS",
     "CaseCovariances",
+    "CaseMixGap",
     "Cell",
     "ClusteredMean",
     "DeLong",
@@ -105,10 +109,12 @@ __all__ = [
     "Estimate",
     "Gap",
     "Group",
+    "Hospital",
     "MeanAndSpread",
     "MethodFigure",
     "Multireader",
     "NetBenefit",
+    "NextHospital",
     "OperatingPoint",
     "OptionFields",
     "Options",
@@ -131,6 +137,7 @@ __all__ = [
     "auc_interval",
     "bands",
     "case_covariances",
+    "case_mix_gap",
     "clustered_difference",
     "clustered_mean",
     "compare",
@@ -153,6 +160,7 @@ __all__ = [
     "method_mean",
     "multireader",
     "nemenyi",
+    "next_hospital",
     "operating_points",
     "paired",
     "policy_sensitivity",
