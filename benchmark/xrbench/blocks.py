@@ -88,6 +88,8 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "signed-rank": "xrbench.report.tables.across_settings:signed_rank",
             "variance": "xrbench.report.tables.across_settings:variance",
             "matrix": "xrbench.report.tables.across_settings:matrix",
+            "hospitals": "xrbench.report.tables.hospitals:hospitals",
+            "case-mix": "xrbench.report.tables.hospitals:case_mix",
             "configurations": "xrbench.report.tables.by_training_set:configurations",
             "gaps": "xrbench.report.tables.by_training_set:gaps",
             "splits": "xrbench.report.tables.cohort_flow:splits",

@@ -106,7 +106,7 @@ def suite() -> cards.SuiteCard:
             cards.PolicyRule(name="ones", uncertain="ones"),
             cards.PolicyRule(name="negative", uncertain="zeros", blank="negative"),
         ),
-        across=("seeds", "ranks", "signed-rank", "variance", "matrix"),
+        across=("seeds", "ranks", "signed-rank", "variance", "matrix", "hospitals"),
     )
     return cards.SuiteCard(
         title="Study",

@@ -18,9 +18,9 @@ from xrbench.compare.scores_io import Results
 from xrbench.errors import StoreError, UsageError
 from xrbench.runs import store
 
-Across = Literal["seeds", "ranks", "signed-rank", "variance", "matrix"]
+Across = Literal["seeds", "ranks", "signed-rank", "variance", "matrix", "hospitals"]
 MakeRun = Callable[..., Path]
-ACROSS: tuple[Across, ...] = ("seeds", "ranks", "signed-rank", "variance", "matrix")
+ACROSS: tuple[Across, ...] = ("seeds", "ranks", "signed-rank", "variance", "matrix", "hospitals")
 
 
 def ask(folder: Path, analyses: Analyses) -> None:

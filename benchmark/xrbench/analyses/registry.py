@@ -14,9 +14,11 @@ import pandas as pd
 
 from xrbench import cards, statistics
 from xrbench.analyses import (
+    case_mix,
     decision_curves,
     domain_matrix,
     label_policies,
+    next_hospital,
     operating_points,
     pairwise,
     rank_tests,
@@ -224,6 +226,16 @@ def _pairs(material: Material) -> Iterator[Step]:
         yield _step(partial(pairwise.rows_of, material, family))
 
 
+def _hospitals(material: Material) -> Iterator[Step]:
+    for family in next_hospital.families(material):
+        yield _step(partial(next_hospital.rows_of, material, family))
+
+
+def _case_mix(material: Material) -> Iterator[Step]:
+    for inside, outside in case_mix.pairs(material):
+        yield _step(partial(case_mix.rows_of, material, inside, outside), outside)
+
+
 def _once(make: Callable[[Material], Iterable[rows.Row]]) -> Callable[[Material], Iterator[Step]]:
     def steps(material: Material) -> Iterator[Step]:
         yield _step(partial(make, material))
@@ -251,6 +263,8 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         "signed-rank": Analysis(_across("signed-rank"), rank_tests.SIGNED_COLUMNS, _once(rank_tests.signed_rows)),
         "variance": Analysis(_across("variance"), variance_components.COLUMNS, _once(variance_components.rows_of)),
         "matrix": Analysis(_across("matrix"), domain_matrix.COLUMNS, _once(domain_matrix.rows_of)),
+        "hospitals": Analysis(_across("hospitals"), next_hospital.COLUMNS, _hospitals),
+        "case-mix": Analysis(lambda suite: bool(suite.analyses.case_mix), case_mix.COLUMNS, _case_mix),
     }
 )
 """Name of an analysis -> the analysis; in the order of the page."""

@@ -80,7 +80,20 @@ TEXTS = frozenset(
     (
         *("setting", "configuration", "method", "model", "train", "valid", "test", "protocol", "cell"),
         *("label", "metric", "interval", "unit", "reason", "caution", "target", "column", "group", "policy"),
-        *("over", "challenger", "baseline", "question", "source", "verdict", "other", "given", "drifted"),
+        *(
+            "over",
+            "challenger",
+            "baseline",
+            "question",
+            "source",
+            "verdict",
+            "other",
+            "given",
+            "drifted",
+            "hospitals",
+            "internal_test",
+        ),
+        *("used", "left_out"),
     )
 )
 """Columns of texts."""

@@ -111,7 +111,10 @@ class Analyses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         subgroups: Subgroups that are judged separately.
         policies: Further label policies.
         across: Analyses over seeds and settings: ``seeds`` (two-level intervals), ``ranks`` (Friedman, Nemenyi), ``signed-rank``
-            (Wilcoxon), ``variance`` (parts by seed, setting, test domain, method), ``matrix`` (train x test domains).
+            (Wilcoxon), ``variance`` (parts by seed, setting, test domain, method), ``matrix`` (train x test domains), ``hospitals``
+            (what to expect at a next one).
+        case_mix: Columns of the predictions, such as ``age``, ``sex`` and ``view``, and ``findings`` for the other labels: how much of each
+            gap of the AUC they explain; empty for none.
     """
 
     operating: tuple[str, ...] = ()
@@ -119,7 +122,8 @@ class Analyses(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     decision_thresholds: tuple[Share, ...] = ()
     subgroups: tuple[SubgroupRule, ...] = ()
     policies: tuple[PolicyRule, ...] = ()
-    across: tuple[Literal["seeds", "ranks", "signed-rank", "variance", "matrix"], ...] = ()
+    across: tuple[Literal["seeds", "ranks", "signed-rank", "variance", "matrix", "hospitals"], ...] = ()
+    case_mix: tuple[str, ...] = ()
 
     def check(self, where: str) -> None:
         """Refuse targets that cannot be met, bands that do not rise and policies with the same name.

@@ -11,7 +11,7 @@ One model: ``estimate``, ``auc_interval``, ``delong``, ``delong_interval``, ``ro
 ``clustered_difference``, ``verdict``, ``adjust``, ``interval_significances``, ``leaders``; all of these are about the networks at hand.
 Methods, which another training would change: ``method_mean``, ``method_difference``, ``method_gap``, ``difference_of_gaps`` of
 ``TrainedCell``. Readers: ``multireader`` with ``case_covariances``. Hospitals and settings: ``gap``, ``case_mix_gap``,
-``next_hospital``,
+``next_hospital`` of ``hospital_figures``,
 ``mean_and_spread``, ``wilcoxon``, ``rank_methods``, ``nemenyi``, ``rank_correlation``, ``decompose``, ``policy_sensitivity``.
 Before a study: ``smallest_detectable``, ``detectable_from_counts``. From a suite's card: ``from_card``.
 
@@ -71,6 +71,7 @@ from xrbench.statistics.clinical.roc_and_calibration_curves import RocBand, reli
 from xrbench.statistics.clinical.subgroups import Group, Subgroups, bands, gap_pvalues, subgroups
 from xrbench.statistics.generalization.case_mix import CaseMixGap, case_mix_gap
 from xrbench.statistics.generalization.gap import Gap, gap
+from xrbench.statistics.generalization.hospital_figures import HospitalFigure, hospital_figures
 from xrbench.statistics.generalization.next_hospital import Hospital, NextHospital, next_hospital
 from xrbench.statistics.generalization.seed_variance import MeanAndSpread, TwoLevel, mean_and_spread, two_level
 from xrbench.statistics.generalization.variance_components import Variances, decompose
@@ -110,6 +111,7 @@ __all__ = [
     "Gap",
     "Group",
     "Hospital",
+    "HospitalFigure",
     "MeanAndSpread",
     "MethodFigure",
     "Multireader",
@@ -152,6 +154,7 @@ __all__ = [
     "from_card",
     "gap",
     "gap_pvalues",
+    "hospital_figures",
     "interval_significances",
     "leaders",
     "mean_and_spread",

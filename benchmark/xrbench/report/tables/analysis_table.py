@@ -17,7 +17,7 @@ from xrbench.report.run_folder import Run
 
 KINDS = (
     *("operating", "decision-curve", "subgroups", "policies"),
-    *("seeds", "ranks", "signed-rank", "variance", "matrix"),
+    *("seeds", "ranks", "signed-rank", "variance", "matrix", "hospitals", "case-mix"),
 )
 """Analyses that have a table of their own, under the same name."""
 

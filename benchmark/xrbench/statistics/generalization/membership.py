@@ -119,7 +119,7 @@ def fit(
         p = 1 / (1 + np.exp(-np.clip(full @ beta, -500, 500)))
         slope = full.T @ (weights * (member - p)) - penalty * beta
         curve = (full * (weights * p * (1 - p))[:, None]).T @ full + np.diag(penalty)
-        step = np.linalg.lstsq(curve, slope, rcond=None)[0]
+        step = np.asarray(np.linalg.solve(curve, slope))
         # Newton's step overshoots where the classes are nearly apart: it is kept within a distance that cannot.
         beta = beta + step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-300))
         if float(np.abs(step).max()) < 1e-8:
