@@ -111,7 +111,7 @@ def test_the_worst_of_two_groups_lies_behind_the_other(found: dict[str, pd.DataF
     by = table[cell].set_index("group")
     women, men = (by["value"][name] for name in ("F", "M"))
     assert by["behind"]["F"] == pytest.approx(men - women)
-    assert by["worst"].to_dict() == {"F": women < men, "M": men < women}
+    assert by["weakest"].to_dict() == {"F": women < men, "M": men < women}
     assert by["low"]["F"] < women < by["high"]["F"]
     assert (by["behind_low"] < by["behind"]).all()
     assert by["p_adjusted"].between(0, 1).all()
@@ -141,4 +141,4 @@ def test_the_worst_group_of_classes_has_the_highest_brier_score(run: Path) -> No
     frame["truth:Edema"], frame["truth:Effusion"] = truth, 1 - truth
     for metric, worst in (("accuracy", {"F"}), ("brier", {"F"}), ("cohen-kappa", {"F"}), ("calibration-slope", set())):
         rows = rows_of(predictions(frame), frame, cards.SubgroupRule(column="sex"), metric=metric)
-        assert {row["group"] for row in rows if row["worst"]} == worst, metric
+        assert {row["group"] for row in rows if row["weakest"]} == worst, metric

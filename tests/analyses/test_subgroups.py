@@ -45,14 +45,29 @@ def test_each_sex_has_the_figure_of_its_own_rows(table: pd.DataFrame, results: R
         assert row["low"] < row["value"] < row["high"]
     by_group = mine.set_index("group")
     assert by_group.loc["F", "behind"] == pytest.approx(values["M"] - values["F"])
-    assert by_group["worst"].tolist() == [values["F"] < values["M"], values["M"] < values["F"]]
+    assert by_group["weakest"].tolist() == [values["F"] < values["M"], values["M"] < values["F"]]
 
 
-def test_p_values_are_adjusted_over_the_groups_and_labels_of_a_table(table: pd.DataFrame) -> None:
+def test_p_values_are_adjusted_over_the_groups_and_labels_of_a_table(table: pd.DataFrame, material: Material) -> None:
     mine = table[(table["cell"] == TEST) & (table["column"] == "age") & (table["metric"] == "auc")]
     tested = mine[mine["p"].notna()]
     assert len(tested) > 3
-    np.testing.assert_allclose(tested["p_adjusted"], multipletests(tested["p"], method="holm")[1])
+    bonferroni = multipletests(tested["p"], method="bonferroni")[1]
+    assert ((tested["p_adjusted"] >= tested["p"]) & (tested["p_adjusted"] <= bonferroni + 1e-12)).all()
+    apart = (tested["behind_low"] > 0) | (tested["behind_high"] < 0)
+    assert (apart == (tested["p_adjusted"] < 0.05)).all()
+    rule = cards.SubgroupRule(column="age", bands=(18, 40, 80), minimum=12)
+    test, frame = material.predictions(cell_of(material)), material.frame(cell_of(material))
+    rows = pd.DataFrame(rows_of(test, frame, rule, metric="auc", adjustment="bh")).dropna(subset=["p"])
+    np.testing.assert_allclose(rows["p_adjusted"], multipletests(rows["p"], method="fdr_bh")[1])
+
+
+def test_one_group_is_the_weakest_and_none_the_worst_without_evidence(table: pd.DataFrame) -> None:
+    shown = table[table["behind_low"].notna()]
+    assert len(shown) > 20
+    assert (shown["worst"] == (shown["weakest"] & (shown["p_adjusted"] < 0.05))).all()
+    assert (~shown["worst"] | (shown["behind_low"] > 0)).all()
+    assert (shown["weakest"] & ~shown["worst"]).any()
 
 
 def test_small_groups_are_suppressed_with_everything_that_is_in_them(table: pd.DataFrame, results: Results) -> None:

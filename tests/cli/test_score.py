@@ -408,5 +408,5 @@ def test_a_run_is_judged_by_its_own_suite(done: Lab, said: Said, capsys: pytest.
     assert done.invoke("score", done.out, "--quiet") == 0
     text = capsys.readouterr().out
     assert f"pairs, subgroups, ranks written to {done.folder / 'analyses'}" in text
-    assert "The worst group of patients of every test set" in text
+    assert "The weakest group of patients of every test set" in text
     assert sorted(path.stem for path in (done.folder / "analyses").glob("*.csv")) == ["pairs", "ranks", "subgroups"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 import numpy as np
@@ -20,7 +20,7 @@ from xrbench.statistics.resampling.scale import Scale, scale_of
 
 COLUMNS = (
     *(*HEAD, "column", "group", *FIGURE),
-    *("suppressed", "worst", "behind", "behind_low", "behind_high", "p", "p_adjusted"),
+    *("suppressed", "weakest", "worst", "behind", "behind_low", "behind_high", "p", "p_adjusted"),
     *(*COUNTS, "n_missing"),
 )
 PERFECT = "all patients of a side agree: its distance to the others has no interval"
@@ -45,12 +45,14 @@ def rows_of(
         rule: The column, its bands, and how many patients a group needs to be shown.
         metric: Such as ``auc``.
         thresholds: (label, metric) -> threshold chosen on validation images.
-        adjustment: How p-values are adjusted for the number of groups and labels: ``holm`` or ``bh``.
+        adjustment: How p-values are adjusted for the number of groups and labels: ``holm`` for the chance of a single error among
+            them, for which max-t is used as in the intervals, or ``bh`` for the share of errors.
         options: Of the intervals; see ``statistics.Options``.
 
     Returns:
-        One row a label (and their mean) and group: the metric; ``behind``, all other shown groups minus this one, with interval and
-        p-values; whether it is the worst; whether it is suppressed as too small.
+        One row a label (and their mean) and group: the metric, with an interval that holds for all groups of the label together;
+        ``behind``, all other shown groups minus this one, with an interval that holds for all groups and labels together and p-values;
+        whether it is the weakest, and shown to be worse than the others; whether it is suppressed as too small.
 
     Raises:
         MeasureError: There is no such column, or it has bands and is not a number.
@@ -71,20 +73,15 @@ def rows_of(
     )
     tables = [table for table in tables if not repeats(table.label, test.labels)]
     scale = scale_of(parse_as(test.task, metric))
-    tested = {
-        (table.label, group.name): group.behind.p
-        for table in tables
-        for group in table.groups
-        if group.behind is not None and not _perfect(group.behind, scale)
-    }
-    adjusted = dict(zip(tested, map(float, statistics.adjust(list(tested.values()), adjustment)), strict=True))
+    adjusted = _adjusted(tables, scale, adjustment)
     return [
         {
             **_figure(group, scale),
             "column": rule.column,
             "group": group.name,
             "suppressed": group.suppressed,
-            "worst": group.name == table.worst,
+            "weakest": group.name == table.weakest,
+            "worst": group.name == table.worst and (table.label, group.name) in adjusted,
             "n_missing": table.n_missing,
             **_behind(group.behind, adjusted.get((table.label, group.name), NAN), scale),
         }
@@ -117,6 +114,20 @@ def groups_of(frame: pd.DataFrame, rule: SubgroupRule) -> npt.NDArray[np.object_
     if odd.any():
         raise MeasureError(f"column {rule.column!r}: {values[odd].iloc[0]!r} is not a number, and bands are of numbers")
     return statistics.bands(numbers.to_numpy(np.float64), rule.bands)
+
+
+def _adjusted(tables: Sequence[statistics.Subgroups], scale: Scale, adjustment: str) -> dict[tuple[str, str], float]:
+    """Adjust the p-values of all groups and labels, by label and group; those of perfect sides are not tested."""
+    tested = {
+        (table.label, group.name): group
+        for table in tables
+        for group in table.groups
+        if group.behind is not None and not _perfect(group.behind, scale)
+    }
+    if adjustment == "holm":
+        return {key: group.p_adjusted for key, group in tested.items()}
+    raw = [group.behind.p for group in tested.values() if group.behind is not None]
+    return dict(zip(tested, map(float, statistics.adjust(raw, adjustment)), strict=True))
 
 
 def _perfect(gap: statistics.Gap, scale: Scale) -> bool:

@@ -138,13 +138,15 @@ def test_decision_curves_stand_beside_both_defaults(run: Run) -> None:
     assert rows[1]["net benefit"].startswith(f"{number(frame, 1, 'value'):.3f} (")
 
 
-def test_the_worst_group_and_a_column_that_is_not_there(run: Run) -> None:
+def test_the_weakest_group_and_a_column_that_is_not_there(run: Run) -> None:
     table, rows = laid(run, "subgroups")
     frame = analysis(run, "subgroups", protocol="external", label="mean", column="sex")
     assert len(rows) == 4
-    worst = frame[frame["worst"].astype(str) == "True"].iloc[0]
-    assert rows[0]["worst group"] == worst["group"]
-    assert rows[0]["others"] == f"{worst['value'] + worst['behind']:.3f}"
+    weakest = frame[frame["weakest"].astype(str) == "True"].iloc[0]
+    assert rows[0]["weakest group"] == weakest["group"]
+    assert rows[0]["others"] == f"{weakest['value'] + weakest['behind']:.3f}"
+    shown = str(weakest["worst"]) == "True"
+    assert rows[0]["worse than the others"] == ("yes" if shown else "cannot tell")
     assert rows[0]["groups shown"] == "2"
     assert any("no column 'scanner' in the predictions" in note for note in table.notes)
 

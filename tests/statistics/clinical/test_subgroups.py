@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_small_groups_show_nothing(draw_images: Callable[..., Any]) -> None:
     assert math.isnan(lateral.row.value)
     assert (lateral.row.n_images, lateral.row.n_positive) == (0, 0)
     assert lateral.row.reason == "suppressed: fewer than 20 patients"
-    assert (table.worst, table.gap) == ("", None)
+    assert (table.weakest, table.worst, table.gap) == ("", "", None)
 
 
 def test_patients_in_two_groups_are_shared(draw_images: Callable[..., Any]) -> None:
@@ -76,7 +77,7 @@ def test_the_worst_group_is_that_of_the_metrics_direction(metric: str, worst: st
     skill = np.where(sex == "F", 0.3, 2.5)
     score = 1 / (1 + np.exp(-skill * (2 * truth - 1) - rng.normal(size=200)))
     table = statistics.subgroups(truth, score, None, sex, labels=["x"], column="sex", metric=metric)[0]
-    assert table.worst == worst
+    assert (table.weakest, table.worst) == (worst, worst)
 
 
 def test_groups_of_a_multiclass_task_are_estimates_and_gaps_of_their_images() -> None:
@@ -93,13 +94,27 @@ def test_groups_of_a_multiclass_task_are_estimates_and_gaps_of_their_images() ->
         assert [table.label for table in tables] == names
         female, male = group == "F", group == "M"
         rows = statistics.estimate(
-            truth[female], score[female], patient[female], labels=classes, task="multiclass", metrics=[metric]
+            truth[female],
+            score[female],
+            patient[female],
+            labels=classes,
+            task="multiclass",
+            metrics=[metric],
+            level=0.95**0.5,
         )
         cells = [statistics.Cell("sex", truth[part], score[part], patient[part]) for part in (male, female)]
         gaps = statistics.gap(cells[:1], cells[1:], metric=metric, labels=classes, task="multiclass", replicates=0)
         for table, row, behind in zip(tables, rows, gaps, strict=True):
             parts = {part.name: part for part in table.groups}
-            assert repr(parts["F"].row) == repr(row)
-            assert parts["F"].behind == behind
+            # Two groups are shown: the intervals of both hold together where each does with the root of the level.
+            assert repr(parts["F"].row) == repr(replace(row, level=0.95))
+            found = parts["F"].behind
+            assert found is not None
+            same = ("internal", "external", "gap", "p", "error", "unit", "caution")
+            assert [getattr(found, name) for name in same] == [pytest.approx(getattr(behind, name)) for name in same]
+            assert found.low <= behind.low
+            assert found.high >= behind.high
             assert (parts["few"].suppressed, parts["few"].behind) == (True, None)
-            assert table.worst == "M"
+            assert table.weakest == "M"
+            assert parts["M"].behind is not None
+            assert (table.worst == "M") == (parts["M"].p_adjusted < 0.05) == (parts["M"].behind.low > 0)

@@ -1,4 +1,4 @@
-"""Tables of subgroups of patients: the worst group of every test set, or every group."""
+"""Tables of subgroups of patients: the weakest group of every test set, or every group."""
 
 from __future__ import annotations
 
@@ -25,17 +25,23 @@ from xrbench.report.tables.analysis_table import (
     subject_heads,
     train_and_test,
 )
+from xrbench.statistics.inference.verdicts import CANNOT_TELL
+
+TOGETHER = (
+    "Intervals of figures hold for all groups of a label together, those of differences for all groups and labels of a test set, as do the "
+    "adjusted p-values (max-t)."
+)
 
 
 def subgroups(
     run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "", every: bool = False
 ) -> Table | None:
-    """Show the worst subgroup of patients of every test set, and its difference to the others.
+    """Show the weakest subgroup of patients of every test set, its difference to the others, and whether it is shown to be worse.
 
     Options:
         protocol: As for all tables; ``internal`` is shown where external patients have no attributes.
         label: As for all tables.
-        every: Whether every group has a row, and not the worst alone.
+        every: Whether every group has a row, and not the weakest alone.
     """
     chosen = analysis_table.label_value(run, label)
     frame = analysis_table.read_rows(run, "subgroups", protocol=protocol, label=chosen)
@@ -48,35 +54,36 @@ def subgroups(
     blocks = []
     for rows in grouped(labelled_rows(frame), "method", "model").values():
         tests = grouped(rows, "cell", "column", "metric", "label")
-        blocks.append([_worst_subgroup(members, layout.digits) for members in tests.values()])
-    heads = ("method", "train", "test", "by", "figure", "label", "worst group", "its figure", "patients", "others")
+        blocks.append([_weakest_subgroup(members, layout.digits) for members in tests.values()])
+    heads = ("method", "train", "test", "by", "figure", "label", "weakest group", "its figure", "patients", "others")
     return analysis_table.table_of(
         run,
         layout,
-        "The worst group of patients of every test set",
-        (*heads, "others minus worst", "p", "p adjusted", "groups shown", "suppressed"),
+        "The weakest group of patients of every test set",
+        (*heads, "others minus weakest", "p adjusted", "worse than the others", "groups shown", "suppressed"),
         blocks,
-        "lllllllrrrrrrrr",
+        "lllllllrrrrrlrr",
         notes=[
-            "The worst of several groups looks worse than it is; p is of its distance to all others together, adjusted over the "
-            f"groups and labels of one test set. {analysis_table.level_of(frame)}",
+            f"{TOGETHER} One of several groups always is the weakest: it is worse than the others where the adjusted p says so. "
+            f"{analysis_table.level_of(frame)}",
             *analysis_table.remarks(frame[~frame["reason"].str.startswith("suppressed")]),
         ],
     )
 
 
-def _worst_subgroup(rows: Sequence[AnalysisRow], digits: int) -> tuple[str, ...]:
+def _weakest_subgroup(rows: Sequence[AnalysisRow], digits: int) -> tuple[str, ...]:
     first = rows[0]
     suppressed = sum(_true(row["suppressed"]) for row in rows)
     counts = (str(len(rows) - suppressed), str(suppressed))
     about = (method_name(first), *train_and_test(first), first["column"], metric_title(first["metric"]), first["label"])
-    worst = next((row for row in rows if _true(row["worst"])), None)
-    if worst is None:
+    weakest = next((row for row in rows if _true(row.get("weakest"))), None)
+    if weakest is None:
         return (*about, *(MISSING,) * 7, *counts)
-    others = worst["value"] + worst["behind"]
-    figures = (figure(worst, digits), count(worst["n_patients"]), number(others, digits))
-    behind = change(worst, "behind", "behind_low", "behind_high", digits)
-    return (*about, worst["group"], *figures, behind, p_text(worst["p"]), p_text(worst["p_adjusted"]), *counts)
+    others = weakest["value"] + weakest["behind"]
+    figures = (figure(weakest, digits), count(weakest["n_patients"]), number(others, digits))
+    behind = change(weakest, "behind", "behind_low", "behind_high", digits)
+    verdict = "yes" if _true(weakest["worst"]) else CANNOT_TELL
+    return (*about, weakest["group"], *figures, behind, p_text(weakest["p_adjusted"]), verdict, *counts)
 
 
 def _every_subgroup(run: Run, layout: TableLayout, frame: pd.DataFrame) -> Table:
@@ -91,8 +98,7 @@ def _every_subgroup(run: Run, layout: TableLayout, frame: pd.DataFrame) -> Table
         [[_subgroup(row, layout.digits) for row in block] for block in by_subject(rows)],
         "l" * (len(heads) + 1) + "rlrrrrrr",
         notes=[
-            "Others minus group: all other shown groups together; p adjusted over the groups and labels of a test set. "
-            f"{analysis_table.level_of(frame)}",
+            f"Others minus group: all other shown groups together. {TOGETHER} {analysis_table.level_of(frame)}",
             *(f"{' '.join(about)} is not known of {count(images)} images." for about, images in unknown.items()),
             *analysis_table.remarks(frame),
         ],

@@ -1,12 +1,14 @@
 """A metric in each group of patients, such as sexes or bands of age.
 
-Groups with fewer patients than stated are suppressed: nothing about them is computed or printed. The worst group is the worst
-of several and therefore looks worse than it is; its distance to the rest says whether that could be chance.
+Groups with fewer patients than stated are suppressed: nothing about them is computed or printed. The weakest of several groups looks
+worse than it is. All intervals of groups therefore hold together: those of the groups' values for all groups of a label (Sidak 1967, JASA
+62:626), those of their distances to the rest for all groups and labels (max-t); and a group is called the worst only where its distance
+says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Unpack
@@ -18,7 +20,8 @@ import pandas as pd
 from xrbench.errors import MeasureError
 from xrbench.metrics.metric import Task
 from xrbench.metrics.names import MetricSpec, parse_as
-from xrbench.statistics.generalization.gap import Gap, gap
+from xrbench.statistics.clinical.group_differences import Behind, group_differences
+from xrbench.statistics.generalization.gap import Gap
 from xrbench.statistics.inference.multiple_testing import adjust
 from xrbench.statistics.intervals.estimate import estimate
 from xrbench.statistics.intervals.estimate_row import Estimate
@@ -37,15 +40,18 @@ class Group:
 
     Attributes:
         name: The column's value, as text.
-        row: Its estimate; all NaN with a reason when suppressed.
-        behind: All others minus this group, with an interval; None when either has no value.
+        row: Its estimate, with an interval that holds together with those of the other groups; all NaN with a reason when suppressed.
+        behind: All others minus this group, with an interval that holds together with those of all groups and labels; None when either
+            has no value.
         suppressed: Whether it has too few patients to be shown.
+        p_adjusted: P-value of the difference, adjusted over groups and labels in agreement with its interval; NaN without one.
     """
 
     name: str
     row: Estimate
     behind: Gap | None
     suppressed: bool
+    p_adjusted: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -56,14 +62,16 @@ class Subgroups:
         label: The label or class, ``mean``, or ``all classes``.
         column: Name of the column, such as ``sex``.
         groups: In the order of their names.
-        worst: Name of the group with the worst value among those shown; empty when fewer than two are.
-        gap: All other shown groups minus the worst one, with its interval.
+        weakest: Name of the group with the worst value among those shown; empty when fewer than two are. One always is.
+        worst: The same name where the others are better than it at the level of all groups and labels together, else empty.
+        gap: All other shown groups minus the weakest one, with its interval.
         n_missing: Images for which the column is not known.
     """
 
     label: str
     column: str
     groups: tuple[Group, ...]
+    weakest: str
     worst: str
     gap: Gap | None
     n_missing: int
@@ -115,7 +123,8 @@ def subgroups(
         metric: A metric of the task, such as ``"auc"``.
         thresholds: (label, metric) -> threshold chosen on the validation set.
         minimum: Patients below which a group is suppressed.
-        options: See ``Options``; the distance to the other groups has a jackknife interval, whatever the kind.
+        options: See ``Options``; the level is that of all groups together; the distance to the other groups has a jackknife interval,
+            whatever the kind.
 
     Returns:
         One table a label, then that of ``mean``; or one of ``all classes``.
@@ -126,8 +135,8 @@ def subgroups(
 
     >>> truth, score = [1, 1, 0, 0] * 2, [0.9, 0.8, 0.2, 0.1, 0.9, 0.3, 0.4, 0.1]
     >>> edema = subgroups(truth, score, None, ["F"] * 4 + ["M"] * 4, labels=["Edema"], column="sex", minimum=4)[0]
-    >>> [(part.name, part.row.value) for part in edema.groups], edema.worst
-    ([('F', 1.0), ('M', 0.75)], 'M')
+    >>> [(part.name, part.row.value) for part in edema.groups], edema.weakest, edema.worst  # so few images show nothing
+    ([('F', 1.0), ('M', 0.75)], 'M', '')
     """
     how, spec = Options(**options), parse_as(task, metric)
     given = Predictions(column, truth, score, patient, thresholds or {}, labels=labels, task=task).checked()
@@ -135,6 +144,7 @@ def subgroups(
     patients = encode(patient, len(np.asarray(given.truth)))
     shown = {name: rows for name, rows in members.items() if len(np.unique(patients.code[rows])) >= minimum}
     ids = patients.code if patients.unit == "patient" else None
+    together = {**options, "level": how.level ** (1 / max(1, len(shown)))}
     tables = {
         name: estimate(
             np.asarray(given.truth)[rows],
@@ -144,31 +154,42 @@ def subgroups(
             task=task,
             metrics=[spec.name],
             thresholds=thresholds,
-            **options,
+            **together,
         )
         for name, rows in shown.items()
     }
-    gaps = _gaps(replace(given, patient=ids if how.unit == "patient" else None), shown, spec, how.level)
+    by_unit = replace(given, patient=ids if how.unit == "patient" else None)
+    behind = group_differences(by_unit, shown, spec, how.level)
     mean = [] if is_of_predicted_class(spec) else [MEAN]
     missing = len(patients.code) - int(np.sum(list(members.values()), dtype=np.int64))
     subgroup_tables = []
     for number, label in enumerate([*given.value_labels(spec), *mean]):
         blank = _suppressed(label, spec, minimum)
         groups = tuple(
-            Group(name, tables[name][number], _defined(gaps[name][number]) if name in gaps else None, suppressed=False)
+            _group(name, replace(tables[name][number], level=how.level), behind.get((label, name)))
             if name in tables
             else Group(name, blank, None, suppressed=True)
             for name in members
         )
-        worst = _worst(groups, spec.sign)
+        weakest = _weakest(groups, spec.sign)
         subgroup_tables.append(
-            Subgroups(label, column, groups, worst.name if worst else "", worst.behind if worst else None, missing)
+            Subgroups(
+                label=label,
+                column=column,
+                groups=groups,
+                weakest=weakest.name if weakest else "",
+                worst=weakest.name if weakest and _is_shown(weakest, spec.sign, how.level) else "",
+                gap=weakest.behind if weakest else None,
+                n_missing=missing,
+            )
         )
     return subgroup_tables
 
 
 def gap_pvalues(tables: Sequence[Subgroups], *, method: str = "holm") -> dict[tuple[str, str], float]:
     """Test every shown group against the others, adjusted over all groups and labels.
+
+    ``Group.p_adjusted`` takes correlations into account and agrees with the intervals; this is for another kind of adjustment.
 
     Returns:
         (label, group) -> adjusted p-value of no difference.
@@ -193,37 +214,21 @@ def _members(group: npt.ArrayLike, column: str, images: int) -> dict[str, BoolAr
     return {name: (text == name).to_numpy() & known for name in sorted(text[known].unique())}
 
 
-def _gaps(given: Predictions, shown: Mapping[str, BoolArray], spec: MetricSpec, level: float) -> dict[str, list[Gap]]:
-    """Subtract each group from all other shown ones; nothing where there is only one."""
-    if len(shown) < 2:
-        return {}
-    # Suppressed groups and images without a value take no part on either side, so that a small group cannot be subtracted out.
-    everyone = np.any(list(shown.values()), axis=0)
-
-    def part(rows: BoolArray) -> Predictions:
-        # Without patients, an image is known by its row.
-        return replace(
-            given,
-            truth=np.asarray(given.truth)[rows],
-            score=np.asarray(given.score)[rows],
-            patient=None if given.patient is None else np.asarray(given.patient)[rows],
-            image=np.flatnonzero(rows),
-        )
-
-    return {
-        name: gap([part(everyone & ~rows)], [part(rows)], metric=spec.name, level=level, replicates=0)
-        for name, rows in shown.items()
-    }
+def _group(name: str, row: Estimate, behind: Behind | None) -> Group:
+    if behind is None:
+        return Group(name, row, None, suppressed=False)
+    return Group(name, row, behind.gap, suppressed=False, p_adjusted=behind.p_adjusted)
 
 
-def _defined(behind: Gap) -> Gap | None:
-    return None if behind.reason else behind
-
-
-def _worst(groups: Sequence[Group], sign: int) -> Group | None:
+def _weakest(groups: Sequence[Group], sign: int) -> Group | None:
     """Find the group with the worst value among several; None where neither direction is better."""
     valued = [part for part in groups if not np.isnan(part.row.value)]
     return min(valued, key=lambda part: sign * part.row.value) if len(valued) > 1 and sign else None
+
+
+def _is_shown(weakest: Group, sign: int, level: float) -> bool:
+    """Tell whether the others are better than the weakest group."""
+    return weakest.behind is not None and sign * weakest.behind.gap > 0 and weakest.p_adjusted < 1 - level
 
 
 def _suppressed(label: str, spec: MetricSpec, minimum: int) -> Estimate:

@@ -30,6 +30,7 @@ class Contrast:
         axes: Square root of the covariance of both figures on their scales, shape (2, 2).
         error: Standard error of the difference.
         df: Degrees of freedom of that error.
+        influence: Share of each patient in the error of the difference, domain after domain, shape (patients,).
     """
 
     a: ScaledFigure
@@ -37,6 +38,7 @@ class Contrast:
     axes: FloatArray
     error: float
     df: float
+    influence: FloatArray
 
     @property
     def difference(self) -> float:
@@ -132,7 +134,7 @@ def contrast(
     # By the delta method: the influence on the difference is that on b minus that on a, each times its slope.
     influence = [b.slope * part[1] - a.slope * part[0] for part in both]
     error = float(np.sqrt(sum(float(part @ part) for part in influence) + sum(hidden)))
-    return Contrast(a, b, axes, error, freedom(influence, a.stratum))
+    return Contrast(a, b, axes, error, freedom(influence, a.stratum), np.concatenate(influence))
 
 
 def _hidden(figure: ScaledFigure, parts: Sequence[LeftOut], scale: Scale) -> float:
