@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -76,9 +77,13 @@ def test_ranks_are_friedmans_over_settings_in_which_everybody_has_a_value(found:
     assert mine["mean_rank"].to_dict() == pytest.approx(expected.to_dict())
     friedman = stats.friedmanchisquare(*(wide[name] for name in wide))
     assert mine["statistic"].iloc[0] == pytest.approx(friedman.statistic)
-    assert mine["p"].iloc[0] == pytest.approx(friedman.pvalue)
-    q = stats.studentized_range.ppf(0.95, 3, np.inf) / np.sqrt(2)
-    assert mine["critical_difference"].iloc[0] == pytest.approx(q * np.sqrt(3 * 4 / (6 * 2)))
+    # Two settings: of the 36 pairs of orders, those with as large a statistic.
+    ranks = wide.rank(axis=1).to_numpy()
+    orders = itertools.product(*(itertools.permutations(row) for row in ranks))
+    spreads = [np.var(np.sum(pair, axis=0)) for pair in orders]
+    assert mine["p"].iloc[0] == pytest.approx(np.mean(np.array(spreads) >= np.var(ranks.sum(axis=0)) - 1e-9))
+    assert mine["critical_difference"].iloc[0] == 2.0
+    assert set(mine["distribution"]) == {"exact"}
     assert set(mine["n_settings"]) == {2}
     assert mine["caution"].str.endswith("1 settings left out, where a method has no value").all()
 
@@ -95,6 +100,8 @@ def test_signed_ranks_of_the_declared_pair(found: Frames, results: Results) -> N
         assert row["wins"] == (wide["fancy"] > wide["plain"]).sum()
         assert row["wins"] + row["ties"] + row["losses"] == row["n_settings"] == 3
         assert row["smallest_p"] == 2 / 2**3
+        assert row["smallest_p_adjusted"] == 3 * 2 / 2**3
+        assert row["caution"].endswith("whatever the differences, so few settings give no adjusted p below 0.75")
     np.testing.assert_allclose(table["p_adjusted"], multipletests(raw, method="holm")[1])
 
 

@@ -22,14 +22,15 @@ from xrbench.compare.across_runs import (
     signed_row,
     unseen_external,
 )
+from xrbench.statistics.inference.multiple_testing import smallest_adjusted
 
 RANK_COLUMNS = (
     *("method", "protocol", *FIGURE, "mean_rank", "group", "statistic", "p"),
-    *("critical_difference", "significance", "n_settings", "n_methods"),
+    *("critical_difference", "distribution", "significance", "n_settings", "n_methods"),
 )
 SIGNED_COLUMNS = (
     *("challenger", "baseline", "model", "question", "margin", "protocol", *FIGURE, "sd"),
-    *("wins", "ties", "losses", "statistic", "p", "p_adjusted", "smallest_p", "n_settings"),
+    *("wins", "ties", "losses", "statistic", "p", "p_adjusted", "smallest_p", "smallest_p_adjusted", "n_settings"),
 )
 
 
@@ -66,6 +67,7 @@ def _of_methods(ranked: RankedMethods) -> Iterator[Row]:
             "statistic": ranking.statistic,
             "p": ranking.p,
             "critical_difference": ranking.critical_difference,
+            "distribution": ranking.distribution,
             "group": "".join(ascii_lowercase[number % len(ascii_lowercase)] for number in groups),
             "n_settings": ranking.n_settings,
             "n_methods": len(ranking.methods),
@@ -78,11 +80,25 @@ def signed_rows(material: Material) -> list[Row]:
 
     Returns:
         One row a comparison and label (and their mean): challenger minus baseline with the t-interval of its mean, wins, ties and
-        losses, the signed-rank statistic with its p-value, and the smallest p-value that so many settings can give.
+        losses, the signed-rank statistic with its p-value, and the smallest p-value that so many settings can give, before and after the
+        adjustment.
     """
     rows = [row for comparison in material.suite.comparisons for row in _compared(material, comparison)]
     adjusted = statistics.adjust([row.get("p", NAN) for row in rows], material.suite.adjustment)
-    return [{**row, "p_adjusted": float(p)} for row, p in zip(rows, adjusted, strict=True)]
+    smallest = smallest_adjusted([row.get("smallest_p", NAN) for row in rows], material.suite.adjustment)
+    return [
+        {**row, "p_adjusted": float(p), "smallest_p_adjusted": float(least), "caution": _reachable(row, least)}
+        for row, p, least in zip(rows, adjusted, smallest, strict=True)
+    ]
+
+
+def _reachable(row: Row, least: float) -> str:
+    """Add to a row's caution that its test can show nothing, where its smallest adjusted p-value is too large."""
+    caution = str(row.get("caution", ""))
+    if not least >= 1 - float(row["level"]):
+        return caution
+    words = f"whatever the differences, so few settings give no adjusted p below {least:.2g}"
+    return f"{caution}; {words}" if caution else words
 
 
 def _compared(material: Material, comparison: Comparison) -> Iterator[Row]:

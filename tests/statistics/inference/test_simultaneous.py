@@ -14,10 +14,10 @@ from xrbench.statistics.inference.simultaneous import correlation_of, max_t
 @pytest.mark.parametrize("size", [1, 2, 5, 40])
 def test_independent_errors_give_sidaks_level(size: int) -> None:
     expected = 1 - 0.95 ** (1 / size)
-    # 65,536 draws: the standard error of the family's level is 0.085 percentage points.
+    # 32,768 draws: the standard error of the family's level is 0.12 percentage points.
     found = max_t(np.eye(size)).significance(0.05)
-    assert 1 - (1 - found) ** size == pytest.approx(0.05, abs=0.003)
-    assert found == pytest.approx(expected, rel=0.06)
+    assert 1 - (1 - found) ** size == pytest.approx(0.05, abs=0.004)
+    assert found == pytest.approx(expected, rel=0.09)
 
 
 @pytest.mark.parametrize("shared", [0.3, 0.9, 1.0, -0.25])
@@ -26,11 +26,11 @@ def test_correlated_errors_are_those_of_the_multivariate_normal(shared: float) -
     family = max_t(correlation)
     reach = -special.ndtri(family.significance(0.05) / 2)
     inside = stats.multivariate_normal(cov=correlation, allow_singular=True).cdf(np.full(4, reach), lower_limit=-reach)
-    assert inside == pytest.approx(0.95, abs=0.003)
+    assert inside == pytest.approx(0.95, abs=0.004)
     assert family.adjust([0.01])[0] == pytest.approx(
         1
         - stats.multivariate_normal(cov=correlation, allow_singular=True).cdf(np.full(4, 2.5758), lower_limit=-2.5758),
-        abs=0.0015,
+        abs=0.002,
     )
 
 
@@ -44,7 +44,7 @@ def test_adjusted_values_lie_between_their_own_and_bonferronis(seed: int, size: 
     # What an interval at this significance excludes has an adjusted p-value below the family's, but for the last draw.
     level = family.significance(0.05)
     assert ((np.array(pvalues) < 0.99 * level) <= (adjusted < 0.05)).all()
-    assert ((np.array(pvalues) > 1.01 * level) <= (adjusted >= 0.05 - 2e-5)).all()
+    assert ((np.array(pvalues) > 1.01 * level) <= (adjusted >= 0.05 - 4e-5)).all()
 
 
 def test_what_is_hidden_from_the_influences_lowers_correlations() -> None:

@@ -15,6 +15,12 @@ from xrbench.report.run_folder import Run
 from xrbench.report.tables import analysis_table
 from xrbench.report.tables.analysis_table import EACH, AnalysisRow, change, figure, grouped, label_value, labelled_rows
 
+DISTRIBUTIONS = {
+    "exact": "exact, from all orders of the ranks",
+    "permutation": "from a sample of the orders of the ranks",
+    "limit": "those of many settings",
+}
+
 
 def seeds(run: Run, layout: TableLayout, *, protocol: str = "external", label: str = "") -> Table | None:
     """Show each method's mean over seeds with an interval over patients and seeds, then its mean over settings.
@@ -56,6 +62,12 @@ def _seed_row(row: AnalysisRow, digits: int) -> tuple[str, ...]:
     return (row["method"], *where, row["label"], figure(row, digits), _measured(row["sd"], digits), *shares, *counts)
 
 
+def _distribution(frame: pd.DataFrame) -> str:
+    """Name the distribution behind Friedman's p and the critical difference: the least exact of all rows."""
+    known = set(frame["distribution"].dropna()) if "distribution" in frame.columns else set()
+    return next((name for name in ("limit", "permutation", "exact") if name in known), "limit")
+
+
 def ranks(run: Run, layout: TableLayout, *, label: str = EACH) -> Table | None:
     """Show the mean ranks of methods over settings, with Friedman's and Nemenyi's tests.
 
@@ -79,7 +91,8 @@ def ranks(run: Run, layout: TableLayout, *, label: str = EACH) -> Table | None:
         "llrlrrrr",
         notes=[
             "Rank 1 is best. Methods that share a letter differ by less than Nemenyi's critical difference of mean ranks "
-            f"({share:g} % over all pairs). Settings in which a method has no value, or has seen the test images, are left out.",
+            f"({share:g} % over all pairs). Friedman's p and that difference are {DISTRIBUTIONS[_distribution(frame)]}. "
+            "Settings in which a method has no value, or has seen the test images, are left out.",
             *analysis_table.remarks(frame),
         ],
     )
@@ -110,7 +123,7 @@ def signed_rank(run: Run, layout: TableLayout, *, label: str = EACH) -> Table | 
         run,
         layout,
         "Declared comparisons over settings: Wilcoxon's signed ranks",
-        (*heads, "smallest p that could be", "settings"),
+        (*heads, f"smallest p ({adjustment}) that could be", "settings"),
         blocks,
         "lllrrrrrr",
         notes=[
@@ -123,7 +136,7 @@ def signed_rank(run: Run, layout: TableLayout, *, label: str = EACH) -> Table | 
 def _signed_rank_row(row: AnalysisRow, digits: int) -> tuple[str, ...]:
     about = (f"{row['challenger']} minus {row['baseline']}", metric_title(row["metric"]), row["label"])
     outcomes = "/".join(count(row[name]) for name in ("wins", "ties", "losses"))
-    tested = (p_text(row[name]) for name in ("p", "p_adjusted", "smallest_p"))
+    tested = (p_text(row[name]) for name in ("p", "p_adjusted", "smallest_p_adjusted"))
     return (*about, change(row, "value", "low", "high", digits), outcomes, *tested, count(row["n_settings"]))
 
 

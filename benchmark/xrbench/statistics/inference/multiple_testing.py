@@ -79,6 +79,24 @@ def interval_significances(pvalues: npt.ArrayLike, method: str = "holm", *, sign
     return levels
 
 
+def smallest_adjusted(smallest: npt.ArrayLike, method: str = "holm") -> FloatArray:
+    """Compute the smallest adjusted p-value that each of several tests can reach.
+
+    Args:
+        smallest: The smallest p-value that each test can give, shape (k,); NaN stays NaN and does not count.
+        method: See ``adjust``.
+
+    Returns:
+        Shape (k,).
+
+    >>> smallest_adjusted([0.25, 0.25]).tolist(), smallest_adjusted([0.25, 0.25], "bh").tolist()
+    ([0.5, 0.5], [0.25, 0.25])
+    """
+    given = np.asarray(smallest, np.float64)
+    # Benjamini and Hochberg's values are smallest where all tests reach theirs; Holm's where only this one does.
+    return adjust(given, "bh") if method == "bh" else np.minimum(given * np.sum(~np.isnan(given)), 1.0)
+
+
 def _holm(pvalues: FloatArray) -> FloatArray:
     """Multiply the smallest by k, the next by k - 1, and so on; none may fall below one before it."""
     order = np.argsort(pvalues)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from xrbench.errors import MeasureError
 from xrbench.metrics.checks import FloatArray
+from xrbench.statistics.inference.rank_permutations import ENOUGH, rank_sums
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Ranking:
         statistic: Friedman's chi-square.
         p: Its p-value.
         critical_difference: Mean ranks nearer than this do not differ (Nemenyi).
+        distribution: Where both come from: ``exact`` (all orders of the ranks), ``permutation`` (a sample of them), or ``limit``
+            (chi-square and the studentized range, for many settings).
         groups: Runs of methods that do not differ from each other, as first and last position: the bars of the diagram.
         n_settings: Settings in which every method has a figure.
     """
@@ -84,6 +87,7 @@ class Ranking:
     critical_difference: float
     groups: tuple[tuple[int, int], ...]
     n_settings: int
+    distribution: str = "limit"
 
 
 def rank_methods(
@@ -102,8 +106,8 @@ def rank_methods(
 
     >>> figures = [[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.9, 0.7, 0.8], [0.7, 0.6, 0.5]]
     >>> ranking = rank_methods(figures, ["x", "y", "z"])
-    >>> ranking.mean_ranks, round(ranking.statistic, 2), round(ranking.critical_difference, 3)  # 2.343 x (3 x 4 / 24) ** 0.5
-    ((1.0, 2.25, 2.75), 6.5, 1.657)
+    >>> ranking.mean_ranks, round(ranking.statistic, 2), round(ranking.p, 3), ranking.critical_difference, ranking.distribution
+    ((1.0, 2.25, 2.75), 6.5, 0.042, 1.5, 'exact')
     """
     from scipy import stats
 
@@ -117,8 +121,13 @@ def rank_methods(
     ranks = stats.rankdata(np.round(-table if higher_is_better else table, 12), axis=1)
     mean = ranks.mean(axis=0)
     statistic, p = _friedman(ranks)
+    cd, distribution = nemenyi(k, n, significance=significance), "limit"
+    if n < ENOUGH and p < 1:
+        chance = rank_sums(ranks)
+        sums = ranks.sum(axis=0)
+        p, cd = chance.p(float(np.sum((sums - sums.mean()) ** 2))), chance.critical(significance) / n
+        distribution = "exact" if chance.exact else "permutation"
     order = np.argsort(mean, kind="stable")
-    cd = nemenyi(k, n, significance=significance)
     return Ranking(
         methods=tuple(methods[i] for i in order),
         mean_ranks=tuple(float(mean[i]) for i in order),
@@ -127,6 +136,7 @@ def rank_methods(
         critical_difference=cd,
         groups=_groups(mean[order], cd),
         n_settings=n,
+        distribution=distribution,
     )
 
 

@@ -17,8 +17,8 @@ from scipy import special
 
 from xrbench.metrics.checks import FloatArray
 
-DRAWS = 1 << 16
-"""Draws of the largest error, always the same: the level of 5 % is met to 0.1 %."""
+DRAWS = 1 << 15
+"""Draws of the largest error, always the same: the level of 5 % is met to 0.12 %."""
 LEAST = 100
 """Draws beyond a value from which their share is used; Bonferroni's bound is nearly exact for rarer ones."""
 
