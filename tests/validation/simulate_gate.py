@@ -81,20 +81,16 @@ class Outcome:
 
 def scenes() -> Iterator[Scene]:
     """List the grid."""
-    for trainings in (3, 5, 10):
-        for sd in (0.003, 0.01, 0.02):
-            yield Scene(trainings=trainings, sd=sd)
-            yield Scene(trainings=trainings, sd=sd, loss=0.02)
     for loss in (0.0, 0.02):
+        for sd in (0.003, 0.01, 0.02):
+            yield Scene(sd=sd, loss=loss)
+        yield Scene(trainings=10, loss=loss)
         yield Scene(sections=1, labels=0, loss=loss)
-        yield Scene(sections=1, labels=14, loss=loss)
-        yield Scene(sections=6, labels=14, loss=loss)
-        yield Scene(patients=0.003, sd=0.003, loss=loss)
+        yield Scene(sections=4, labels=14, sd=0.003, patients=0.003, loss=loss)
     yield Scene(margin=0.0)
     yield Scene(loss=0.015, patients=0.004, sd=0.004)
-    for trainings in (3, 5, 10):
-        yield Scene(loss=0.05, sd=0.005, patients=0.005, trainings=trainings)
-        yield Scene(loss=0.0, sd=0.005, patients=0.005, trainings=trainings)
+    for loss in (0.0, 0.05):
+        yield Scene(loss=loss, sd=0.005, patients=0.005)
 
 
 def simulate(scene: Scene, repetitions: int, seed: int = 0) -> Outcome:

@@ -50,7 +50,8 @@ class Judged:
         needed: Whether a loss above the margin has to be excluded here for the gate to pass; a loss that is shown counts everywhere.
         p_loss: One-sided p-value of a loss above the margin, adjusted over the family; small where it is shown.
         p_pass: One-sided p-value of no larger loss, not adjusted; small where a loss above the margin is excluded.
-        catches: Smallest true loss that would be called a regression with 80 % power, if nothing else changed.
+        margin: Loss that is accepted.
+        step: Two-sided significance at which a loss is shown if nothing else changed.
         low, high: Interval that leaves one minus the level in each tail: it lies above minus the margin where a loss is excluded.
     """
 
@@ -60,9 +61,17 @@ class Judged:
     needed: bool = True
     p_loss: float = math.nan
     p_pass: float = math.nan
-    catches: float = math.nan
+    margin: float = math.nan
+    step: float = math.nan
     low: float = math.nan
     high: float = math.nan
+
+    @property
+    def catches(self) -> float:
+        """Smallest true loss that would be called a regression with 80 % power, if nothing else changed; NaN where not known."""
+        if self.row.errors is None or not self.row.errors.error > 0:
+            return math.nan
+        return self.margin + self.row.errors.detectable(self.step)
 
     @property
     def text(self) -> str:
@@ -216,19 +225,15 @@ def judge(rows: Sequence[tuple[Section, Row]], how: CompareOptions, *, every_lab
     better, significance = spec_of(how.metric).better, 1 - how.level
     losses = [p_loss(row, how.margin, better) for _, row in rows]
     adjusted = statistics.adjust(losses, "holm").tolist()
+    # the first step of Holm's method
     count = max(1, sum(not math.isnan(p) for p in losses))
     judged = []
     for (part, row), p in zip(rows, adjusted, strict=True):
         excluded = p_pass(row, how.margin, better)
-        catches = low = high = math.nan
-        if row.errors is not None:
-            low, high = row.errors.limits(2 * significance)
-            if row.errors.error > 0:
-                # at the first step of Holm's method
-                catches = how.margin + row.errors.detectable(significance / count)
+        low, high = (math.nan, math.nan) if row.errors is None else row.errors.limits(2 * significance)
         outcome = outcome_of(row, p, excluded, significance)
         needed = every_label or row.label in OVERALL or not any(one.label in OVERALL for one in part.rows)
-        judged.append(Judged(part, row, outcome, needed, p, excluded, catches, low, high))
+        judged.append(Judged(part, row, outcome, needed, p, excluded, how.margin, significance / count, low, high))
     return judged
 
 
