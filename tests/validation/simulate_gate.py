@@ -196,7 +196,7 @@ def write(rows: Sequence[Outcome], folder: Path) -> None:
 def main() -> None:
     """Run the grid."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--repetitions", type=int, default=10_000)
+    parser.add_argument("--repetitions", type=int, default=2_000)
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args()
     rows = []
