@@ -35,8 +35,7 @@ perf: $(READY)
 
 validation: $(READY)
 	$(BIN)/python tests/validation/simulate.py
-	$(BIN)/python tests/validation/simulate_trainings.py
-	$(BIN)/python tests/validation/simulate_gate.py
+	for part in trainings gate gaps drift case_mix hospitals; do $(BIN)/python tests/validation/simulate_$$part.py || exit 1; done
 
 mutation: $(READY)
 	$(BIN)/python -m tests.mutation run
