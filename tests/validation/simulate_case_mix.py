@@ -25,7 +25,7 @@ from xrbench import metrics, statistics
 from xrbench.statistics import Predictions
 
 HERE = Path(__file__).parent
-SIMULATIONS = 400
+SIMULATIONS = 100
 FIELDS = (
     *("what", "internal", "external", "case_mix", "rest", "simulations"),
     *("covered_case_mix", "covered_rest", "false_case_mix", "false_rest", "undefined"),
