@@ -39,7 +39,7 @@ from xrbench.metrics.multiclass import (
     multiclass_weighted_recall,
 )
 from xrbench.metrics.names import MetricSpec, metric_title, parse, parse_as, parse_classes
-from xrbench.metrics.ranking import auc, average_precision
+from xrbench.metrics.ranking import auc, average_precision, partial_auc
 from xrbench.metrics.table import TABLE
 from xrbench.metrics.thresholds import threshold_at
 
@@ -78,6 +78,7 @@ __all__ = [
     "parse",
     "parse_as",
     "parse_classes",
+    "partial_auc",
     "positive_calls_per_1000",
     "ppv",
     "recall",

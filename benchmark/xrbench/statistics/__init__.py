@@ -7,8 +7,8 @@ Truth may be of several labels (``task="multilabel"``, the default) or of one cl
 
 One model: ``estimate``, ``auc_interval``, ``delong``, ``delong_interval``, ``roc_band``, ``reliability_bins``,
 ``operating_points``, ``thresholds_for``, ``decision_curve``, ``subgroups`` with ``bands`` and ``gap_pvalues``, ``two_level``,
-``clustered_mean``. Two models: ``compare`` of pairs that ``paired`` (or ``PairedCell``) makes, ``delong_test``,
-``clustered_difference``, ``verdict``, ``adjust``, ``interval_significances``, ``leaders``; all of these are about the networks at hand.
+``clustered_mean``, ``sensitivity_at``, ``partial_auc_interval``, ``influence``. Two models: ``compare`` of pairs that ``paired`` (or ``PairedCell``) makes, ``delong_test``,
+``delong_unpaired_test``, ``clustered_difference``, ``verdict``, ``adjust``, ``interval_significances``, ``leaders``; all of these are about the networks at hand.
 Methods, which another training would change: ``method_mean``, ``method_difference``, ``method_gap``, ``difference_of_gaps`` of
 ``TrainedCell``. Readers: ``multireader`` with ``case_covariances``. Hospitals and settings: ``gap``, ``case_mix_gap``,
 ``next_hospital`` of ``hospital_figures``,
@@ -31,8 +31,10 @@ A figure with its interval. Two images of a patient carry less information than 
 
 Kinds of interval: the default unless a reader asks for another; ``interval_kinds`` lists them all. In ``tests/validation`` 95 %
 intervals of the AUC are simulated for 100 to 5,000 patients of 1 to 8 images, 20 and more of either class. The default holds
-the true AUC in 93.9 to 96.5 of 100 samples everywhere; percentiles of a patient bootstrap fall to 87, BCa to 90, DeLong's
-interval to 89 (without the logit 86), and those that take images as independent lie between 72 and 92. A kind that is asked for
+the true AUC in 94.2 to 99.1 of 100 samples of normal scores, and in 93.7 to 99.7 of scores with outliers, of five grades, with
+mislabelled patients, and where the number of images tells how easy a patient is; few positive patients make it wide rather than
+wrong. Of normal scores, percentiles of a patient bootstrap fall to 87, BCa to 90, DeLong's interval to 89 (without the logit
+86; with outliers 83), and those that take images as independent lie between 72 and 92. A kind that is asked for
 where it is not known to hold says so:
 
 >>> few = patient < 60
@@ -59,6 +61,7 @@ b class-recall 0.6 wilson
 c class-recall 0.57 wilson
 """
 
+from xrbench.statistics.clinical.influence import Influence, influence
 from xrbench.statistics.clinical.label_policies import PolicySensitivity, policy_sensitivity
 from xrbench.statistics.clinical.operating_points import (
     NetBenefit,
@@ -68,6 +71,7 @@ from xrbench.statistics.clinical.operating_points import (
     thresholds_for,
 )
 from xrbench.statistics.clinical.roc_and_calibration_curves import RocBand, reliability_bins, roc_band
+from xrbench.statistics.clinical.roc_points import PartialAuc, RocPoint, partial_auc_interval, sensitivity_at
 from xrbench.statistics.clinical.subgroups import Group, Subgroups, bands, gap_pvalues, subgroups
 from xrbench.statistics.generalization.case_mix import CaseMixGap, case_mix_gap
 from xrbench.statistics.generalization.gap import Gap, gap
@@ -91,7 +95,14 @@ from xrbench.statistics.inference.training_values import MethodFigure, TrainedCe
 from xrbench.statistics.inference.trainings import difference_of_gaps, method_difference, method_gap, method_mean
 from xrbench.statistics.inference.verdicts import verdict
 from xrbench.statistics.intervals.clustered_mean import ClusteredMean, clustered_difference, clustered_mean
-from xrbench.statistics.intervals.delong import DeLong, DeLongTest, delong, delong_interval, delong_test
+from xrbench.statistics.intervals.delong import (
+    DeLong,
+    DeLongTest,
+    delong,
+    delong_interval,
+    delong_test,
+    delong_unpaired_test,
+)
 from xrbench.statistics.intervals.estimate import estimate
 from xrbench.statistics.intervals.estimate_row import Estimate
 from xrbench.statistics.intervals.single import auc_interval
@@ -112,6 +123,7 @@ __all__ = [
     "Group",
     "Hospital",
     "HospitalFigure",
+    "Influence",
     "MeanAndSpread",
     "MethodFigure",
     "Multireader",
@@ -122,6 +134,7 @@ __all__ = [
     "Options",
     "Pair",
     "PairedCell",
+    "PartialAuc",
     "PolicySensitivity",
     "Predictions",
     "RankCorrelation",
@@ -130,6 +143,7 @@ __all__ = [
     "Resampling",
     "ResamplingFields",
     "RocBand",
+    "RocPoint",
     "SignedRank",
     "Subgroups",
     "TrainedCell",
@@ -148,6 +162,7 @@ __all__ = [
     "delong",
     "delong_interval",
     "delong_test",
+    "delong_unpaired_test",
     "detectable_from_counts",
     "difference_of_gaps",
     "estimate",
@@ -156,6 +171,7 @@ __all__ = [
     "gap_pvalues",
     "hospital_figures",
     "interval_significances",
+    "influence",
     "leaders",
     "mean_and_spread",
     "method_difference",
@@ -166,11 +182,13 @@ __all__ = [
     "next_hospital",
     "operating_points",
     "paired",
+    "partial_auc_interval",
     "policy_sensitivity",
     "rank_correlation",
     "rank_methods",
     "reliability_bins",
     "roc_band",
+    "sensitivity_at",
     "smallest_detectable",
     "subgroups",
     "thresholds_for",

@@ -133,6 +133,47 @@ def delong_test(
     return DeLongTest(difference, error, *z_test(difference, error), both.caution)
 
 
+def delong_unpaired_test(
+    truth_a: npt.ArrayLike,
+    score_a: npt.ArrayLike,
+    truth_b: npt.ArrayLike,
+    score_b: npt.ArrayLike,
+    *,
+    patient_a: npt.ArrayLike | None = None,
+    patient_b: npt.ArrayLike | None = None,
+) -> DeLongTest:
+    """Test whether AUCs on two sets of different patients differ, two-sided.
+
+    The difference over its error is compared with Student's distribution with Welch's degrees of freedom, as pROC does.
+
+    Args:
+        truth_a: Of one set 1, 0 or NaN (left out), shape (n,).
+        score_a: Higher for positive, shape (n,).
+        truth_b: Of the other set, shape (m,).
+        score_b: Likewise, shape (m,).
+        patient_a: Patient of each image, shape (n,); None takes images as independent.
+        patient_b: Likewise, shape (m,). No patient may be in both sets.
+
+    Returns:
+        The test; ``z`` holds Student's t.
+
+    >>> test = delong_unpaired_test([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> test.difference, test.error, test.p  # the variance of either is 0.125
+    (0.0, 0.5, 1.0)
+    """
+    a, b = delong(truth_a, score_a, patient=patient_a), delong(truth_b, score_b, patient=patient_b)
+    variances = [float(part.covariance[0, 0]) for part in (a, b)]
+    sizes = [
+        encode(patient, len(np.asarray(truth))).size for truth, patient in ((truth_a, patient_a), (truth_b, patient_b))
+    ]
+    difference, error = float(b.auc[0] - a.auc[0]), float(np.sqrt(sum(variances)))
+    if not error > 0:
+        return DeLongTest(difference, error, *z_test(difference, error), a.caution or b.caution)
+    df = error**4 / sum(variance**2 / (size - 1) for variance, size in zip(variances, sizes, strict=True))
+    t = difference / error
+    return DeLongTest(difference, error, t, float(2 * special.stdtr(df, -abs(t))), a.caution or b.caution)
+
+
 def z_test(difference: float, error: float) -> tuple[float, float]:
     """Compute z and its two-sided p-value; a difference of 0 without error has p = 1, another one without error NaN.
 
