@@ -209,7 +209,15 @@ def test_the_jackknife_is_that_of_leaving_out_patients(draw_images: Callable[...
     reach = stats.t.ppf(0.975, df) * math.sqrt(np.sum(influence**2))
     centre = math.log(row.value / (1 - row.value))
     assert row.interval == "jackknife"
-    assert row.low == pytest.approx(1 / (1 + math.exp(reach - centre)), abs=1e-9)
+    # The low end: of the variance and Hanley and McNeil's, which counts as ten patients of the rarer class.
+    a, positive, negative = row.value, int(ill.sum()), len(np.unique(data.patient[truth == 0]))
+    q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
+    assumed = a * (1 - a) + (positive - 1) * (q1 - a * a) + (negative - 1) * (q2 - a * a)
+    assumed /= positive * negative * (a * (1 - a)) ** 2
+    fewest, own = min(positive, negative), np.sum(influence**2)
+    wide = reach * math.sqrt(max(1.0, (fewest + 10 * assumed / own) / (fewest + 10)))
+    assert wide > reach
+    assert row.low == pytest.approx(1 / (1 + math.exp(wide - centre)), abs=1e-9)
     assert row.high == pytest.approx(1 / (1 + math.exp(-reach - centre)), abs=1e-9)
 
 

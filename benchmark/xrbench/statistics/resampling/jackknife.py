@@ -82,9 +82,9 @@ class ScaledFigure:
         """Transform values on the scale back to values of the figure, same shape."""
         return self.scale.expit(on_scale) if self.scale.finite else np.asarray(on_scale, np.float64)
 
-    def limits(self, significance: float) -> tuple[float, float]:
-        """Compute the interval that leaves the probability ``significance`` in both tails together."""
-        reach = -float(special.stdtrit(self.df, significance / 2)) * self.error
+    def limits(self, significance: float, *, error: float | None = None) -> tuple[float, float]:
+        """Compute the interval that leaves the probability ``significance`` in both tails together, from this or another error."""
+        reach = -float(special.stdtrit(self.df, significance / 2)) * (self.error if error is None else error)
         low, high = self.back([self.centre - reach, self.centre + reach])
         return float(low), float(high)
 
