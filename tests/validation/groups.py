@@ -72,13 +72,13 @@ def simulate(scene: Scene, simulations: int) -> dict[str, object]:
 def main(arguments: Sequence[str]) -> None:
     """Simulate all scenes; write the table unless a quick look is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulations", type=int, default=2000, help="samples a scene")
+    parser.add_argument("--simulations", type=int, default=500, help="samples a scene")
     chosen = parser.parse_args(arguments)
     rows = []
     for scene in SCENES:
         rows.append(simulate(scene, chosen.simulations))
         print(rows[-1], flush=True)
-    if chosen.simulations >= 2000:
+    if chosen.simulations >= 500:
         with (HERE / "groups.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
             writer.writeheader()
