@@ -35,6 +35,7 @@ perf: $(READY)
 
 validation: $(READY)
 	$(BIN)/python tests/validation/simulate.py
+	$(BIN)/python tests/validation/groups.py
 	for part in trainings gate gaps drift case_mix hospitals; do $(BIN)/python tests/validation/simulate_$$part.py || exit 1; done
 
 mutation: $(READY)
