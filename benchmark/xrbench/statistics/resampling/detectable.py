@@ -7,10 +7,10 @@ from scipy import optimize, special
 
 
 def detectable_t(critical: float, df: float, power: float = 0.8) -> float:
-    """Compute how many standard errors a true value must be from 0 for |t| to exceed a critical value with the stated power.
+    """Compute how many standard errors a true value must be from 0 for the absolute t to exceed a critical value with the stated power.
 
     Args:
-        critical: Critical value of |t|, above 0.
+        critical: Critical value of the absolute t, above 0.
         df: Degrees of freedom of the standard error.
         power: Between 0 and 1.
 
