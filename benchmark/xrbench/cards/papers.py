@@ -29,7 +29,7 @@ class PaperCard(Card, frozen=True):
     Attributes:
         cite: How to cite the paper.
         suite: The suite that reproduces it.
-        tolerance: A measured value within this distance of the reported one counts as reproduced.
+        tolerance: A measured value that is shown to be within this distance of the reported one counts as reproduced.
         datasets: The paper's names of datasets -> ours.
         methods: The paper's names of methods -> ours.
         labels: The paper's names of labels -> ours, where they differ.

@@ -124,7 +124,7 @@ def test_real_results_stand_beside_the_paper(catalogue: Catalogue, run: Path, pa
     card = catalogue.suite("ood-cxr")
     alone = run_of_scores(paper_scores, card, paper=paper_of(card, catalogue))
     text = leaderboard.page(alone, {**meta, "data": "real"})
-    assert "119 reproduced, 0 near, 0 off, 0 not measured, of 119 reported figures." in text
+    assert "119 reproduced, 0 near, 0 differs, 0 cannot tell, 0 not measured, of 119 reported figures." in text
     assert STAMP not in text
 
 
