@@ -196,7 +196,8 @@ def test_calibration_errors_that_chance_could_make_are_cautioned() -> None:
     assert rows[2].caution == "biased upwards: b"
     cells = [Cell("x", truth, score, patient), Cell("y", *calibrated(300, 0.0, 3))]
     assert "biased upwards" in statistics.gap(cells[:1], cells[1:], metric=name, labels=["a"], replicates=0)[0].caution
-    assert statistics.gap(cells[:1], cells[:1], metric=name, labels=["a"], replicates=0)[0].caution == ""
+    one = statistics.gap(cells[:1], cells[:1], metric=name, labels=["a"], replicates=0)[0]
+    assert one.caution == "2,500 patients left out in 1,024 groups", "no bias; computed anew at one prevalence"
 
 
 def test_a_bare_interval_warns() -> None:
