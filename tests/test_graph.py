@@ -158,6 +158,15 @@ def test_one_parent_for_all_seeds_is_said(tmp_path: Path) -> None:
         ({"a": 'ensemble = "b2"', "b1": 'parent = "a"'}, "'a' is not trained itself"),
         ({"a": "", "b1": 'parent = "a"\nparent_train = "pretrain"'}, "suite chains names no datasets to pre-train on"),
         ({"b1": 'parent_weights = "all"'}, "parent_weights: means nothing without 'parent'"),
+        ({"b1": 'pruning = "magnitude"'}, "pruning: means nothing without 'parent'"),
+        (
+            {"a": "", "b1": 'parent = "a"\npruning = "magnitude"'},
+            "pruning: needs all weights of the parent; expected parent_weights = 'all', got 'backbone'",
+        ),
+        (
+            {"a": "", "b1": 'parent = "a"\nparent_weights = "all"\npruning = "magnitud"'},
+            "unknown pruning 'magnitud'; did you mean 'magnitude'",
+        ),
         (
             {
                 "a": 'selection = "last"\nheads = [{ name = "age", kind = "regression", column = "age" }]',

@@ -71,6 +71,9 @@ BLOCKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "affine": "xrbench.training.components.augmentation:affine",
             "horizontal-flip": "xrbench.training.components.augmentation:horizontal_flip",
         },
+        "pruning": {
+            "magnitude": "xrbench.training.components.pruning:magnitude",
+        },
         "executor": {
             "serial": "xrbench.runs.executors:Serial",
             "processes": "xrbench.runs.executors:Processes",

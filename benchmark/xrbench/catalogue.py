@@ -25,7 +25,7 @@ ENTRY_POINTS = "xrbench.catalogues"
 PATH_VARIABLE = "XRBENCH_PATH"
 FOLDERS = {"dataset": "datasets", "model": "models", "method": "methods", "suite": "suites"}
 """Kind of card -> its folder under ``registry/``."""
-BLOCK_FIELDS = ("reader", "network", "sampler", "objective", "optimiser", "schedule")
+BLOCK_FIELDS = ("reader", "network", "sampler", "objective", "optimiser", "schedule", "pruning")
 """Fields of cards that name a block, as the kind of block is called."""
 
 C = TypeVar("C", bound=cards.Card)

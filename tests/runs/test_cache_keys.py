@@ -40,6 +40,7 @@ OTHER_METHOD: dict[str, object] = {
     "heads": (cards.Head(name="age", kind="regression", column="age"),),
     "averaging": 0.5,
     "parent_weights": "all",
+    "pruning": {"block": "magnitude", "amount": 0.25},
 }
 OTHER_MODEL: dict[str, object] = {
     "network": {"block": "torchvision", "name": "resnet50"},
@@ -252,6 +253,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "parent_weights": "backbone",
         "parent_model": "",
         "parent_seed": None,
+        "pruning": None,
         "stage": "",
     },
     "ModelCard": {

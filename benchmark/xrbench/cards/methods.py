@@ -35,7 +35,9 @@ class MethodCard(Card, frozen=True):
         parent_weights: What is taken over: the ``backbone``, under a new output layer, or ``all``.
         parent_model: Model card of the parent, of the same network; empty for the fit's own.
         parent_seed: Seed of one parent that all seeds share; None for a parent of each seed's own.
-        stage: Name of what the fit does with its parent's weights, for people; empty for ``training``, or ``fine-tuning`` of a parent.
+        pruning: Block that chooses, from all weights of the parent, those that are set to 0 and kept there; None for none.
+        stage: Name of what the fit does with its parent's weights, for people; empty for ``training``, or ``fine-tuning`` or ``pruning``
+            of a parent.
     """
 
     inference: str = ""
@@ -59,6 +61,7 @@ class MethodCard(Card, frozen=True):
     parent_weights: Literal["backbone", "all"] = "backbone"
     parent_model: str = ""
     parent_seed: int | None = None
+    pruning: BlockSpec | None = None
     stage: Literal["", "pre-training", "training", "fine-tuning", "alignment", "pruning"] = ""
 
     @property
@@ -85,9 +88,13 @@ class MethodCard(Card, frozen=True):
             raise CardError(f"{where}: heads: at most one of kind 'labels' is expected")
         self._check_selection(where)
         if not self.parent:
-            for field in ("parent_train", "parent_weights", "parent_model", "parent_seed"):
+            for field in ("parent_train", "parent_weights", "parent_model", "parent_seed", "pruning"):
                 if getattr(self, field) != _DEFAULTS[field]:
                     raise CardError(f"{where}: {field}: means nothing without 'parent'")
+        if self.pruning and self.parent_weights != "all":
+            raise CardError(
+                f"{where}: pruning: needs all weights of the parent; expected parent_weights = 'all', got {self.parent_weights!r}"
+            )
 
     def _check_selection(self, where: str) -> None:
         selection, kinds = self.selection, {head.name: head.kind for head in self.learned}
@@ -107,4 +114,10 @@ class MethodCard(Card, frozen=True):
             )
 
 
-_DEFAULTS = {"parent_train": "train", "parent_weights": "backbone", "parent_model": "", "parent_seed": None}
+_DEFAULTS = {
+    "parent_train": "train",
+    "parent_weights": "backbone",
+    "parent_model": "",
+    "parent_seed": None,
+    "pruning": None,
+}

@@ -103,9 +103,11 @@ def setting_of_parent(
 
 
 def stage_of(card: cards.MethodCard, fit: Fit) -> str:
-    """Name what a fit does: the card's word, or ``pre-training``, ``fine-tuning`` or ``training``."""
+    """Name what a fit does: the card's word, or ``pruning``, ``pre-training``, ``fine-tuning`` or ``training``."""
     if card.stage:
         return card.stage
+    if card.pruning:
+        return "pruning"
     if fit.role == "pretrain":
         return "pre-training"
     return "fine-tuning" if card.parent else "training"

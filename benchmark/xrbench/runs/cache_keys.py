@@ -27,7 +27,7 @@ WORDS = ("title", "notes", "name", "stage")
 OF_PARENTS = ("parent", "parent_train", "parent_model", "parent_seed")
 """Fields that say which fit is the parent: its key stands in the child's in their place."""
 
-BLOCK_FIELDS = ("sampler", "objective", "optimiser", "schedule")
+BLOCK_FIELDS = ("sampler", "objective", "optimiser", "schedule", "pruning")
 
 
 def fit_key(recipe: cards.Recipe, *, train: str, valid: str, preprocessing: str, parents: Sequence[str] = ()) -> str:
@@ -120,9 +120,8 @@ def _blocks_of(card: cards.MethodCard | cards.ModelCard) -> list[tuple[str, card
         return [("network", card.network)]
     if card.inference:
         return []
-    return [(field, getattr(card, field)) for field in BLOCK_FIELDS] + [
-        ("augmentation", spec) for spec in card.augmentation
-    ]
+    given = [(field, getattr(card, field)) for field in BLOCK_FIELDS if getattr(card, field)]
+    return given + [("augmentation", spec) for spec in card.augmentation]
 
 
 def _decisive(card: cards.Card) -> dict[str, Any]:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.train
 
 from xrbench.training.models import networks, weights  # noqa: E402
 
-KINDS = ("network", "sampler", "objective", "optimiser", "schedule", "augmentation")
+KINDS = ("network", "sampler", "objective", "optimiser", "schedule", "augmentation", "pruning")
 CATALOGUE = open_catalogue()
 PAPER: dict[str, Any] = {
     "objective": "masked-bce",

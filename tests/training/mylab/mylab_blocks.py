@@ -180,3 +180,15 @@ class DiesAt:
             if self.error is not None:
                 raise self.error
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def odd_masks(network: nn.Module, *, fault: str) -> Any:
+    """Return what no pruning method may."""
+    faults: dict[str, Any] = {
+        "list": [],
+        "name": {"3.wieght": torch.ones(16, 8, 3, 3)},
+        "array": {"3.weight": np.ones((16, 8, 3, 3))},
+        "shape": {"3.weight": torch.ones(16, 8)},
+        "value": {"3.weight": torch.full((16, 8, 3, 3), 0.5)},
+    }
+    return faults[fault]

@@ -9,14 +9,15 @@ from xrbench import rng
 from xrbench.cards import Recipe
 from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import CardError
+from xrbench.training.components import pruning
 from xrbench.training.components.block_calls import call_block
-from xrbench.training.fitting.initial import random_network
+from xrbench.training.fitting.initial import output_layer, random_network
 from xrbench.training.fitting.step_objective import StepObjective
 from xrbench.training.input import to_tensor
 
 
 def dry_run(recipe: Recipe) -> None:
-    """Build the network with random weights, objective and optimiser, augment one image, and evaluate the schedule at both ends.
+    """Build the network with random weights, objective and optimiser, augment an image, and evaluate masks and the schedule's ends.
 
     Raises:
         CardError: A block does not accept the options that its card gives.
@@ -24,6 +25,7 @@ def dry_run(recipe: Recipe) -> None:
     method, where = recipe.method, f"method {recipe.method.name}"
     _augment(recipe, where)
     network = random_network(recipe)
+    pruning.masks_of(method, network, output_layer(recipe, network))
     pixels = to_tensor.Pixels(recipe.model, device=torch.device("cpu"), channels_last=recipe.channels_last)
     objective = StepObjective(recipe, network, _blank(recipe), pixels=pixels)
     call_block("optimiser", method.optimiser, where, [*network.parameters(), *objective.parameters])

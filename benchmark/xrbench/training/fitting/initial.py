@@ -40,6 +40,11 @@ def random_network(recipe: Recipe) -> nn.Module:
     return networks.build(bare, heads.outputs(recipe), seed=network_seed(recipe))
 
 
+def output_layer(recipe: Recipe, network: nn.Module) -> str:
+    """Return the name of a network's output layer; ``""`` where there is none."""
+    return networks.first_and_head(network, heads.outputs(recipe))[1]
+
+
 def network_seed(recipe: Recipe) -> int:
     """Derive the seed of a network's initial weights; it leaves the method out, so that methods start from equal weights."""
     network, options = blocks.split("network", recipe.model.network)

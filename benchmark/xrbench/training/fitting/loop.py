@@ -19,13 +19,13 @@ from xrbench.data.images.image_set import ImageSet
 from xrbench.errors import TrainingError
 from xrbench.progress import Reporter, Task
 from xrbench.rng import seed_of, stream
-from xrbench.training.components import objectives, samplers
+from xrbench.training.components import objectives, pruning, samplers
 from xrbench.training.components.block_calls import call_block
 from xrbench.training.components.steps import Step
 from xrbench.training.fitting import plans, validation
 from xrbench.training.fitting.averaging import Average
 from xrbench.training.fitting.forward import Batch, Batches, Forward
-from xrbench.training.fitting.initial import initial_network
+from xrbench.training.fitting.initial import initial_network, output_layer
 from xrbench.training.fitting.start import Start
 from xrbench.training.fitting.step_objective import Scores, StepObjective, rarity_weights
 from xrbench.training.input import to_tensor
@@ -77,6 +77,7 @@ class Loop:
         steps: Steps (batches of all groups) of an epoch.
         updates: Updates of the parameters in an epoch: one after every ``accumulate`` steps, and one for what is left.
         network: The network in training, on the device.
+        pruned: Its weights that are kept at 0.
         average: The moving average of its weights; None without averaging.
         objective: What is minimised.
         parameters: Parameters of the network that are trained.
@@ -100,7 +101,11 @@ class Loop:
         self.updates = -(-self.steps // method.accumulate)
         self.pixels = to_tensor.Pixels(recipe.model, device=device, channels_last=recipe.channels_last)
         self.augmentation = to_tensor.augmentations(method.augmentation, where=self.where)
-        self.network = initial_network(recipe, start, reporter).to(device, memory_format=self.pixels.layout)  # type: ignore[call-overload]
+        network = initial_network(recipe, start, reporter)
+        # chosen from the weights at the start, on the CPU: a fit that is resumed, on whichever device, prunes the same ones
+        masks = pruning.masks_of(method, network, output_layer(recipe, network))
+        self.network = network.to(device, memory_format=self.pixels.layout)  # type: ignore[call-overload]
+        self.pruned = pruning.Pruned(self.network, masks)
         # copied before the objective attaches itself to the network
         self.average = Average(self.network, method.averaging) if method.averaging else None
         self.objective = StepObjective(recipe, self.network, train, pixels=self.pixels)
@@ -217,6 +222,7 @@ class Loop:
         for group, rate in zip(self.optimiser.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
         self.optimiser.step()
+        self.pruned.reset()
         self.optimiser.zero_grad(set_to_none=True)
         if self.average:
             self.average.update(update)
