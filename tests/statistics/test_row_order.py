@@ -6,7 +6,7 @@ Bootstrap replicates are left out: which patient a random number draws is decide
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def differences(images: Images) -> Figures:
         for row in statistics.compare([pair], metric=metric, labels=["x", "y"], replicates=0)
     ]
     test = statistics.delong_test(images.truth[:, 0], images.a[:, 0], images.b[:, 0], patient=images.patient)
-    return [*map(asdict, rows), asdict(test)]
+    return [*(asdict(replace(row, errors=None)) for row in rows), asdict(test)]
 
 
 def gaps(images: Images) -> Figures:

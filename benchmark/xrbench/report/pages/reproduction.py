@@ -158,7 +158,7 @@ def _p_within(difference: FloatArray, below: FloatArray, above: FloatArray, *, m
 def _p_beyond(difference: FloatArray, below: FloatArray, above: FloatArray, *, margin: float) -> FloatArray:
     """Compute the two-sided p-value of a difference that is no larger than the margin; NaN without errors."""
     p = 2 * np.minimum(_tail(difference - margin, below), _tail(-difference - margin, above))
-    return np.minimum(p, 1.0)
+    return np.asarray(np.minimum(p, 1.0))
 
 
 def _tail(room: FloatArray, error: FloatArray) -> FloatArray:
