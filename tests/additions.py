@@ -40,7 +40,7 @@ def main(folder: Path, commands: list[str]) -> dict[str, Any]:
         "interval": _intervals(),
         "claim": _claims(run),
         "reader": _images(folder / "images"),
-        "commands": {line: _output(shlex.split(line)[1:]) for line in commands},
+        "commands": {line: output_of(shlex.split(line)[1:]) for line in commands},
     }
 
 
@@ -82,10 +82,11 @@ def _images(root: Path) -> dict[str, Any]:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (64, 64), len(name)).save(path)
     where = ["sorted-images", "--data-root", str(root)]
-    return {name: _output(["data", name, *where]) for name in ("check", "describe")}
+    return {name: output_of(["data", name, *where]) for name in ("check", "describe")}
 
 
-def _output(arguments: list[str]) -> tuple[int, str]:
+def output_of(arguments: list[str]) -> tuple[int, str]:
+    """Run a command in this process; return its exit status and what it prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         code = cli.invoke(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -25,7 +26,7 @@ FILE = re.compile(
     re.DOTALL,
 )
 """A file that is written, or the line of a file below which the text is added, or its end."""
-STATED = re.compile(r"^\| ([a-z ]+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
+STATED = re.compile(r"^\| ([a-z -]+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
 """What is added, files, and how many of them are cards or tables."""
 COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 RECIPES = dict(RECIPE.findall(TEXT))
@@ -36,9 +37,20 @@ SHOWN = {
     "method": ["stochastic gradient descent", "balanced-sgd"],
     "suite": ["one after the other", "6 fits"],
     "paper": ["two-hospitals", "Nobody N."],
+    "colour-dataset": ["dermoscopy"],
 }
 """Recipe of cards -> what each of its commands prints."""
 CODE = {"metric", "interval-kind", "figure", "table", "claim", "page", "reader"}
+TRAINED = {
+    "protocol": "What one more hospital",
+    "sampler": "One image of each patient",
+    "one-group-objective": "Smoothed labels",
+    "all-group-objective": "V-REx",
+    "pretext": "after the pretext",
+    "pruning-method": "Half of the weights",
+    "executor": "",
+}
+"""Recipe of code that a training uses -> what its command prints."""
 ROWS = ("benchmark/xrbench/blocks.py", "benchmark/xrbench/metrics/table.py")
 """Files whose rows name functions."""
 
@@ -108,12 +120,24 @@ def copy(tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def additions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Carry out all recipes of code in one copy, and use what they add (see ``tests.additions``)."""
+    return used(tmp_path_factory, "tests.additions", sorted(CODE))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Carry out all recipes that a training uses in one copy, and train with them (see ``tests.trained_additions``)."""
+    pytest.importorskip("torch")
+    return used(tmp_path_factory, "tests.trained_additions", sorted(TRAINED))
+
+
+def used(tmp_path_factory: pytest.TempPathFactory, module: str, names: list[str]) -> dict[str, Any]:
+    """Carry out recipes in one copy, and use what they add by a module."""
     project = Project(tmp_path_factory.mktemp("project"))
-    for name in sorted(CODE):
+    for name in names:
         assert project.write(RECIPES[name])
-    commands = json.dumps([line for name in sorted(CODE) for line in commands_of(RECIPES[name])])
+    commands = json.dumps([line for name in names for line in commands_of(RECIPES[name])])
     done = subprocess.run(
-        [sys.executable, "-m", "tests.additions", str(tmp_path_factory.mktemp("used")), commands],
+        [sys.executable, "-m", module, str(tmp_path_factory.mktemp("used")), commands],
         cwd=project.folder,
         env=project.environment(ROOT),
         capture_output=True,
@@ -121,8 +145,8 @@ def additions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    used: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return used
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 @pytest.mark.parametrize("name", sorted(SHOWN))
@@ -146,8 +170,8 @@ def test_every_file_that_a_recipe_shows_is_written() -> None:
 
 
 def test_every_recipe_is_carried_out() -> None:
-    assert set(RECIPES) == {*SHOWN, *CODE}
-    assert not set(SHOWN) & CODE
+    assert set(RECIPES) == {*SHOWN, *CODE, *TRAINED}
+    assert len(RECIPES) == len(SHOWN) + len(CODE) + len(TRAINED)
 
 
 def test_the_files_that_each_addition_touches_are_counted() -> None:
@@ -230,6 +254,54 @@ def test_the_reader_reads_a_folder(additions: dict[str, Any]) -> None:
         "Effusion": "1",
     }
     assert additions["commands"]["xrbench show dataset sorted-images"][0] == 0
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("name", sorted(set(TRAINED) - {"executor"}))
+def test_what_a_training_uses_is_shown(name: str, trained: dict[str, Any]) -> None:
+    (line,) = commands_of(RECIPES[name])
+    code, out = trained["commands"][line]
+    assert code == 0
+    assert TRAINED[name] in out
+
+
+@pytest.mark.train
+def test_a_run_with_a_further_executor_trains_every_method_under_the_further_protocol(trained: dict[str, Any]) -> None:
+    assert trained["run"] == 0
+    assert trained["nice"] == 5
+    methods = ["after-two-views", "half-of-each-layer", "one-image-a-patient", "smoothed-labels", "vrex"]
+    assert trained["cells"] == [[method, train, "north"] for method in methods for train in ("east", "east+west")]
+    assert trained["stages"] == {
+        "after-two-views": "fine-tuning",
+        "half-of-each-layer": "pruning",
+        "one-image-a-patient": "training",
+        "random-batching": "training",
+        "smoothed-labels": "training",
+        "two-views": "pre-training",
+        "vrex": "training",
+    }
+
+
+@pytest.mark.train
+def test_the_sampler_draws_a_patient_once_in_a_batch(trained: dict[str, Any]) -> None:
+    assert [len(set(patients)) for patients in trained["sampler"]] == [3, 3, 3, 3]
+
+
+@pytest.mark.train
+def test_the_objectives_are_their_formulas(trained: dict[str, Any]) -> None:
+    # -0.9 log p - 0.1 log(1 - p) at a logit of 2; the second label is unknown
+    assert trained["smoothed"] == pytest.approx(0.9 * math.log1p(math.exp(-2)) + 0.1 * math.log1p(math.exp(2)))
+    # losses 1 and 3: the mean alone, then with 10 times the variance 1, and again after a state of one step
+    assert trained["vrex"] == [2.0, 12.0, 12.0]
+    # three orthogonal features, each equal to its other view: cosines 1 and 0 over a temperature of 1/2
+    assert trained["contrast"] == pytest.approx(math.log(1 + 2 * math.exp(-2)))
+
+
+@pytest.mark.train
+def test_half_of_each_layer_is_0_at_the_end(trained: dict[str, Any]) -> None:
+    assert trained["zeros"]
+    assert all(zeros == round(count / 2) for zeros, count in trained["zeros"].values())
+    assert trained["zeros_of_parent"] == 0
 
 
 def external(run: Path) -> list[pd.DataFrame]:
