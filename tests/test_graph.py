@@ -183,3 +183,8 @@ def test_one_parent_for_all_seeds_is_said(tmp_path: Path) -> None:
 def test_a_parent_that_cannot_be_is_a_card_error(methods: dict[str, str], words: str, tmp_path: Path) -> None:
     with pytest.raises((CardError, UnknownNameError), match=words):
         plan(tmp_path, {"b2": "", **methods})
+
+
+def test_a_fit_that_prunes_says_so(tmp_path: Path) -> None:
+    made = plan(tmp_path, {"a": "", "b1": 'parent = "a"\nparent_weights = "all"\npruning = "magnitude"', "b2": ""})
+    assert {fit.method: fit.stage for fit in made.fits} == {"a": "training", "b1": "pruning", "b2": "training"}

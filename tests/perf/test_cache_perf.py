@@ -6,7 +6,6 @@ Each figure is a ratio of the best of several rounds taken in turns, so that a b
 from __future__ import annotations
 
 import itertools
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,16 +29,11 @@ BUILD_TARGET = 2
 
 @pytest.fixture(scope="module")
 def nih_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay out 40 images of 1024 px as NIH does: copies of real ones, or drawn noise of an image's smoothness."""
+    """Lay out 40 images of 1024 px as NIH does: drawn noise of an image's smoothness."""
     root = tmp_path_factory.mktemp("nih")
-    real = sorted((Path(__file__).parents[2].parent / "shared/realdata/native/nih/images_001/images").glob("*.png"))
     names = [f"{number:08d}_000.png" for number in range(COUNT)]
-    if real:
-        for name, source in zip(names, itertools.cycle(real), strict=False):
-            shutil.copy(source, root / name)
-    else:
-        for number, name in enumerate(names):
-            draw(number).save(root / name)
+    for number, name in enumerate(names):
+        draw(number).save(root / name)
     header = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
     rows = [f"{name},No Finding,0,{number},50,F,PA" for number, name in enumerate(names)]
     (root / "entries.csv").write_text("\n".join([header, *rows]))

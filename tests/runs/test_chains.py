@@ -137,3 +137,17 @@ def test_the_plan_shows_the_graph(tmp_path: Path, data: Path) -> None:
     plain = summary.to_dict()["fits"]
     assert plain[1]["parents"] == (plain[0]["name"],)
     assert (plain[0]["stage"], plain[1]["stage"]) == ("pre-training", "fine-tuning")
+
+
+def test_the_plan_says_where_all_seeds_share_a_parent(tmp_path: Path, data: Path) -> None:
+    shelf(tmp_path / "lab", pretrain="other")
+    path = tmp_path / "lab" / "registry" / "methods" / "child.toml"
+    path.write_text(path.read_text() + "\nparent_seed = 0")
+    catalogue = open_catalogue([tmp_path / "lab"])
+    summary = summarise(bound(catalogue, data), out=tmp_path / "runs")
+    parent = "pretext/resnet18-scratch/pretrain:other/valid-held-out/seed-0"
+    given = {fit["name"]: fit["given"] for fit in summary.to_dict()["fits"]}
+    assert set(given.values()) == {"", parent}
+    assert all(bool(shared) == name.startswith("child/") for name, shared in given.items())
+    ends = [line.endswith(f"; given one parent for all seeds ({parent})") for line in summary.lines()]
+    assert sum(ends) == sum(map(bool, given.values())) == 2 * 2

@@ -16,6 +16,7 @@ from xrbench.fixture_notice import STAMP
 from xrbench.planning import Fit, graph
 from xrbench.progress import clock
 from xrbench.rendering.numbers import plural
+from xrbench.runs import shared_parents
 from xrbench.runs.bound_plan import BoundPlan
 from xrbench.runs.fit_keys import cell_key, fit_keys
 from xrbench.runs.store import Store, read_manifest
@@ -31,6 +32,7 @@ class FitSummary:
         name, key: Its name, and its key where pixels are prepared.
         stage: ``training``, ``pre-training``, ``fine-tuning`` ...
         parents: The fits that it starts from.
+        given: The one parent that all seeds share; empty where each seed has its own.
         train, valid: Dataset -> number of images.
         excluded: Dataset -> images left out because their patients are in another split.
         epochs: Length of the training.
@@ -42,6 +44,7 @@ class FitSummary:
     key: str
     stage: str
     parents: tuple[str, ...]
+    given: str
     train: dict[str, int]
     valid: dict[str, int]
     excluded: dict[str, int]
@@ -117,6 +120,8 @@ class PlanSummary:
             shares = plural(shared[fit.name], "cell")
             if children[fit.name]:
                 shares += f", start of {plural(children[fit.name], 'fit')}"
+            if fit.given:
+                shares += f"; {shared_parents.phrase([fit.given])}"
             stage = "" if fit.stage == "training" else f"{fit.stage}: "
             lines.append(
                 f"  {'done ' if fit.done else 'to do'} {'  ' * depth}{stage}{fit.name}   train {sizes}; {shares}"
@@ -257,6 +262,7 @@ def _fit(fit: Fit, bound: BoundPlan, key: str, results: Store) -> FitSummary:
         key=key,
         stage=fit.stage,
         parents=fit.parents,
+        given=fit.given,
         train=train,
         valid={name: len(rows) for name, rows in parts.valid.items()},
         excluded=parts.excluded,
