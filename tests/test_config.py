@@ -11,7 +11,8 @@ from xrbench.errors import CardError, UsageError
 def test_options_go_before_variables_before_the_file_before_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("XRBENCH_OUT", raising=False)
+    for name in ("XRBENCH_OUT", "XRBENCH_JOBS"):
+        monkeypatch.delenv(name, raising=False)
     assert resolve({}, folder=tmp_path)["out"].source == "default"
     (tmp_path / "xrbench.toml").write_text('out = "from-file"\njobs = 3\n')
     assert resolve({}, folder=tmp_path)["out"].value == "from-file"
