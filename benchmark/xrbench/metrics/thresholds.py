@@ -18,8 +18,10 @@ def is_called(score: FloatArray, threshold: float) -> BoolArray:
     array([ True, False])
     """
     single = float(np.float32(threshold))
-    # No number of 32 bits lies between the two: only a score that is the rounded threshold itself is decided otherwise.
-    lower = single < threshold and bool(np.any(score == single)) and bool(np.all(score.astype(np.float32) == score))
+    # No number of 32 bits lies between the two: only a score that is the rounded threshold itself is decided otherwise. A threshold
+    # just above a score, as one chosen for a specificity of 1 is, differs by the last bits of a double and is no rounded number.
+    rounded = threshold - single > 4 * np.spacing(threshold) and single != 0
+    lower = rounded and bool(np.any(score == single)) and bool(np.all(score.astype(np.float32) == score))
     return np.asarray(score >= (single if lower else threshold))
 
 
