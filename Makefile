@@ -17,7 +17,7 @@ test: check
 
 # Every suite with its quick profile, and the gate against the committed leaderboard.
 suites: $(READY)
-	$(BIN)/pytest -q -p no:xdist -m suites tests/suites tests/cli/test_chains_of_fits.py tests/paper_steps
+	$(BIN)/pytest -q -p no:xdist -m suites tests/suites tests/cli/test_chains_of_fits.py tests/cli/test_executors.py tests/test_contributing.py tests/paper_steps
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -257,6 +257,7 @@ def test_the_reader_reads_a_folder(additions: dict[str, Any]) -> None:
 
 
 @pytest.mark.train
+@pytest.mark.suites
 @pytest.mark.parametrize("name", sorted(set(TRAINED) - {"executor"}))
 def test_what_a_training_uses_is_shown(name: str, trained: dict[str, Any]) -> None:
     (line,) = commands_of(RECIPES[name])
@@ -266,6 +267,7 @@ def test_what_a_training_uses_is_shown(name: str, trained: dict[str, Any]) -> No
 
 
 @pytest.mark.train
+@pytest.mark.suites
 def test_a_run_with_a_further_executor_trains_every_method_under_the_further_protocol(trained: dict[str, Any]) -> None:
     assert trained["run"] == 0
     assert trained["nice"] == 5
@@ -283,11 +285,13 @@ def test_a_run_with_a_further_executor_trains_every_method_under_the_further_pro
 
 
 @pytest.mark.train
+@pytest.mark.suites
 def test_the_sampler_draws_a_patient_once_in_a_batch(trained: dict[str, Any]) -> None:
     assert [len(set(patients)) for patients in trained["sampler"]] == [3, 3, 3, 3]
 
 
 @pytest.mark.train
+@pytest.mark.suites
 def test_the_objectives_are_their_formulas(trained: dict[str, Any]) -> None:
     # -0.9 log p - 0.1 log(1 - p) at a logit of 2; the second label is unknown
     assert trained["smoothed"] == pytest.approx(0.9 * math.log1p(math.exp(-2)) + 0.1 * math.log1p(math.exp(2)))
@@ -298,6 +302,7 @@ def test_the_objectives_are_their_formulas(trained: dict[str, Any]) -> None:
 
 
 @pytest.mark.train
+@pytest.mark.suites
 def test_half_of_each_layer_is_0_at_the_end(trained: dict[str, Any]) -> None:
     assert trained["zeros"]
     assert all(zeros == round(count / 2) for zeros, count in trained["zeros"].values())

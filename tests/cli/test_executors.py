@@ -61,6 +61,7 @@ def module(tmp_path: Path) -> str:
     return f"executors_of_{tmp_path.name}"
 
 
+@pytest.mark.suites
 def test_one_of_another_package_gives_the_same_figures(staffed: Lab, tmp_path: Path) -> None:
     assert staffed.run(*ONLY, "--jobs", "2", "--executor", f"{module(tmp_path)}:Written") == 0
     count, nodes = (tmp_path / "nodes.txt").read_text().split()
