@@ -56,6 +56,7 @@ def test_running_again_does_nothing_twice(out: Path, capsys: pytest.CaptureFixtu
     assert {path: path.stat().st_mtime_ns for path in out.glob("cells/*")} == before
 
 
+@pytest.mark.suites
 def test_a_damaged_method_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
