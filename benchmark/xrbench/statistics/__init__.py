@@ -10,7 +10,7 @@ One model: ``estimate``, ``auc_interval``, ``delong``, ``delong_interval``, ``ro
 ``clustered_mean``, ``sensitivity_at``, ``partial_auc_interval``, ``influence``. Two models: ``compare`` of pairs that ``paired`` (or
 ``PairedCell``) makes, ``delong_test``, ``delong_unpaired_test``, ``clustered_difference``, ``verdict``, ``adjust``,
 ``interval_significances``, ``leaders``; all of these are about the networks at hand. Methods, which another training would change:
-``method_mean``, ``method_difference``, ``method_gap``, ``difference_of_gaps`` of ``TrainedCell``. Readers: ``multireader`` with
+``method_mean``, ``method_difference``, ``method_gap``, ``difference_of_gaps`` of trained cells. Readers: ``multireader`` with
 ``case_covariances``. Hospitals and settings: ``gap``, ``case_mix_gap``, ``next_hospital`` of ``hospital_figures``,
 ``mean_and_spread``, ``wilcoxon``, ``rank_methods``, ``nemenyi``, ``rank_correlation``, ``decompose``, ``policy_sensitivity``.
 Before a study: ``smallest_detectable``, ``detectable_from_counts``. From a suite's card: ``from_card``.

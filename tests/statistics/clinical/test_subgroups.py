@@ -110,6 +110,11 @@ def test_groups_of_a_multiclass_task_are_estimates_and_gaps_of_their_images() ->
             assert repr(parts["F"].row) == repr(replace(row, level=0.95))
             found = parts["F"].behind
             assert found is not None
+            if behind.at:
+                # groups of one hospital are compared as they are, hospitals at one prevalence
+                raw = (behind.raw_internal, behind.raw_external, behind.raw)
+                assert (found.internal, found.external, found.gap) == pytest.approx(raw)
+                continue
             same = ("internal", "external", "gap", "p", "error", "unit", "caution")
             assert [getattr(found, name) for name in same] == [pytest.approx(getattr(behind, name)) for name in same]
             assert found.low <= behind.low

@@ -83,6 +83,10 @@ def case_covariances(influence: npt.ArrayLike) -> CaseCovariances:
 
     Raises:
         MeasureError: Fewer than two treatments or two readers.
+
+    >>> shares = np.ones((1, 2, 2))  # one case that moves all four figures by 1
+    >>> case_covariances(shares)
+    CaseCovariances(variance=1.0, same_reader=1.0, same_treatment=1.0, neither=1.0)
     """
     shares = np.asarray(influence, np.float64)
     if shares.ndim != 3 or min(shares.shape[1:]) < 2:

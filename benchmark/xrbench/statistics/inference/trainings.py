@@ -103,6 +103,15 @@ def method_gap(
 
     Each side is a mean over its own settings, of the labels that have a value on both. A metric that moves with prevalence is taken at
     that of the internal images on both sides, as ``gap`` does.
+
+    >>> from xrbench.statistics import Predictions
+    >>> def cells(domain, scores):
+    ...     return [TrainedCell(Predictions(domain, [1, 1, 0, 0], score), (str(n),)) for n, score in enumerate(scores)]
+    >>> internal = cells("here", [[0.9, 0.8, 0.2, 0.1], [0.9, 0.3, 0.4, 0.1]])
+    >>> external = cells("there", [[0.9, 0.3, 0.4, 0.1], [0.9, 0.1, 0.4, 0.2]])
+    >>> row = method_gap(internal, external, labels=["Edema"])[0]
+    >>> row.sides, row.value, row.n_trainings  # AUCs 1 and 3/4 inside, 3/4 and 1/2 outside
+    ((0.875, 0.625), 0.25, 2)
     """
     sides = [Side(1, 0, internal), Side(-1, 1, external)]
     return _figures(sides, How(metric, labels, task, level, 0.0, threads))
@@ -118,7 +127,17 @@ def difference_of_gaps(
     level: float = 0.95,
     threads: int | None = None,
 ) -> list[MethodFigure]:
-    """Compare two methods' gaps, that of b minus that of a, each given by its internal and external cells."""
+    """Compare two methods' gaps, that of b minus that of a, each given by its internal and external cells.
+
+    >>> from xrbench.statistics import Predictions
+    >>> def cells(name, domain, scores):
+    ...     return [TrainedCell(Predictions(domain, [1, 1, 0, 0], score), (f"{name}{n}",)) for n, score in enumerate(scores)]
+    >>> good, fair, poor = [0.9, 0.8, 0.2, 0.1], [0.9, 0.3, 0.4, 0.1], [0.9, 0.1, 0.4, 0.2]
+    >>> a = cells("a", "here", [good, good]), cells("a", "there", [fair, fair])
+    >>> b = cells("b", "here", [good, good]), cells("b", "there", [fair, poor])
+    >>> difference_of_gaps(a, b, labels=["Edema"])[0].value  # gaps 1/4, and 1 - (3/4 + 1/2) / 2
+    0.125
+    """
     sides = [Side(-1, 0, a[0]), Side(1, 1, a[1]), Side(1, 0, b[0]), Side(-1, 1, b[1])]
     return _figures(sides, How(metric, labels, task, level, 0.0, threads))
 
