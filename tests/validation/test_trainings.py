@@ -6,31 +6,19 @@ standard errors of room. Small simulations show that the tables are of the code 
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.validation import simulate_gate as gate
+from tests.validation import simulate_trainings as trainings
 from xrbench.statistics.resampling.jackknife import freedom
 
 HERE = Path(__file__).parent
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"validation_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-trainings, gate = load("simulate_trainings"), load("simulate_gate")
 TABLE = pd.read_csv(HERE / "trainings.csv")
 DECISIONS = pd.read_csv(HERE / "gate.csv")
 ROOM = 2 * TABLE["error"]

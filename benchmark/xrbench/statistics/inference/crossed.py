@@ -62,8 +62,8 @@ class Crossed:
         return self.value - reach, self.value + reach
 
     def p(self, null: float = 0.0) -> float:
-        """Compute the two-sided p-value of a value: the lowest significance at which the interval excludes it."""
-        return min(1.0, 2 * self.p_beyond(abs(self.value - null)))
+        """Compute the two-sided p-value of a value: the lowest significance at which the interval excludes it; NaN without errors."""
+        return float(np.minimum(1.0, 2 * self.p_beyond(abs(self.value - null))))
 
     def p_beyond(self, distance: float) -> float:
         """Compute the chance of an estimate so far above the truth, 0..1; NaN where the errors are not known.

@@ -14,7 +14,6 @@ from xrbench.statistics.inference.training_groups import groups_of_settings, tra
 from xrbench.statistics.inference.training_values import How, MethodFigure, Side
 from xrbench.statistics.inference.verdicts import verdict
 from xrbench.statistics.intervals.cautions import join_cautions
-from xrbench.statistics.intervals.formulas import NOTHING
 from xrbench.statistics.resampling.jackknife import freedom, influence
 from xrbench.statistics.resampling.scale import UNBOUNDED, Scale, scale_of
 
@@ -47,17 +46,13 @@ class TrainingRow:
 
     def figure(self, how: How, *, bounded: bool) -> MethodFigure:
         """Put the row together."""
-        errors, over, reason = self._errors()
-        value = float(self.weight @ self.value) if self.used.any() else float("nan")
-        spec, known = self.values.spec, errors is not None
-        low, high, p, words = *NOTHING, float("nan"), "cannot tell"
-        if errors is not None:
-            scale = scale_of(spec) if bounded else UNBOUNDED
-            low, high = limits(errors, 1 - how.level, scale)
-            p = errors.p()
-            inner = errors.limits(2 * (1 - how.level))
-            words = verdict(low, high, p=p, better=spec.better, margin=how.margin, level=how.level, inner=inner)
-        total = errors.error**2 if errors is not None else float("nan")
+        found, over, reason = self._errors()
+        value, spec = float(self.weight @ self.value) if self.used.any() else np.nan, self.values.spec
+        # without errors every figure of them is NaN
+        errors = found or Crossed(value, np.nan, np.nan, np.nan, np.nan)
+        low, high = limits(errors, 1 - how.level, scale_of(spec) if bounded else UNBOUNDED)
+        p, inner, total = errors.p(), errors.limits(2 * (1 - how.level)), errors.error**2
+        words = verdict(low, high, p=p, better=spec.better, margin=how.margin, level=how.level, inner=inner)
         return MethodFigure(
             label=self.label,
             metric=spec.name,
@@ -65,20 +60,20 @@ class TrainingRow:
             value=value,
             low=low,
             high=high,
-            p=float("nan") if bounded else p,
-            error=errors.error if errors is not None else float("nan"),
-            df=errors.df if errors is not None else float("nan"),
-            training_share=errors.of_trainings / total if errors is not None and total > 0 else float("nan"),
+            p=np.nan if bounded else p,
+            error=errors.error,
+            df=errors.df,
+            training_share=errors.of_trainings / total if total > 0 else np.nan,
             verdict="" if bounded else words,
             level=how.level,
-            over=over if known else "",
+            over=over,
             n_trainings=self._fewest_trainings(),
             n_settings=len({self.cells[i].setting for i in np.flatnonzero(self.used)}),
             n_cells=int(self.used.sum()),
             unit=self.values.unit,
             reason=reason,
-            caution=join_cautions(self.values.caution(self.part > 0), GIVEN if errors is not None and not over else ""),
-            errors=errors,
+            caution=join_cautions(self.values.caution(self.part > 0), GIVEN if found and not over else ""),
+            errors=found,
         )
 
     def _weights(self, numbers: Sequence[int]) -> tuple[FloatArray, FloatArray]:
