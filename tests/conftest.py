@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
 from xrbench import cards, scoring
 from xrbench.runs import store
+
+
+# An example that compiles a kernel, or shares a processor, takes seconds: time is measured in tests/perf alone.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

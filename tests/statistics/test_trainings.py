@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -183,6 +183,7 @@ def test_the_macro_mean_is_of_the_labels_that_all_cells_have() -> None:
     assert math.isnan(rows["y"].value)
 
 
+@settings(max_examples=20)
 @given(st.permutations(range(6)), st.integers(0, 3))
 def test_the_order_of_cells_does_not_matter(order: list[int], seed: int) -> None:
     cells = [*method("a", [1.0, 1.2, 1.4], seed=seed), *method("b", [1.3, 1.6, 1.5], seed=seed)]
