@@ -16,7 +16,6 @@ from tests.no_skips import pytest_make_collect_report, pytest_runtest_makereport
 from xrbench import cards, scoring
 from xrbench.runs import store
 
-
 # An example that compiles a kernel, or shares a processor, takes seconds: time is measured in tests/perf alone.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
